@@ -1,0 +1,62 @@
+#ifndef KEYFERRY_SERVER_ACCESS_ACCESS_H_
+#define KEYFERRY_SERVER_ACCESS_ACCESS_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "server/identity/caller.h"
+
+namespace keyferry::server {
+
+// What a method does to the kind of resource that it names.
+enum class Action { kSee, kCreate, kUpdate, kDelete, kResolve };
+
+// The rows of SPEC 1's table.
+enum class ResourceKind {
+  kOrgCredential,
+  kTeamCredential,
+  kUserCredential,
+  kOrgMcpServer,
+  kTeamMcpServer,
+  kOrg,
+  kUser,
+  kTeam,
+  kTeamMember,
+  kService,
+  kWorkload,
+  kToken,
+  kOwnIdentity,
+};
+
+// The resource of one request, as far as the decision depends on it.
+struct Resource {
+  ResourceKind kind;
+  std::string org;
+  // Team that it belongs to, "" if none.
+  std::string team;
+  // User that it belongs to, "" if none.
+  std::string user;
+  // Full resource name, for messages.
+  std::string name;
+};
+
+enum class Decision {
+  kAllow,
+  // The caller may see the resource but not do this: PERMISSION_DENIED.
+  kDeny,
+  // The caller may not know whether it exists: NOT_FOUND, worded as if it did not.
+  kHide,
+};
+
+// The one decision function. Depends on nothing but its arguments; decides from the one policy table in policy.cc.
+// Everything that the table does not allow is denied, and hidden where the caller may not see the resource either.
+Decision Decide(const Caller& caller, Action action, const Resource& resource);
+
+// Decide as a status: OK, PERMISSION_DENIED or NOT_FOUND with an ErrorDetail. The NOT_FOUND is the very status that
+// NotFound(resource.name) of server/errors.h makes, so that hidden and absent cannot be told apart.
+absl::Status Authorize(const Caller& caller, Action action, const Resource& resource);
+
+}  // namespace keyferry::server
+
+#endif  // KEYFERRY_SERVER_ACCESS_ACCESS_H_

@@ -1,0 +1,148 @@
+#ifndef KEYFERRY_STORAGE_STORE_H_
+#define KEYFERRY_STORAGE_STORE_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "storage/crypto/key_provider.h"
+#include "storage/crypto/secret_bytes.h"
+#include "storage/engine/engine.h"
+#include "storage/table.h"
+
+namespace keyferry::storage {
+
+// Names one record. Two keys are the same record if and only if all four members are equal. Nothing of a key is
+// readable on disk: the engine sees keyed hashes, grouped so that an org, a table of it and a parent can be scanned.
+struct RecordKey {
+  Table table;
+  // Organization id; empty for the few tables of the system space (see table.h).
+  std::string org;
+  // What the record belongs to, e.g. "teams/eng"; may be empty.
+  std::string parent;
+  // The record's own id within its parent, e.g. "GITHUB_TOKEN".
+  std::string id;
+};
+
+// An opened record.
+struct Record {
+  SecretBytes payload;
+  // The writer's version of this record, authenticated with it.
+  uint64_t version = 0;
+  // The commit that wrote it; use it as a precondition.
+  Revision revision = 0;
+};
+
+// A consistent view of the store. Thread-safe. Keep it for one request, not longer.
+//
+// Errors: DATA_LOSS (a stored record does not authenticate; it is never returned), NOT_FOUND (the org has no keyring).
+class StoreView {
+ public:
+  virtual ~StoreView() = default;
+  virtual Revision revision() const = 0;
+
+  // The record, or nullopt if it is absent.
+  virtual absl::StatusOr<std::optional<Record>> Get(const RecordKey& key) const = 0;
+
+  // Whether the record exists, without opening it.
+  virtual absl::StatusOr<bool> Contains(const RecordKey& key) const = 0;
+
+  // Calls `visit` for each record of `table` below (org, parent), in a fixed order that says nothing about the ids, until
+  // it returns false. Records must name themselves in their payload: the id cannot be recovered from the key.
+  virtual absl::Status Scan(Table table, absl::string_view org, absl::string_view parent,
+                            const std::function<bool(Record)>& visit) const = 0;
+
+  // The same for every parent of the org.
+  virtual absl::Status ScanAll(Table table, absl::string_view org, const std::function<bool(Record)>& visit) const = 0;
+};
+
+// What one commit changes. Applied whole or not at all.
+class Mutation {
+ public:
+  // Seals and writes. `expected` is the revision that the record must still have (0: it must be absent); nullopt: any.
+  // `version` is authenticated with the record and shown by Record::version.
+  void Put(RecordKey key, SecretBytes payload, uint64_t version, std::optional<Revision> expected);
+  void Delete(RecordKey key, std::optional<Revision> expected);
+  // Only checks.
+  void Require(RecordKey key, Revision expected);
+
+  bool empty() const { return changes_.empty(); }
+
+  struct Change {
+    RecordKey key;
+    enum Kind { kPut, kDelete, kRequire } kind;
+    SecretBytes payload;
+    uint64_t version = 0;
+    std::optional<Revision> expected;
+  };
+  const std::vector<Change>& changes() const { return changes_; }
+
+ private:
+  std::vector<Change> changes_;
+};
+
+// What is known of one org's data keys.
+struct KeyringInfo {
+  uint32_t current_key_id = 0;
+  // Keys that still open records; 1 unless a rewrap is under way.
+  int key_count = 0;
+  // Upper bound of the seals made with the current key.
+  uint64_t seal_count = 0;
+};
+
+// The encrypted store: every record is sealed (AES-256-GCM-SIV) under its org's current data key and bound to its place,
+// version and key. Thread-safe. storage/FORMAT.md specifies what is written to the byte.
+//
+// What it does not guarantee: an attacker who can write to the data directory can put an older state of a record, or of
+// the whole directory, back in place of a newer one.
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  virtual std::unique_ptr<StoreView> View() = 0;
+
+  // ABORTED: an expected revision does not hold; read again and retry. NOT_FOUND: an org of the mutation has no keyring.
+  // Otherwise as Engine::Commit. Payloads of tables that hold values (table.h) which this replaces or deletes are gone
+  // from every file within PurgeBound; WaitForPurge waits for it.
+  virtual absl::StatusOr<Revision> Commit(const Mutation& mutation, Durability durability) = 0;
+
+  // Makes buffered commits durable.
+  virtual absl::Status Sync() = 0;
+
+  // Gives a new org its keyring. ALREADY_EXISTS if it has one. Call before the first commit for the org.
+  virtual absl::Status CreateKeyring(absl::string_view org) = 0;
+  // Destroys the org's keyring and removes all of its records. From the return on nothing of the org can be opened, also
+  // not from a copy of the files made afterwards.
+  virtual absl::Status DestroyOrg(absl::string_view org) = 0;
+  virtual absl::StatusOr<KeyringInfo> GetKeyringInfo(absl::string_view org) = 0;
+  // Adds a data key, seals with it from now on, and rewraps older records in the background, online; then destroys the
+  // older keys. Interrupted work goes on after the next open.
+  virtual absl::Status RotateDataKey(absl::string_view org) = 0;
+
+  // Rewraps the root key under `next`, durably, while the store is in use. The old KEK opens nothing afterwards.
+  virtual absl::Status RotateKek(const KeyProvider& next) = 0;
+
+  // Counts the commits that touched a table. Read it before a View: what was computed from that view is current while the
+  // counter stands.
+  virtual uint64_t Generation(Table table) const = 0;
+
+  // Waits until everything that was deleted or replaced before the call is gone from the files, and no rewrap is pending.
+  virtual absl::Status WaitForPurge(absl::Duration timeout) = 0;
+
+  // Opens every record of every org and checks the engine's checksums. DATA_LOSS says what is wrong and where.
+  virtual absl::Status Verify() = 0;
+};
+
+// The stated bound within which deleted values leave the files, while the machine keeps up.
+constexpr absl::Duration PurgeBound() { return absl::Seconds(60); }
+
+}  // namespace keyferry::storage
+
+#endif  // KEYFERRY_STORAGE_STORE_H_

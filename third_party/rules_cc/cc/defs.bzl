@@ -1,0 +1,15 @@
+"""The native C++ rules under the names that `@rules_cc//cc:defs.bzl` gives them.
+
+Debian 12's package of rules_cc is newer than its Bazel can load, and the rules themselves are built into Bazel.
+"""
+
+cc_binary = native.cc_binary
+cc_import = native.cc_import
+cc_library = native.cc_library
+cc_proto_library = native.cc_proto_library
+cc_test = native.cc_test
+cc_toolchain = native.cc_toolchain
+cc_toolchain_suite = native.cc_toolchain_suite
+fdo_prefetch_hints = native.fdo_prefetch_hints
+fdo_profile = native.fdo_profile
+objc_library = native.objc_library
