@@ -1,0 +1,154 @@
+// Sends one kind of request from a number of callers, each over its own mutual-TLS connection and with one request at a
+// time, for a number of seconds; prints `requests_per_second p50_us p99_us` on one line. Callers share two threads of
+// gRPC's own, so that the load itself stays small beside what it measures.
+// Flags: --address --ca --cert --key --method floor|resolve --callers --seconds, and for resolve: --token --mcp-server.
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/support/client_callback.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "keyferry/v1/resolution.grpc.pb.h"
+#include "tests/bench/flags.h"
+#include "tests/bench/floor.grpc.pb.h"
+
+namespace keyferry::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// One caller: sends the next request as soon as the last was answered.
+class Caller {
+ public:
+  using Send = std::function<void(grpc::ClientContext*, std::function<void(grpc::Status)>)>;
+
+  Caller(Send send, Clock::time_point end, std::function<void()> done)
+      : send_(std::move(send)), end_(end), done_(std::move(done)) {}
+
+  void Start() { Next(); }
+  const std::vector<double>& latencies_us() const { return latencies_us_; }
+
+ private:
+  void Next() {
+    context_ = std::make_unique<grpc::ClientContext>();
+    sent_ = Clock::now();
+    send_(context_.get(), [this](const grpc::Status& status) {
+      if (!status.ok()) {
+        std::cerr << "request failed: " << status.error_message() << "\n";
+        std::exit(1);
+      }
+      const auto now = Clock::now();
+      latencies_us_.push_back(std::chrono::duration<double, std::micro>(now - sent_).count());
+      if (now < end_) {
+        Next();
+      } else {
+        done_();
+      }
+    });
+  }
+
+  const Send send_;
+  const Clock::time_point end_;
+  const std::function<void()> done_;
+  std::unique_ptr<grpc::ClientContext> context_;
+  Clock::time_point sent_;
+  std::vector<double> latencies_us_;
+};
+
+class Load {
+ public:
+  explicit Load(std::map<std::string, std::string> flags) : flags_(std::move(flags)) {
+    tls_.pem_root_certs = ReadFile(flags_["ca"]);
+    tls_.pem_cert_chain = ReadFile(flags_["cert"]);
+    tls_.pem_private_key = ReadFile(flags_["key"]);
+    if (flags_.count("token")) {
+      token_ = ReadFile(flags_["token"]);
+      while (!token_.empty() && token_.back() == '\n') token_.pop_back();
+    }
+    resolve_.set_mcp_server(flags_["mcp-server"]);
+  }
+
+  void Run() {
+    const int count = std::stoi(flags_["callers"]);
+    const auto seconds = std::chrono::duration<double>(std::stod(flags_["seconds"]));
+    for (int i = 0; i < count; ++i) Connect();
+    const auto start = Clock::now();
+    const auto end = start + std::chrono::duration_cast<Clock::duration>(seconds);
+    running_ = count;
+    for (auto& send : sends_) {
+      callers_.push_back(std::make_unique<Caller>(send, end, [this] { Done(); }));
+    }
+    for (auto& caller : callers_) caller->Start();
+    std::unique_lock<std::mutex> lock(mutex_);
+    all_done_.wait(lock, [this] { return running_ == 0; });
+    Print(std::chrono::duration<double>(Clock::now() - start).count());
+  }
+
+ private:
+  // A connection of its own for one caller, established before the clock starts.
+  void Connect() {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    auto channel = grpc::CreateCustomChannel(flags_["address"], grpc::SslCredentials(tls_), arguments);
+    if (!channel->WaitForConnected(std::chrono::system_clock::now() + std::chrono::seconds(10))) {
+      std::cerr << "no connection to " << flags_["address"] << "\n";
+      std::exit(1);
+    }
+    if (flags_["method"] == "floor") {
+      auto stub = std::shared_ptr<FloorService::Stub>(FloorService::NewStub(channel));
+      auto response = std::make_shared<FloorResponse>();
+      sends_.push_back([this, stub, response](grpc::ClientContext* context, std::function<void(grpc::Status)> done) {
+        context->AddMetadata("authorization", "Bearer " + token_);
+        stub->async()->Answer(context, &floor_, response.get(), std::move(done));
+      });
+    } else {
+      auto stub = std::shared_ptr<v1::ResolutionService::Stub>(v1::ResolutionService::NewStub(channel));
+      auto response = std::make_shared<v1::ResolveResponse>();
+      sends_.push_back([this, stub, response](grpc::ClientContext* context, std::function<void(grpc::Status)> done) {
+        context->AddMetadata("authorization", "Bearer " + token_);
+        stub->async()->Resolve(context, &resolve_, response.get(), std::move(done));
+      });
+    }
+  }
+
+  void Done() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (--running_ == 0) all_done_.notify_one();
+  }
+
+  void Print(double elapsed_seconds) const {
+    std::vector<double> all;
+    for (const auto& caller : callers_) {
+      all.insert(all.end(), caller->latencies_us().begin(), caller->latencies_us().end());
+    }
+    std::sort(all.begin(), all.end());
+    std::printf("%.0f %.1f %.1f\n", all.size() / elapsed_seconds, all[all.size() / 2], all[all.size() * 99 / 100]);
+  }
+
+  std::map<std::string, std::string> flags_;
+  grpc::SslCredentialsOptions tls_;
+  std::string token_;
+  FloorRequest floor_;
+  v1::ResolveRequest resolve_;
+  std::vector<Caller::Send> sends_;
+  std::vector<std::unique_ptr<Caller>> callers_;
+  std::mutex mutex_;
+  std::condition_variable all_done_;
+  int running_ = 0;
+};
+
+}  // namespace
+}  // namespace keyferry::bench
+
+int main(int argc, char** argv) {
+  keyferry::bench::Load(keyferry::bench::ParseFlags(argc, argv)).Run();
+  return 0;
+}
