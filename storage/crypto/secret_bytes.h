@@ -18,8 +18,8 @@ void WipeMemory(void* data, size_t size);
 void WipeString(std::string& text);
 
 // A buffer of plaintext or key bytes: wiped on destruction and on reassignment, moved but never copied implicitly, not
-// printable and not comparable with ==. Its memory is excluded from core dumps with MADV_DONTDUMP where pages are its
-// own; the process as a whole must also switch core dumps off (see HardenProcess).
+// printable and not comparable with ==. It lives on the ordinary heap: the process keeps it out of core dumps and swap
+// (see HardenProcess).
 class SecretBytes {
  public:
   SecretBytes() = default;
