@@ -38,8 +38,8 @@ struct ApiError {
   std::string OneLine() const;
 };
 
-// Decodes a failed call's status. `trailer` is the text of `grpc-status-details-bin` (a google.rpc.Status); a missing or
-// malformed one yields only code and message.
+// Decodes a failed call's status. `trailer` is the text of `grpc-status-details-bin` (a google.rpc.Status); a missing
+// or malformed one yields only code and message.
 ApiError DecodeApiError(const grpc::Status& status);
 ApiError DecodeApiError(absl::StatusCode code, absl::string_view message, absl::string_view trailer);
 

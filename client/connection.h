@@ -28,9 +28,9 @@ inline constexpr char kClientVersion[] = "0.1.0";
 // loopback address.
 class Connection {
  public:
-  // Reads the CA, certificate, key and token files. Fails with INVALID_ARGUMENT ("what: where; what to do") if one cannot
-  // be read or is not what it should be; the token and the key file must be regular files (or links to one) that other
-  // users cannot read.
+  // Reads the CA, certificate, key and token files. Fails with INVALID_ARGUMENT ("what: where; what to do") if one
+  // cannot be read or is not what it should be; the token and the key file must be regular files (or links to one) that
+  // other users cannot read.
   static absl::StatusOr<std::unique_ptr<Connection>> Open(const ConnectionOptions& options);
 
   ~Connection();
@@ -38,8 +38,8 @@ class Connection {
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
   const ConnectionOptions& options() const { return options_; }
 
-  // Runs one unary call under `policy`; no error means success. `attempt` makes the call on a stub of channel() with the
-  // context that it is given, a fresh one for each try:
+  // Runs one unary call under `policy`; no error means success. `attempt` makes the call on a stub of channel() with
+  // the context that it is given, a fresh one for each try:
   //
   //   auto error = connection->Call(policy, [&](grpc::ClientContext* context) {
   //     return stub->Resolve(context, request, &response);

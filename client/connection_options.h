@@ -40,8 +40,9 @@ using Environment = std::function<const char*(const char* name)>;
 //     work: {address: "keyferry.example.com:7443", caFile: ca.pem, tokenFile: work.token, org: acme}
 //
 // with the keys address, caFile, tokenFile, org, clientCertFile and clientKeyFile; relative file names start at the
-// profile file's folder, `~/` at the home folder. The profile file is read only if a profile is named or one of address,
-// CA, token and org is still missing; it must be a regular file of the caller (or root) that nobody else can write.
+// profile file's folder, `~/` at the home folder. The profile file is read only if a profile is named or one of
+// address, CA, token and org is still missing; it must be a regular file of the caller (or root) that nobody else can
+// write.
 //
 // Answers complete options but for `org`, which not every call needs (see RequireOrg), and `ca_file`. Fails with
 // INVALID_ARGUMENT ("what: where looked for; what to do") on a missing address or identity (neither token nor client

@@ -11,7 +11,8 @@
 
 namespace keyferry::client {
 
-// All errors are INVALID_ARGUMENT in the form "what: where; what to do". `what` names the file's role, e.g. "token file".
+// All errors are INVALID_ARGUMENT in the form "what: where; what to do". `what` names the file's role, e.g. "token
+// file".
 
 // Reads a regular file of at most `max_size` bytes.
 absl::StatusOr<std::string> ReadFile(const std::string& path, absl::string_view what, size_t max_size);
