@@ -7,8 +7,8 @@
 
 namespace keyferry::server {
 
-// A status that carries an ErrorDetail as payload (type URL "type.googleapis.com/keyferry.v1.ErrorDetail"). Messages and
-// details never hold a value. docs/errors.md lists the reasons.
+// A status that carries an ErrorDetail as payload (type URL "type.googleapis.com/keyferry.v1.ErrorDetail"). Messages
+// and details never hold a value. docs/errors.md lists the reasons.
 absl::Status MakeError(absl::StatusCode code, absl::string_view message, const v1::ErrorDetail& detail);
 
 // INVALID_ARGUMENT, reason INVALID_FIELD: "credential.description: longer than 1024 bytes".
@@ -27,8 +27,8 @@ absl::Status Conflict(absl::string_view resource);
 // FAILED_PRECONDITION, reason SCOPE_SUSPENDED: the tier does not include the scope.
 absl::Status Suspended(absl::string_view resource);
 
-// Turns what the store answered into what a caller may see: keeps the code, drops file names and other inner facts (they
-// are logged), and says what to do.
+// Turns what the store answered into what a caller may see: keeps the code, drops file names and other inner facts
+// (they are logged), and says what to do.
 absl::Status FromStore(const absl::Status& status, absl::string_view resource);
 
 // The detail of a status, if it has one.

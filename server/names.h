@@ -18,7 +18,8 @@ struct ParentName {
   std::string id;
 
   std::string Name() const;
-  // The `parent` of a storage::RecordKey: "", "teams/{team}", "users/{user}", "services/{service}", "workloads/{workload}".
+  // The `parent` of a storage::RecordKey: "", "teams/{team}", "users/{user}", "services/{service}",
+  // "workloads/{workload}".
   std::string RecordParent() const;
   // ORG, TEAM or USER; UNSPECIFIED for services and workloads.
   v1::CredentialScope Scope() const;

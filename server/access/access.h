@@ -50,7 +50,10 @@ enum class Decision {
 };
 
 // The one decision function. Depends on nothing but its arguments; decides from the one policy table in policy.cc.
-// Everything that the table does not allow is denied, and hidden where the caller may not see the resource either.
+// Everything that the table does not allow is denied, and hidden where the caller may not see the resource either. For
+// kCreate it is hidden only where the caller may see neither the resource nor the org, team or user to hold it.
+//
+// The tier does not enter: what a suspended scope refuses is the domain's to say (IsTeamSuspended, SCOPE_SUSPENDED).
 Decision Decide(const Caller& caller, Action action, const Resource& resource);
 
 // Decide as a status: OK, PERMISSION_DENIED or NOT_FOUND with an ErrorDetail. The NOT_FOUND is the very status that

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "keyferry/v1/directory.pb.h"
 
@@ -12,8 +13,8 @@ namespace keyferry::server {
 
 enum class PrincipalKind { kUser, kService, kWorkload };
 
-// Who is calling, with everything that the access decision needs. Made by the Authenticator from one snapshot; valid for
-// one request.
+// Who is calling, with everything that the access decision needs. Made by the Authenticator from one snapshot; valid
+// for one request.
 struct Caller {
   PrincipalKind kind = PrincipalKind::kUser;
   // Organization id and the principal's own id: `orgs/{org}/users/{id}`, `.../services/{id}` or `.../workloads/{id}`.
@@ -22,7 +23,8 @@ struct Caller {
   v1::Tier tier = v1::TIER_UNSPECIFIED;
   // Of a user or a service; unspecified for a workload.
   v1::OrgRole role = v1::ORG_ROLE_UNSPECIFIED;
-  // Team id and role, for each team of a user (suspended teams left out).
+  // Team id and role, for each team of a user. Suspended teams are among them, since their members still see what they
+  // hold and may delete it; see IsTeamSuspended.
   std::vector<std::pair<std::string, v1::TeamRole>> teams;
   // Of a workload: resource names of the MCP servers that it may resolve.
   std::vector<std::string> granted_mcp_servers;
@@ -33,6 +35,13 @@ struct Caller {
   // Role in the team, TEAM_ROLE_UNSPECIFIED if none.
   v1::TeamRole RoleIn(absl::string_view team) const;
 };
+
+// The one team of tier TEAM.
+inline constexpr absl::string_view kDefaultTeam = "default";
+
+// Whether `tier` does not include the scope of `team`: what it holds is seen and may be deleted, but is neither
+// resolved nor written (SPEC 1).
+bool IsTeamSuspended(v1::Tier tier, absl::string_view team);
 
 }  // namespace keyferry::server
 

@@ -1,0 +1,173 @@
+#include <algorithm>
+#include <initializer_list>
+
+#include "absl/strings/str_cat.h"
+#include "server/access/access.h"
+#include "server/errors.h"
+
+namespace keyferry::server {
+namespace {
+
+// How a caller stands to a resource of its own org. A caller may stand in several relations at once; what any of them
+// allows is allowed.
+enum class Relation {
+  // A user or service with org role ADMIN.
+  kOrgAdmin,
+  // A user or service with any org role.
+  kOrgMember,
+  // OWNER or ADMIN of the resource's team.
+  kTeamLead,
+  // Any role in the resource's team.
+  kTeamMember,
+  // The user that the resource belongs to, or is.
+  kSelf,
+  // A workload that was granted the MCP server by name.
+  kGranted,
+  // Every authenticated caller.
+  kAnyone,
+};
+
+constexpr unsigned Bit(Action action) { return 1u << static_cast<unsigned>(action); }
+constexpr unsigned kSee = Bit(Action::kSee);
+constexpr unsigned kCreate = Bit(Action::kCreate);
+constexpr unsigned kUpdate = Bit(Action::kUpdate);
+constexpr unsigned kDelete = Bit(Action::kDelete);
+constexpr unsigned kResolve = Bit(Action::kResolve);
+constexpr unsigned kManage = kSee | kCreate | kUpdate | kDelete;
+
+struct Row {
+  ResourceKind kind;
+  Relation relation;
+  unsigned actions;
+};
+
+// The policy: what is not in this table is not allowed.
+constexpr Row kPolicy[] = {
+    {ResourceKind::kOrgCredential, Relation::kOrgAdmin, kManage},
+    {ResourceKind::kOrgCredential, Relation::kOrgMember, kSee},
+
+    {ResourceKind::kTeamCredential, Relation::kOrgAdmin, kSee | kDelete},
+    {ResourceKind::kTeamCredential, Relation::kTeamLead, kManage},
+    {ResourceKind::kTeamCredential, Relation::kTeamMember, kSee},
+
+    {ResourceKind::kUserCredential, Relation::kSelf, kManage},
+
+    {ResourceKind::kOrgMcpServer, Relation::kOrgAdmin, kManage | kResolve},
+    {ResourceKind::kOrgMcpServer, Relation::kOrgMember, kSee | kResolve},
+    {ResourceKind::kOrgMcpServer, Relation::kGranted, kResolve},
+
+    {ResourceKind::kTeamMcpServer, Relation::kOrgAdmin, kManage | kResolve},
+    {ResourceKind::kTeamMcpServer, Relation::kTeamLead, kManage | kResolve},
+    {ResourceKind::kTeamMcpServer, Relation::kTeamMember, kSee | kResolve},
+    {ResourceKind::kTeamMcpServer, Relation::kGranted, kResolve},
+
+    {ResourceKind::kOrg, Relation::kOrgAdmin, kManage},
+    {ResourceKind::kOrg, Relation::kOrgMember, kSee},
+
+    {ResourceKind::kUser, Relation::kOrgAdmin, kManage},
+    {ResourceKind::kUser, Relation::kSelf, kSee},
+
+    {ResourceKind::kTeam, Relation::kOrgAdmin, kManage},
+    {ResourceKind::kTeam, Relation::kTeamMember, kSee},
+
+    {ResourceKind::kTeamMember, Relation::kOrgAdmin, kManage},
+    {ResourceKind::kTeamMember, Relation::kTeamLead, kManage},
+    {ResourceKind::kTeamMember, Relation::kTeamMember, kSee},
+
+    {ResourceKind::kService, Relation::kOrgAdmin, kManage},
+    {ResourceKind::kWorkload, Relation::kOrgAdmin, kManage},
+
+    {ResourceKind::kToken, Relation::kOrgAdmin, kManage},
+    {ResourceKind::kToken, Relation::kSelf, kManage},
+
+    {ResourceKind::kOwnIdentity, Relation::kAnyone, kSee},
+};
+
+bool IsMcpServer(ResourceKind kind) {
+  return kind == ResourceKind::kOrgMcpServer || kind == ResourceKind::kTeamMcpServer;
+}
+
+bool Stands(const Caller& caller, Relation relation, const Resource& resource) {
+  const bool workload = caller.kind == PrincipalKind::kWorkload;
+  const bool user = caller.kind == PrincipalKind::kUser;
+  switch (relation) {
+    case Relation::kOrgAdmin:
+      return !workload && caller.role == v1::ORG_ROLE_ADMIN;
+    case Relation::kOrgMember:
+      return !workload && (caller.role == v1::ORG_ROLE_ADMIN || caller.role == v1::ORG_ROLE_MEMBER);
+    case Relation::kTeamLead: {
+      const v1::TeamRole role = user && !resource.team.empty() ? caller.RoleIn(resource.team) : v1::TeamRole();
+      return role == v1::TEAM_ROLE_OWNER || role == v1::TEAM_ROLE_ADMIN;
+    }
+    case Relation::kTeamMember:
+      return user && !resource.team.empty() && caller.RoleIn(resource.team) != v1::TEAM_ROLE_UNSPECIFIED;
+    case Relation::kSelf:
+      return user && !resource.user.empty() && caller.id == resource.user;
+    case Relation::kGranted:
+      return workload && IsMcpServer(resource.kind) && !resource.name.empty() &&
+             std::find(caller.granted_mcp_servers.begin(), caller.granted_mcp_servers.end(), resource.name) !=
+                 caller.granted_mcp_servers.end();
+    case Relation::kAnyone:
+      return true;
+  }
+  return false;
+}
+
+unsigned AllowedActions(const Caller& caller, const Resource& resource) {
+  if (caller.org.empty() || caller.org != resource.org) return 0;
+  unsigned allowed = 0;
+  for (const Row& row : kPolicy) {
+    if (row.kind == resource.kind && Stands(caller, row.relation, resource)) allowed |= row.actions;
+  }
+  return allowed;
+}
+
+// Where a new resource of the kind would be made. A refused create says PERMISSION_DENIED if the caller may see that
+// place: it tells nothing about what stands there.
+Resource PlaceOf(const Resource& resource) {
+  Resource place = resource;
+  switch (resource.kind) {
+    case ResourceKind::kTeamCredential:
+    case ResourceKind::kTeamMcpServer:
+    case ResourceKind::kTeamMember:
+      place.kind = ResourceKind::kTeam;
+      break;
+    case ResourceKind::kUserCredential:
+      place.kind = ResourceKind::kUser;
+      break;
+    case ResourceKind::kToken:
+      place.kind = resource.user.empty() ? ResourceKind::kService : ResourceKind::kUser;
+      break;
+    default:
+      place.kind = ResourceKind::kOrg;
+  }
+  return place;
+}
+
+}  // namespace
+
+Decision Decide(const Caller& caller, Action action, const Resource& resource) {
+  const unsigned allowed = AllowedActions(caller, resource);
+  if ((allowed & Bit(action)) != 0) return Decision::kAllow;
+  const unsigned seen = action == Action::kCreate ? allowed | AllowedActions(caller, PlaceOf(resource)) : allowed;
+  return (seen & kSee) != 0 ? Decision::kDeny : Decision::kHide;
+}
+
+absl::Status Authorize(const Caller& caller, Action action, const Resource& resource) {
+  switch (Decide(caller, action, resource)) {
+    case Decision::kAllow:
+      return absl::OkStatus();
+    case Decision::kHide:
+      return NotFound(resource.name);
+    case Decision::kDeny:
+      break;
+  }
+  v1::ErrorDetail detail;
+  detail.set_reason("PERMISSION_DENIED");
+  detail.set_resource(resource.name);
+  detail.set_next_step(resource.team.empty() ? "Ask an ADMIN of the organization."
+                                             : "Ask an OWNER or ADMIN of the team, or an ADMIN of the organization.");
+  return MakeError(absl::StatusCode::kPermissionDenied, absl::StrCat(resource.name, ": not permitted"), detail);
+}
+
+}  // namespace keyferry::server
