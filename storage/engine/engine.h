@@ -84,8 +84,8 @@ class Engine {
  public:
   virtual ~Engine() = default;
 
-  // The newest state whose commit has been acknowledged as synced, or was found at open. With kBuffered commits the view
-  // also holds those that finished before it was taken.
+  // The newest state whose commit has been acknowledged as synced, or was found at open. With kBuffered commits the
+  // view also holds those that finished before it was taken.
   virtual std::shared_ptr<const EngineSnapshot> Snapshot() = 0;
 
   // Applies the batch and returns its revision. A synced batch becomes visible to Snapshot only once it is durable.
@@ -94,9 +94,10 @@ class Engine {
   // Makes every batch that was committed before the call durable.
   virtual absl::Status Sync() = 0;
 
-  // Calls `on_change` for each batch committed after revision `after`, in order of revision and without gaps, on a thread
-  // of the engine, until the returned handle is destroyed; destruction waits for a running call. `on_change` must not
-  // block. OUT_OF_RANGE if changes since `after` are no longer kept (read a snapshot and watch from its revision).
+  // Calls `on_change` for each batch committed after revision `after`, in order of revision and without gaps, on a
+  // thread of the engine, until the returned handle is destroyed; destruction waits for a running call. `on_change`
+  // must not block. OUT_OF_RANGE if changes since `after` are no longer kept (read a snapshot and watch from its
+  // revision).
   virtual absl::StatusOr<std::unique_ptr<class EngineWatch>> Watch(
       Revision after, std::function<void(const EngineChange&)> on_change) = 0;
 
