@@ -1,0 +1,99 @@
+#include "injector/exec/exec_command.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "client/connection.h"
+#include "client/connection_options.h"
+#include "client/secret_text.h"
+#include "grpcpp/channel.h"
+#include "grpcpp/client_context.h"
+#include "injector/exec/environment.h"
+#include "keyferry/v1/resolution.grpc.pb.h"
+#include "keyferry/v1/resolution.pb.h"
+
+namespace keyferry::injector {
+namespace {
+
+// Overwrites the values of a response as soon as they have been used, or are not going to be.
+class ScopedResponse {
+ public:
+  ScopedResponse() = default;
+  ScopedResponse(const ScopedResponse&) = delete;
+  ScopedResponse& operator=(const ScopedResponse&) = delete;
+  ~ScopedResponse() { Wipe(); }
+
+  void Wipe() {
+    for (v1::ResolvedVariable& variable : *response_.mutable_variables()) client::WipeString(*variable.mutable_value());
+    response_.Clear();
+  }
+  v1::ResolveResponse* get() { return &response_; }
+
+ private:
+  v1::ResolveResponse response_;
+};
+
+client::CallPolicy PolicyOf(const ExecOptions& options) {
+  client::CallPolicy policy;
+  policy.timeout = options.startup_timeout;
+  policy.retry_for = options.startup_timeout;
+  policy.idempotent = true;
+  return policy;
+}
+
+// Tries the target's MCP servers in turn; answers the failure of the last.
+std::optional<Failure> Resolve(const client::Connection& connection, const ExecOptions& options,
+                               const ResolveTarget& target, ScopedResponse& response) {
+  const std::unique_ptr<v1::ResolutionService::Stub> stub = v1::ResolutionService::NewStub(connection.channel());
+  std::optional<client::ApiError> error;
+  for (const std::string& mcp_server : target.mcp_servers) {
+    v1::ResolveRequest request;
+    request.set_mcp_server(mcp_server);
+    request.set_team(target.team);
+    request.set_allow_partial(options.allow_partial);
+    error = connection.Call(PolicyOf(options), [&](grpc::ClientContext* context) {
+      response.Wipe();
+      return stub->Resolve(context, request, response.get());
+    });
+    if (!error.has_value()) return std::nullopt;
+    if (error->code != absl::StatusCode::kNotFound) return FailureOf(*error, mcp_server);
+  }
+  return FailureOf(*error, target.mcp_servers.back());
+}
+
+absl::StatusOr<Environment> EnvironmentOf(const ExecOptions& options, ScopedResponse& response) {
+  std::vector<BoundVariable> bindings;
+  bindings.reserve(response.get()->variables_size());
+  for (const v1::ResolvedVariable& variable : response.get()->variables()) {
+    bindings.push_back({variable.variable(), variable.value()});
+  }
+  absl::StatusOr<Environment> environment = BuildEnvironment(environ, options.inherit, bindings);
+  response.Wipe();
+  return environment;
+}
+
+}  // namespace
+
+Failure RunExec(const ExecOptions& options, const InheritedState& state) {
+  absl::StatusOr<client::ConnectionOptions> settings = client::LoadConnectionOptions(options.connection, ::getenv);
+  if (!settings.ok()) return UsageFailure(settings.status());
+  const absl::StatusOr<ResolveTarget> target = TargetOf(options, settings->org);
+  if (!target.ok()) return UsageFailure(target.status());
+  const absl::StatusOr<std::unique_ptr<client::Connection>> connection = client::Connection::Open(*settings);
+  if (!connection.ok()) return UsageFailure(connection.status());
+
+  ScopedResponse response;
+  if (std::optional<Failure> failure = Resolve(**connection, options, *target, response)) return *std::move(failure);
+  absl::StatusOr<Environment> environment = EnvironmentOf(options, response);
+  if (!environment.ok()) return RefusedEnvironment(environment.status(), target->mcp_servers.back());
+  return LaunchFailure(options.command[0], ReplaceProcess(options.command, *std::move(environment), state));
+}
+
+}  // namespace keyferry::injector

@@ -1,0 +1,166 @@
+#include "injector/exec/exec_options.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "CLI/CLI.hpp"
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+
+namespace keyferry::injector {
+namespace {
+
+constexpr absl::Duration kShortestTimeout = absl::Seconds(1);
+constexpr absl::Duration kLongestTimeout = absl::Hours(1);
+
+constexpr char kDescription[] =
+    "Fetches the environment of one MCP server from keyferryd, then replaces itself with CMD, which runs with that\n"
+    "environment. No process of Keyferry's stays behind; standard input and output belong to CMD alone.";
+
+constexpr char kFooter[] =
+    R"(Connection: each option also comes from its environment variable (KEYFERRY_ADDRESS, KEYFERRY_CA_FILE,
+KEYFERRY_TOKEN_FILE, KEYFERRY_ORG, KEYFERRY_CLIENT_CERT_FILE, KEYFERRY_CLIENT_KEY_FILE, KEYFERRY_PROFILE) or from a
+profile in ~/.config/keyferry/config.yaml. Flags win over variables, variables over the profile.
+
+Environment of CMD: the caller's, less every KEYFERRY_* variable and what --unset names, plus the MCP server's variables.
+
+Exit status, where CMD was not run:
+  64   wrong usage or configuration
+  69   keyferryd could not be reached within --startup-timeout, or could not answer
+  77   not permitted: the token is not accepted, or this identity may not resolve the MCP server
+  78   a required variable has no value anywhere, or the environment that was answered cannot be used
+  126  CMD was found but could not be run
+  127  CMD was not found
+Otherwise the exit status is CMD's own.
+
+Example:
+  keyferry-injector exec --mcp-server github -- npx -y @modelcontextprotocol/server-github)";
+
+class HelpFormatter : public CLI::Formatter {
+ public:
+  std::string make_usage(const CLI::App*, std::string) const override {
+    return "Usage: keyferry-injector exec --mcp-server ID [OPTIONS] -- CMD [ARG...]\n";
+  }
+};
+
+struct RawOptions {
+  ExecOptions parsed;
+  std::string startup_timeout = "30s";
+};
+
+void Declare(CLI::App& app, RawOptions& raw) {
+  ExecOptions& options = raw.parsed;
+  app.formatter(std::make_shared<HelpFormatter>());
+  app.footer(kFooter);
+  app.add_option("--mcp-server", options.mcp_server,
+                 "Id of the MCP server, or its resource name (orgs/ORG/mcpServers/ID)")
+      ->type_name("ID");
+  app.add_option("--team", options.team, "Team whose MCP server or credentials to use")->type_name("TEAM");
+  app.add_flag("--clean-env", options.inherit.clean,
+               "Keep only HOME, PATH, USER, LANG, LC_*, TERM, TZ and TMPDIR of the caller's environment");
+  app.add_option("--unset", options.inherit.unset, "Leave this variable of the caller's out; may be repeated")
+      ->type_name("NAME")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_flag("--allow-partial", options.allow_partial, "Run CMD even if a required variable has no value");
+  app.add_option("--startup-timeout", raw.startup_timeout,
+                 "How long to keep trying to reach keyferryd: 1s to 1h (default 30s)")
+      ->type_name("DURATION");
+  app.add_option("--address", options.connection.address, "keyferryd's HOST:PORT")->type_name("HOST:PORT");
+  app.add_option("--ca-file", options.connection.ca_file, "Certificates to trust, PEM")->type_name("FILE");
+  app.add_option("--token-file", options.connection.token_file, "File that holds the API token")->type_name("FILE");
+  app.add_option("--org", options.connection.org, "Organization")->type_name("ORG");
+  app.add_option("--client-cert-file", options.connection.client_cert_file, "Client certificate, PEM")
+      ->type_name("FILE");
+  app.add_option("--client-key-file", options.connection.client_key_file, "Its key, PEM")->type_name("FILE");
+  app.add_option("--profile", options.connection.profile, "Profile of the profile file")->type_name("NAME");
+}
+
+absl::Status CheckParsed(RawOptions& raw) {
+  ExecOptions& options = raw.parsed;
+  if (options.mcp_server.empty()) {
+    return absl::InvalidArgumentError("which MCP server? Name it with --mcp-server ID");
+  }
+  if (!absl::ParseDuration(raw.startup_timeout, &options.startup_timeout) ||
+      options.startup_timeout < kShortestTimeout || options.startup_timeout > kLongestTimeout) {
+    return absl::InvalidArgumentError("--startup-timeout takes a duration from 1s to 1h, such as 30s or 2m");
+  }
+  for (const std::string& name : options.inherit.unset) {
+    if (name.empty() || absl::StrContains(name, '=')) {
+      return absl::InvalidArgumentError("--unset takes the name of one environment variable");
+    }
+  }
+  if (options.command.empty() || options.command[0].empty()) {
+    return absl::InvalidArgumentError("what is to be run? End the options with -- and give the command after it");
+  }
+  return absl::OkStatus();
+}
+
+// Text of CLI11's without its line breaks.
+std::string OneLine(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
+}  // namespace
+
+absl::StatusOr<ExecOptions> ParseExecOptions(const std::vector<std::string>& arguments) {
+  const auto separator = std::find(arguments.begin(), arguments.end(), "--");
+  // CLI11 takes them last first.
+  std::vector<std::string> flags(std::make_reverse_iterator(separator), arguments.rend());
+  RawOptions raw;
+  CLI::App app(kDescription);
+  Declare(app, raw);
+  try {
+    app.parse(flags);
+  } catch (const CLI::CallForHelp&) {
+    raw.parsed.help = true;
+    return std::move(raw.parsed);
+  } catch (const CLI::ExtrasError& error) {
+    if (std::find(arguments.begin(), separator, "--supervise") != separator) {
+      return absl::InvalidArgumentError(
+          "--supervise: this build has the exec-replace mode only; leave the flag out and CMD replaces the injector");
+    }
+    return absl::InvalidArgumentError(OneLine(error.what()));
+  } catch (const CLI::ParseError& error) {
+    return absl::InvalidArgumentError(OneLine(error.what()));
+  }
+  if (separator != arguments.end()) raw.parsed.command.assign(separator + 1, arguments.end());
+  if (absl::Status status = CheckParsed(raw); !status.ok()) return status;
+  return std::move(raw.parsed);
+}
+
+std::string ExecHelp() {
+  RawOptions raw;
+  CLI::App app(kDescription);
+  Declare(app, raw);
+  return app.help();
+}
+
+absl::StatusOr<ResolveTarget> TargetOf(const ExecOptions& options, const std::string& org) {
+  ResolveTarget target;
+  if (absl::StartsWith(options.mcp_server, "orgs/")) {
+    target.mcp_servers = {options.mcp_server};
+    if (options.team.empty()) return target;
+    const std::vector<std::string> parts = absl::StrSplit(options.mcp_server, '/');
+    if (parts.size() == 6 && parts[2] == "teams" && parts[3] != options.team) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(options.mcp_server, " belongs to another team than --team ", options.team));
+    }
+    target.team = absl::StrCat("orgs/", parts[1], "/teams/", options.team);
+    return target;
+  }
+  if (org.empty()) return absl::InvalidArgumentError("an MCP server's id needs an organization: set KEYFERRY_ORG");
+  const std::string org_name = absl::StrCat("orgs/", org);
+  if (!options.team.empty()) {
+    target.team = absl::StrCat(org_name, "/teams/", options.team);
+    target.mcp_servers.push_back(absl::StrCat(target.team, "/mcpServers/", options.mcp_server));
+  }
+  target.mcp_servers.push_back(absl::StrCat(org_name, "/mcpServers/", options.mcp_server));
+  return target;
+}
+
+}  // namespace keyferry::injector

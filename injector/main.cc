@@ -1,0 +1,85 @@
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "client/connection.h"
+#include "injector/exec/exec_command.h"
+#include "injector/exec/exec_options.h"
+#include "injector/exec/failure.h"
+#include "injector/exec/process.h"
+
+namespace keyferry::injector {
+namespace {
+
+constexpr char kHelp[] = R"(keyferry-injector gives MCP servers their credentials at launch.
+
+Usage: keyferry-injector COMMAND [OPTIONS]
+
+Commands:
+  exec    Run a command with the environment of one MCP server
+
+Options:
+  -h, --help   Print this help; `keyferry-injector exec --help` says all about exec
+  --version    Print the version
+)";
+
+int Fail(const Failure& failure) {
+  fprintf(stderr, "keyferry-injector: %s\n", failure.message.c_str());
+  return failure.exit_code;
+}
+
+int Exec(const std::vector<std::string>& arguments, const InheritedState& state) {
+  const absl::StatusOr<ExecOptions> options = ParseExecOptions(arguments);
+  if (!options.ok()) {
+    Failure failure = UsageFailure(options.status());
+    failure.message += " (`keyferry-injector exec --help` lists the options)";
+    return Fail(failure);
+  }
+  if (options->help) {
+    fputs(ExecHelp().c_str(), stdout);
+    return 0;
+  }
+  return Fail(RunExec(*options, state));
+}
+
+int Run(const std::vector<std::string>& arguments, const InheritedState& state) {
+  const std::string command = arguments.empty() ? "" : arguments[0];
+  if (command == "exec") return Exec({arguments.begin() + 1, arguments.end()}, state);
+  if (command == "--help" || command == "-h" || command == "help") {
+    fputs(kHelp, stdout);
+    return 0;
+  }
+  if (command == "--version") {
+    printf("keyferry-injector %s\n", client::kClientVersion);
+    return 0;
+  }
+  const std::string problem = command.empty() ? "a command is missing" : "unknown command \"" + command + "\"";
+  return Fail({kUsage, problem + "; `keyferry-injector --help` lists the commands"});
+}
+
+// A descriptor opened later must never take the number of a standard one that the caller left closed: the child, or a
+// log line, would then write into it.
+void FillStandardDescriptors() {
+  while (true) {
+    const int descriptor = open("/dev/null", O_RDWR);
+    if (descriptor < 0) return;
+    if (descriptor > 2) {
+      close(descriptor);
+      return;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace keyferry::injector
+
+int main(int argc, char** argv) {
+  const keyferry::injector::InheritedState state = keyferry::injector::InheritedState::Capture();
+  keyferry::injector::HardenProcess();
+  keyferry::injector::FillStandardDescriptors();
+  return keyferry::injector::Run(std::vector<std::string>(argv + 1, argv + argc), state);
+}
