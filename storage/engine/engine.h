@@ -84,8 +84,9 @@ class Engine {
  public:
   virtual ~Engine() = default;
 
-  // The newest state whose commit has been acknowledged as synced, or was found at open. With kBuffered commits the
-  // view also holds those that finished before it was taken.
+  // The newest state that holds no synced batch that is not yet durable. A batch is in it once its Commit has returned;
+  // a buffered one, while a synced batch before it is still being synced, only together with that one. A view taken
+  // after a Commit failed with ABORTED shows what it collided with.
   virtual std::shared_ptr<const EngineSnapshot> Snapshot() = 0;
 
   // Applies the batch and returns its revision. A synced batch becomes visible to Snapshot only once it is durable.
@@ -94,10 +95,10 @@ class Engine {
   // Makes every batch that was committed before the call durable.
   virtual absl::Status Sync() = 0;
 
-  // Calls `on_change` for each batch committed after revision `after`, in order of revision and without gaps, on a
-  // thread of the engine, until the returned handle is destroyed; destruction waits for a running call. `on_change`
-  // must not block. OUT_OF_RANGE if changes since `after` are no longer kept (read a snapshot and watch from its
-  // revision).
+  // Calls `on_change` for each batch committed after revision `after`, once it is durable, in order of revision and
+  // without gaps, on a thread of the engine, until the returned handle is destroyed; destruction waits for a running
+  // call, except from within it. `on_change` must not block. OUT_OF_RANGE if changes since `after` are no longer kept
+  // (read a snapshot and watch from its revision).
   virtual absl::StatusOr<std::unique_ptr<class EngineWatch>> Watch(
       Revision after, std::function<void(const EngineChange&)> on_change) = 0;
 
