@@ -1,0 +1,166 @@
+#include "server/identity/authenticator.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "server/errors.h"
+#include "server/identity/token_text.h"
+#include "server/names.h"
+#include "server/records.h"
+#include "server/status_macros.h"
+#include "storage/records/records.pb.h"
+
+namespace keyferry::server {
+namespace {
+
+namespace records = storage::records;
+using storage::RecordKey;
+using storage::Table;
+
+constexpr Table kDependencies[] = {Table::kOrg,        Table::kTokenIndex, Table::kToken,   Table::kUser,
+                                   Table::kMembership, Table::kService,    Table::kWorkload};
+
+absl::Status Unauthenticated(absl::string_view reason, absl::string_view message, absl::string_view next_step) {
+  v1::ErrorDetail detail;
+  detail.set_reason(std::string(reason));
+  detail.set_next_step(std::string(next_step));
+  return MakeError(absl::StatusCode::kUnauthenticated, message, detail);
+}
+
+absl::Status Unknown() {
+  return Unauthenticated("TOKEN_UNKNOWN", "the token is not known, or was revoked",
+                         "Use another token, or ask an ADMIN of the organization for a new one.");
+}
+
+absl::Status Expired() {
+  return Unauthenticated("TOKEN_EXPIRED", "the token has expired",
+                         "Create a new one, or ask an ADMIN of the organization for one.");
+}
+
+// Reads a record that must exist for the token to mean anything.
+template <typename T>
+absl::StatusOr<T> ReadOrUnknown(const storage::StoreView& view, const RecordKey& key) {
+  auto found = ReadRecord<T>(view, key);
+  if (absl::IsNotFound(found.status())) return Unknown();  // The org's keyring was destroyed.
+  if (!found.ok()) return FromStore(found.status(), "the token");
+  if (!found->has_value()) return Unknown();
+  return std::move((*found)->record);
+}
+
+absl::Status LoadUser(const storage::StoreView& view, Caller* caller) {
+  ASSIGN_OR_RETURN(const auto user,
+                   ReadOrUnknown<records::UserRecord>(view, {Table::kUser, caller->org, "", caller->id}));
+  caller->kind = PrincipalKind::kUser;
+  caller->role = static_cast<v1::OrgRole>(user.role());
+  auto memberships =
+      ScanRecords<records::MembershipRecord>(view, Table::kMembership, caller->org, absl::StrCat("users/", caller->id));
+  if (!memberships.ok()) return FromStore(memberships.status(), "the token");
+  for (const auto& membership : *memberships) {
+    caller->teams.emplace_back(membership.record.team(), static_cast<v1::TeamRole>(membership.record.role()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LoadService(const storage::StoreView& view, Caller* caller) {
+  ASSIGN_OR_RETURN(const auto service,
+                   ReadOrUnknown<records::ServiceRecord>(view, {Table::kService, caller->org, "", caller->id}));
+  caller->kind = PrincipalKind::kService;
+  caller->role = static_cast<v1::OrgRole>(service.role());
+  return absl::OkStatus();
+}
+
+absl::Status LoadWorkload(const storage::StoreView& view, Caller* caller) {
+  ASSIGN_OR_RETURN(const auto workload,
+                   ReadOrUnknown<records::WorkloadRecord>(view, {Table::kWorkload, caller->org, "", caller->id}));
+  caller->kind = PrincipalKind::kWorkload;
+  caller->granted_mcp_servers.assign(workload.mcp_servers().begin(), workload.mcp_servers().end());
+  return absl::OkStatus();
+}
+
+absl::Status LoadPrincipal(const storage::StoreView& view, ParentName::Kind kind, Caller* caller) {
+  switch (kind) {
+    case ParentName::kUser:
+      return LoadUser(view, caller);
+    case ParentName::kService:
+      return LoadService(view, caller);
+    case ParentName::kWorkload:
+      return LoadWorkload(view, caller);
+    default:
+      return Unknown();
+  }
+}
+
+}  // namespace
+
+Authenticator::Authenticator(storage::Store* store, Clock clock, size_t max_cached)
+    : store_(store), clock_(std::move(clock)), max_cached_(max_cached) {}
+
+absl::StatusOr<std::shared_ptr<const Caller>> Authenticator::Authenticate(absl::string_view authorization) {
+  constexpr char kHowTo[] = "Send the metadata `authorization: Bearer TOKEN`.";
+  if (authorization.empty()) return Unauthenticated("TOKEN_MISSING", "no token was presented", kHowTo);
+  // RFC 7235: the scheme's case does not matter.
+  if (authorization.size() < 7 || !absl::EqualsIgnoreCase(authorization.substr(0, 7), "Bearer ")) {
+    return Unauthenticated("TOKEN_MALFORMED", "the authorization is not a bearer token", kHowTo);
+  }
+  const absl::string_view text = authorization.substr(7);
+  if (!IsTokenText(text)) {
+    return Unauthenticated("TOKEN_MALFORMED", "the token is malformed: its form or checksum is wrong",
+                           "Check that the token was copied whole and unchanged.");
+  }
+  const std::string hash = HashTokenText(text);
+  // Before the view, so that a change between the two drops what is cached below.
+  const uint64_t stamp = Stamp();
+  std::shared_ptr<const Caller> caller = Find(hash, stamp);
+  if (caller == nullptr) {
+    ASSIGN_OR_RETURN(Caller loaded, Load(hash));
+    caller = std::make_shared<const Caller>(std::move(loaded));
+    absl::MutexLock lock(&mutex_);
+    if (cached_stamp_ < stamp || cached_.size() >= max_cached_) cached_.clear();
+    if (cached_stamp_ <= stamp) {
+      cached_stamp_ = stamp;
+      cached_[hash] = caller;
+    }
+  }
+  if (clock_() >= caller->token_expire_time) return Expired();
+  return caller;
+}
+
+uint64_t Authenticator::Stamp() const {
+  // Each counter only grows, so the sum changes whenever one does.
+  uint64_t stamp = 0;
+  for (Table table : kDependencies) stamp += store_->Generation(table);
+  return stamp;
+}
+
+std::shared_ptr<const Caller> Authenticator::Find(const std::string& hash, uint64_t stamp) {
+  absl::ReaderMutexLock lock(&mutex_);
+  if (cached_stamp_ != stamp) return nullptr;
+  const auto found = cached_.find(hash);
+  return found == cached_.end() ? nullptr : found->second;
+}
+
+absl::StatusOr<Caller> Authenticator::Load(absl::string_view hash) const {
+  const std::unique_ptr<storage::StoreView> view = store_->View();
+  ASSIGN_OR_RETURN(const auto index, ReadOrUnknown<records::TokenIndexRecord>(
+                                         *view, {Table::kTokenIndex, "", "", absl::BytesToHexString(hash)}));
+  ASSIGN_OR_RETURN(const auto token, ReadOrUnknown<records::TokenRecord>(
+                                         *view, {Table::kToken, index.org(), index.parent(), index.token_id()}));
+  // An index entry that outlived its token must not open the next token of the same id.
+  if (!storage::ConstantTimeEquals(token.hash(), hash)) return Unknown();
+  ASSIGN_OR_RETURN(const auto org, ReadOrUnknown<records::OrgRecord>(*view, {Table::kOrg, "", "", index.org()}));
+  const absl::StatusOr<ParentName> principal = ParseParent(token.principal(), "principal");
+  if (!principal.ok() || principal->org != index.org()) return Unknown();
+  Caller caller;
+  caller.org = index.org();
+  caller.id = principal->id;
+  caller.tier = static_cast<v1::Tier>(org.tier());
+  caller.token_expire_time = absl::FromUnixNanos(token.expire_time());
+  RETURN_IF_ERROR(LoadPrincipal(*view, principal->kind, &caller));
+  return caller;
+}
+
+}  // namespace keyferry::server

@@ -1,0 +1,56 @@
+#ifndef KEYFERRY_SERVER_IDENTITY_AUTHENTICATOR_H_
+#define KEYFERRY_SERVER_IDENTITY_AUTHENTICATOR_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "server/identity/caller.h"
+#include "storage/store.h"
+
+namespace keyferry::server {
+
+using Clock = std::function<absl::Time()>;
+
+// Turns an API token into the caller that it speaks for, read from one view. Thread-safe.
+//
+// Callers are kept in a bounded cache by the hash of their token, and dropped together when a commit touches any table
+// that they were computed from, so that a revocation, a role or a tier change counts from its acknowledgement on.
+// Expiry is checked at every call. A token is found by its SHA-256, so that no comparison sees its text.
+class Authenticator {
+ public:
+  // `store` must outlive this.
+  Authenticator(storage::Store* store, Clock clock, size_t max_cached = 65536);
+
+  // `authorization` is the value of that metadata key, "Bearer TOKEN"; empty if there was none.
+  //
+  // UNAUTHENTICATED with reason TOKEN_MISSING, TOKEN_MALFORMED (form or checksum; the store is not asked),
+  // TOKEN_UNKNOWN (never made, revoked, or its principal was deleted) or TOKEN_EXPIRED. Otherwise what the store
+  // answers. No message holds any part of a token.
+  absl::StatusOr<std::shared_ptr<const Caller>> Authenticate(absl::string_view authorization)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  // Changes whenever a commit touches a table that a Caller depends on.
+  uint64_t Stamp() const;
+  absl::StatusOr<Caller> Load(absl::string_view hash) const;
+  std::shared_ptr<const Caller> Find(const std::string& hash, uint64_t stamp) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  storage::Store* const store_;
+  const Clock clock_;
+  const size_t max_cached_;
+
+  absl::Mutex mutex_;
+  uint64_t cached_stamp_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::flat_hash_map<std::string, std::shared_ptr<const Caller>> cached_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace keyferry::server
+
+#endif  // KEYFERRY_SERVER_IDENTITY_AUTHENTICATOR_H_
