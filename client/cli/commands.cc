@@ -1,0 +1,19 @@
+#include "client/cli/commands.h"
+
+namespace keyferry::client::cli {
+
+CommandTree AllCommands() {
+  CommandTree tree;
+  AddCredentialCommands(tree);
+  AddMcpServerCommands(tree);
+  AddDirectoryCommands(tree);
+  AddWorkloadCommands(tree);
+  AddTokenCommands(tree);
+  AddOrgCommands(tree);
+  AddToolCommands(tree);
+  return tree;
+}
+
+Option YesOption() { return {"-y,--yes", ValueKind::kFlag, "", "Do not ask for confirmation"}; }
+
+}  // namespace keyferry::client::cli

@@ -1,0 +1,26 @@
+#ifndef KEYFERRY_CLIENT_CLI_COMMANDS_H_
+#define KEYFERRY_CLIENT_CLI_COMMANDS_H_
+
+#include "client/cli/command.h"
+
+namespace keyferry::client::cli {
+
+// Each adds its group and commands.
+void AddCredentialCommands(CommandTree& tree);
+void AddDirectoryCommands(CommandTree& tree);
+void AddMcpServerCommands(CommandTree& tree);
+void AddOrgCommands(CommandTree& tree);
+void AddTokenCommands(CommandTree& tree);
+void AddWorkloadCommands(CommandTree& tree);
+// status, completion and version.
+void AddToolCommands(CommandTree& tree);
+
+// All commands of `keyferry`.
+CommandTree AllCommands();
+
+// Shared by commands that delete.
+Option YesOption();
+
+}  // namespace keyferry::client::cli
+
+#endif  // KEYFERRY_CLIENT_CLI_COMMANDS_H_

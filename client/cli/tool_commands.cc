@@ -1,0 +1,74 @@
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "client/cli/commands.h"
+#include "client/cli/completion.h"
+#include "client/cli/context.h"
+#include "client/cli/health.h"
+#include "keyferry/v1/tokens.pb.h"
+
+namespace keyferry::client::cli {
+namespace {
+
+Outcome Status(Context& context, const Arguments&) {
+  const Connection* connection = nullptr;
+  KEYFERRY_RETURN_IF_FAILED(context.Connect(&connection));
+  std::string health;
+  KEYFERRY_RETURN_IF_FAILED(CheckHealth(*connection, context.Policy(Idempotent::kYes), &health));
+  v1::Caller caller;
+  KEYFERRY_RETURN_IF_FAILED(context.Caller(&caller));
+  const absl::Time expiry = absl::FromUnixSeconds(caller.token_expire_time().seconds());
+  std::string expires = absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", expiry, absl::UTCTimeZone());
+  if (context.printer().format() == OutputFormat::kTable) {
+    absl::StrAppend(&expires, " (", HumanTime(expiry, context.streams().now()), ")");
+  }
+  if (!caller.has_token_expire_time()) expires = "";
+  context.printer().Facts({{"address", "Server", connection->options().address},
+                           {"health", "Health", health},
+                           {"serverVersion", "Server version", caller.server_version()},
+                           {"clientVersion", "Client version", kClientVersion},
+                           {"principal", "You are", caller.principal()},
+                           {"tokenExpireTime", "Token expires", expires}});
+  if (health == "SERVING") return std::nullopt;
+  return Failure{ExitCode::kUnavailable, absl::StrCat("the server is not serving (", health,
+                                                      "): ", connection->options().address, "; see its log")};
+}
+
+Outcome Completion(Context& context, const Arguments& arguments) {
+  context.printer().Raw(arguments.Text("SHELL") == "bash" ? BashCompletion(context.tree())
+                                                          : ZshCompletion(context.tree()));
+  return std::nullopt;
+}
+
+Outcome Version(Context& context, const Arguments&) {
+  if (context.printer().format() == OutputFormat::kTable) {
+    context.printer().Raw(absl::StrCat("keyferry ", kClientVersion, "\n"));
+  } else {
+    context.printer().Facts({{"version", "Version", kClientVersion}});
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+void AddToolCommands(CommandTree& tree) {
+  tree.commands.push_back({"status",
+                           "Show the server's address, health and version, who you are, and when your token expires",
+                           "",
+                           {},
+                           {},
+                           {},
+                           Status});
+  tree.commands.push_back({"completion",
+                           "Print a completion script for your shell",
+                           "bash:  source <(keyferry completion bash)\n"
+                           "zsh:   keyferry completion zsh > \"${fpath[1]}/_keyferry\"",
+                           {{"SHELL", "The shell", {"bash", "zsh"}}},
+                           {},
+                           {},
+                           Completion});
+  tree.commands.push_back({"version", "Print the version of this program", "", {}, {}, {}, Version});
+}
+
+}  // namespace keyferry::client::cli

@@ -1,0 +1,130 @@
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/commands.h"
+#include "client/cli/context.h"
+#include "client/cli/mcp_server_name.h"
+#include "keyferry/v1/directory.grpc.pb.h"
+
+namespace keyferry::client::cli {
+namespace {
+
+using Stub = v1::DirectoryService::Stub;
+
+Outcome McpServerNames(Context& context, const std::vector<std::string>& texts, std::vector<std::string>* names) {
+  for (const std::string& text : texts) {
+    std::string name;
+    KEYFERRY_RETURN_IF_FAILED(McpServerName(context, text, /*team=*/"", &name));
+    names->push_back(name);
+  }
+  return std::nullopt;
+}
+
+Outcome Create(Context& context, const Arguments& arguments) {
+  v1::CreateWorkloadRequest request;
+  KEYFERRY_RETURN_IF_FAILED(context.Org(request.mutable_parent()));
+  request.set_workload_id(arguments.Text("ID"));
+  request.mutable_workload()->set_display_name(arguments.Text("--display-name"));
+  std::vector<std::string> names;
+  KEYFERRY_RETURN_IF_FAILED(McpServerNames(context, arguments.Texts("--mcp-server"), &names));
+  for (const std::string& name : names) request.mutable_workload()->add_mcp_servers(name);
+  v1::Workload workload;
+  KEYFERRY_RETURN_IF_FAILED(context.Call(Idempotent::kNo, &Stub::CreateWorkload, request, &workload));
+  context.printer().Message(workload);
+  return std::nullopt;
+}
+
+Outcome ListAll(Context& context, std::vector<v1::Workload>* workloads) {
+  v1::ListWorkloadsRequest request;
+  KEYFERRY_RETURN_IF_FAILED(context.Org(request.mutable_parent()));
+  return context.List(&Stub::ListWorkloads, request, &v1::ListWorkloadsResponse::workloads, workloads);
+}
+
+Outcome List(Context& context, const Arguments&) {
+  std::vector<v1::Workload> workloads;
+  KEYFERRY_RETURN_IF_FAILED(ListAll(context, &workloads));
+  context.PrintList(workloads, {{"ID", "name", true},
+                                {"DISPLAY-NAME", "display_name"},
+                                {"CREATED", "create_time"},
+                                {"MCP-SERVERS", "mcp_servers"}});
+  return std::nullopt;
+}
+
+// Adds or takes away MCP servers that a workload may resolve.
+Outcome ChangeGrants(Context& context, const Arguments& arguments, bool grant) {
+  std::string name;
+  KEYFERRY_RETURN_IF_FAILED(context.ResourceName("workloads", arguments.Text("ID"), &name));
+  std::vector<std::string> servers;
+  KEYFERRY_RETURN_IF_FAILED(McpServerNames(context, arguments.Texts("MCP_SERVER"), &servers));
+  std::vector<v1::Workload> workloads;
+  KEYFERRY_RETURN_IF_FAILED(ListAll(context, &workloads));
+  const auto found = std::find_if(workloads.begin(), workloads.end(),
+                                  [&](const v1::Workload& workload) { return workload.name() == name; });
+  if (found == workloads.end()) {
+    return Failure{ExitCode::kOther, absl::StrCat("not found: ", name, "; see `keyferry workload list`")};
+  }
+  std::vector<std::string> granted(found->mcp_servers().begin(), found->mcp_servers().end());
+  for (const std::string& server : servers) {
+    granted.erase(std::remove(granted.begin(), granted.end(), server), granted.end());
+    if (grant) granted.push_back(server);
+  }
+  v1::UpdateWorkloadRequest request;
+  request.mutable_workload()->set_name(name);
+  for (const std::string& server : granted) request.mutable_workload()->add_mcp_servers(server);
+  request.mutable_update_mask()->add_paths("mcp_servers");
+  v1::Workload workload;
+  KEYFERRY_RETURN_IF_FAILED(context.Call(Idempotent::kYes, &Stub::UpdateWorkload, request, &workload));
+  context.printer().Message(workload);
+  return std::nullopt;
+}
+
+Outcome Delete(Context& context, const Arguments& arguments) {
+  v1::DeleteWorkloadRequest request;
+  KEYFERRY_RETURN_IF_FAILED(context.ResourceName("workloads", arguments.Text("ID"), request.mutable_name()));
+  KEYFERRY_RETURN_IF_FAILED(
+      context.Confirm(absl::StrCat("Delete ", request.name(), " with its tokens?"), arguments.Has("--yes")));
+  google::protobuf::Empty empty;
+  KEYFERRY_RETURN_IF_FAILED(context.Call(Idempotent::kNo, &Stub::DeleteWorkload, request, &empty));
+  context.printer().Done("deleted", request.name(), absl::StrCat("Deleted ", request.name()));
+  return std::nullopt;
+}
+
+}  // namespace
+
+void AddWorkloadCommands(CommandTree& tree) {
+  const Positional id = {"ID", "The workload's id"};
+  const Positional servers = {"MCP_SERVER", "ID, TEAM/ID or a full resource name", {}, /*repeated=*/true};
+  Option server = {"--mcp-server", ValueKind::kText, "MCP_SERVER", "MCP server that it may resolve; may be repeated"};
+  server.repeated = true;
+  tree.groups.push_back({"workload", "Manage the identities of injectors and what they may resolve"});
+  tree.commands.push_back({"workload create",
+                           "Add a workload",
+                           "",
+                           {id},
+                           {server, {"--display-name", ValueKind::kText, "TEXT", "A name for people"}},
+                           {},
+                           Create});
+  tree.commands.push_back(
+      {"workload grant",
+       "Let a workload resolve more MCP servers",
+       "",
+       {id, servers},
+       {},
+       {},
+       [](Context& context, const Arguments& arguments) { return ChangeGrants(context, arguments, /*grant=*/true); }});
+  tree.commands.push_back(
+      {"workload revoke",
+       "Let a workload resolve fewer MCP servers",
+       "",
+       {id, servers},
+       {},
+       {},
+       [](Context& context, const Arguments& arguments) { return ChangeGrants(context, arguments, /*grant=*/false); }});
+  tree.commands.push_back({"workload list", "List workloads and what they may resolve", "", {}, {}, {}, List});
+  tree.commands.push_back(
+      {"workload delete", "Delete a workload with its tokens", "", {id}, {YesOption()}, {}, Delete});
+}
+
+}  // namespace keyferry::client::cli
