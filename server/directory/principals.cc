@@ -1,0 +1,207 @@
+#include "server/directory/principals.h"
+
+#include <map>
+#include <set>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "server/errors.h"
+#include "server/records.h"
+#include "server/status_macros.h"
+
+namespace keyferry::server {
+namespace {
+
+namespace records = storage::records;
+using storage::Table;
+
+constexpr int kMaxGrants = 256;
+
+v1::Service ToProto(const std::string& org, const records::ServiceRecord& record) {
+  v1::Service service;
+  service.set_name(absl::StrCat("orgs/", org, "/services/", record.id()));
+  service.set_display_name(record.display_name());
+  service.set_role(static_cast<v1::OrgRole>(record.role()));
+  *service.mutable_create_time() = ToTimestamp(record.create_time());
+  return service;
+}
+
+v1::Workload ToProto(const std::string& org, const records::WorkloadRecord& record) {
+  v1::Workload workload;
+  workload.set_name(absl::StrCat("orgs/", org, "/workloads/", record.id()));
+  workload.set_display_name(record.display_name());
+  *workload.mutable_mcp_servers() = record.mcp_servers();
+  *workload.mutable_create_time() = ToTimestamp(record.create_time());
+  return workload;
+}
+
+absl::Status CheckGrants(const google::protobuf::RepeatedPtrField<std::string>& grants, const std::string& org,
+                         const std::string& field) {
+  if (grants.size() > kMaxGrants) return InvalidField(field, "more than 256", "Grant at most 256 MCP servers.");
+  std::set<std::string> seen;
+  for (int i = 0; i < grants.size(); ++i) {
+    const std::string item = absl::StrCat(field, "[", i, "]");
+    ASSIGN_OR_RETURN(const ChildName server, ParseChild(grants[i], "mcpServers", item));
+    RETURN_IF_ERROR(CheckId(server.id, item));
+    if (server.parent.kind != ParentName::kOrg && server.parent.kind != ParentName::kTeam) {
+      return InvalidField(item, "not an MCP server", "Name one of the organization or of a team.");
+    }
+    if (server.parent.org != org)
+      return InvalidField(item, "of another organization", "Name one of this organization.");
+    if (!seen.insert(grants[i]).second) return InvalidField(item, "named twice", "Name each MCP server once.");
+  }
+  return absl::OkStatus();
+}
+
+// Commits a new principal record, unless there is one.
+absl::Status CommitNew(storage::Store* store, const storage::RecordKey& key, storage::SecretBytes payload,
+                       const std::string& name) {
+  const auto exists = store->View()->Contains(key);
+  if (!exists.ok()) return FromStore(exists.status(), name);
+  if (*exists) return AlreadyExists(name);
+  storage::Mutation mutation;
+  mutation.Put(key, std::move(payload), /*version=*/1, /*expected=*/0);
+  const absl::Status committed = store->Commit(mutation, storage::Durability::kSynced).status();
+  return absl::IsAborted(committed) ? AlreadyExists(name) : FromStore(committed, name);
+}
+
+// One page of an org's records of a table, of those that the caller may see.
+template <typename Record, typename Response, typename Add>
+absl::StatusOr<Response> ListPrincipals(const DirectoryContext& context, const Caller& caller, ResourceKind kind,
+                                        Table table, absl::string_view method, const std::string& parent_name,
+                                        int32_t page_size, const std::string& page_token, Add add) {
+  ASSIGN_OR_RETURN(const ParentName parent, ParseOrg(parent_name, "parent"));
+  RETURN_IF_ERROR(Authorize(caller, Action::kSee, {ResourceKind::kOrg, parent.org, "", "", parent.Name()}));
+  std::map<std::string, Record> visible;
+  std::vector<std::string> ids;
+  if (Decide(caller, Action::kSee, {kind, parent.org, "", "", parent.Name()}) == Decision::kAllow) {
+    auto all = ScanRecords<Record>(*context.store->View(), table, parent.org, "");
+    if (!all.ok()) return FromStore(all.status(), parent.Name());
+    for (auto& stored : *all) {
+      ids.push_back(stored.record.id());
+      visible[ids.back()] = std::move(stored.record);
+    }
+  }
+  ASSIGN_OR_RETURN(const IdPage page,
+                   MakePage(*context.pages, caller, method, parent_name, page_size, page_token, std::move(ids)));
+  Response response;
+  for (const std::string& id : page.ids) add(&response, ToProto(parent.org, visible.at(id)));
+  response.set_next_page_token(page.next_page_token);
+  return response;
+}
+
+}  // namespace
+
+absl::StatusOr<v1::Service> PrincipalRules::CreateService(const Caller& caller,
+                                                          const v1::CreateServiceRequest& request) const {
+  ASSIGN_OR_RETURN(const ParentName parent, ParseOrg(request.parent(), "parent"));
+  RETURN_IF_ERROR(CheckId(request.service_id(), "service_id"));
+  const std::string name = absl::StrCat(parent.Name(), "/services/", request.service_id());
+  RETURN_IF_ERROR(Authorize(caller, Action::kCreate, {ResourceKind::kService, parent.org, "", "", name}));
+  RETURN_IF_ERROR(CheckDisplayName(request.service().display_name(), "service.display_name"));
+  const v1::OrgRole role = request.service().role();
+  if (role != v1::ORG_ROLE_MEMBER && role != v1::ORG_ROLE_ADMIN) {
+    return InvalidField("service.role", "not a role", "Use ORG_ROLE_MEMBER or ORG_ROLE_ADMIN.");
+  }
+  records::ServiceRecord record;
+  record.set_id(request.service_id());
+  record.set_display_name(request.service().display_name());
+  record.set_role(role);
+  record.set_create_time(context_.NowNanos());
+  RETURN_IF_ERROR(CommitNew(context_.store, {Table::kService, parent.org, "", record.id()},
+                            storage::SerializeSecret(record), name));
+  return ToProto(parent.org, record);
+}
+
+absl::StatusOr<v1::ListServicesResponse> PrincipalRules::ListServices(const Caller& caller,
+                                                                      const v1::ListServicesRequest& request) const {
+  return ListPrincipals<records::ServiceRecord, v1::ListServicesResponse>(
+      context_, caller, ResourceKind::kService, Table::kService, "ListServices", request.parent(), request.page_size(),
+      request.page_token(),
+      [](v1::ListServicesResponse* response, v1::Service service) { *response->add_services() = std::move(service); });
+}
+
+absl::StatusOr<google::protobuf::Empty> PrincipalRules::DeleteService(const Caller& caller,
+                                                                      const v1::DeleteServiceRequest& request) const {
+  return Delete(caller, ResourceKind::kService, Table::kService, "services", request.name());
+}
+
+absl::StatusOr<v1::Workload> PrincipalRules::CreateWorkload(const Caller& caller,
+                                                            const v1::CreateWorkloadRequest& request) const {
+  ASSIGN_OR_RETURN(const ParentName parent, ParseOrg(request.parent(), "parent"));
+  RETURN_IF_ERROR(CheckId(request.workload_id(), "workload_id"));
+  const std::string name = absl::StrCat(parent.Name(), "/workloads/", request.workload_id());
+  RETURN_IF_ERROR(Authorize(caller, Action::kCreate, {ResourceKind::kWorkload, parent.org, "", "", name}));
+  RETURN_IF_ERROR(CheckDisplayName(request.workload().display_name(), "workload.display_name"));
+  RETURN_IF_ERROR(CheckGrants(request.workload().mcp_servers(), parent.org, "workload.mcp_servers"));
+  records::WorkloadRecord record;
+  record.set_id(request.workload_id());
+  record.set_display_name(request.workload().display_name());
+  *record.mutable_mcp_servers() = request.workload().mcp_servers();
+  record.set_create_time(context_.NowNanos());
+  record.set_update_time(record.create_time());
+  RETURN_IF_ERROR(CommitNew(context_.store, {Table::kWorkload, parent.org, "", record.id()},
+                            storage::SerializeSecret(record), name));
+  return ToProto(parent.org, record);
+}
+
+absl::StatusOr<v1::ListWorkloadsResponse> PrincipalRules::ListWorkloads(const Caller& caller,
+                                                                        const v1::ListWorkloadsRequest& request) const {
+  return ListPrincipals<records::WorkloadRecord, v1::ListWorkloadsResponse>(
+      context_, caller, ResourceKind::kWorkload, Table::kWorkload, "ListWorkloads", request.parent(),
+      request.page_size(), request.page_token(), [](v1::ListWorkloadsResponse* response, v1::Workload workload) {
+        *response->add_workloads() = std::move(workload);
+      });
+}
+
+absl::StatusOr<v1::Workload> PrincipalRules::UpdateWorkload(const Caller& caller,
+                                                            const v1::UpdateWorkloadRequest& request) const {
+  const v1::Workload& asked = request.workload();
+  ASSIGN_OR_RETURN(const ChildName name, ParseOrgChild(asked.name(), "workloads", "workload.name"));
+  const std::string& org = name.parent.org;
+  RETURN_IF_ERROR(Authorize(caller, Action::kUpdate, {ResourceKind::kWorkload, org, "", "", asked.name()}));
+  absl::flat_hash_set<std::string> set;
+  if (!asked.display_name().empty()) set.insert("display_name");
+  if (!asked.mcp_servers().empty()) set.insert("mcp_servers");
+  ASSIGN_OR_RETURN(const auto paths, MaskPaths(request.update_mask(), {"display_name", "mcp_servers"}, std::move(set)));
+  RETURN_IF_ERROR(CheckDisplayName(asked.display_name(), "workload.display_name"));
+  RETURN_IF_ERROR(CheckGrants(asked.mcp_servers(), org, "workload.mcp_servers"));
+  const storage::RecordKey key{Table::kWorkload, org, "", name.id};
+  auto found = ReadRecord<records::WorkloadRecord>(*context_.store->View(), key);
+  if (!found.ok()) return FromStore(found.status(), asked.name());
+  if (!found->has_value()) return NotFound(asked.name());
+  records::WorkloadRecord record = (*found)->record;
+  if (paths.contains("display_name")) record.set_display_name(asked.display_name());
+  if (paths.contains("mcp_servers")) *record.mutable_mcp_servers() = asked.mcp_servers();
+  record.set_update_time(context_.NowNanos());
+  storage::Mutation mutation;
+  mutation.Put(key, storage::SerializeSecret(record), (*found)->version + 1, (*found)->revision);
+  const auto committed = context_.store->Commit(mutation, storage::Durability::kSynced);
+  if (!committed.ok()) return FromStore(committed.status(), asked.name());
+  return ToProto(org, record);
+}
+
+absl::StatusOr<google::protobuf::Empty> PrincipalRules::DeleteWorkload(const Caller& caller,
+                                                                       const v1::DeleteWorkloadRequest& request) const {
+  return Delete(caller, ResourceKind::kWorkload, Table::kWorkload, "workloads", request.name());
+}
+
+absl::StatusOr<google::protobuf::Empty> PrincipalRules::Delete(const Caller& caller, ResourceKind kind,
+                                                               storage::Table table, absl::string_view collection,
+                                                               const std::string& name) const {
+  ASSIGN_OR_RETURN(const ChildName child, ParseOrgChild(name, collection, "name"));
+  RETURN_IF_ERROR(Authorize(caller, Action::kDelete, {kind, child.parent.org, "", "", name}));
+  const storage::RecordKey key{table, child.parent.org, "", child.id};
+  const auto view = context_.store->View();
+  const auto found = view->Get(key);
+  if (!found.ok()) return FromStore(found.status(), name);
+  if (!found->has_value()) return NotFound(name);
+  storage::Mutation mutation;
+  mutation.Delete(key, (*found)->revision);
+  RETURN_IF_ERROR(DeleteEverythingBelow(*view, child.parent.org, absl::StrCat(collection, "/", child.id), &mutation));
+  const auto committed = context_.store->Commit(mutation, storage::Durability::kSynced);
+  if (!committed.ok()) return FromStore(committed.status(), name);
+  return google::protobuf::Empty();
+}
+
+}  // namespace keyferry::server
