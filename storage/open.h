@@ -20,8 +20,8 @@ struct OpenOptions {
   size_t memory_budget = size_t{192} << 20;
 };
 
-// Opens the encrypted store on RocksDB and verifies what can be verified: directory and owner, lock, format version, KEK,
-// root key, every org's keyring, and the checksum of every block of every file.
+// Opens the encrypted store on RocksDB and verifies what can be verified: directory and owner, lock, format version,
+// KEK, root key, every org's keyring, and the checksum of every block of every file.
 //
 // Each error says what is wrong and what to do: FAILED_PRECONDITION (directory readable by others, in use by another
 // process, unknown format version), PERMISSION_DENIED (wrong KEK), DATA_LOSS (a file is missing, truncated or changed),

@@ -54,8 +54,8 @@ class StoreView {
   // Whether the record exists, without opening it.
   virtual absl::StatusOr<bool> Contains(const RecordKey& key) const = 0;
 
-  // Calls `visit` for each record of `table` below (org, parent), in a fixed order that says nothing about the ids, until
-  // it returns false. Records must name themselves in their payload: the id cannot be recovered from the key.
+  // Calls `visit` for each record of `table` below (org, parent), in a fixed order that says nothing about the ids,
+  // until it returns false. Records must name themselves in their payload: the id cannot be recovered from the key.
   virtual absl::Status Scan(Table table, absl::string_view org, absl::string_view parent,
                             const std::function<bool(Record)>& visit) const = 0;
 
@@ -97,8 +97,8 @@ struct KeyringInfo {
   uint64_t seal_count = 0;
 };
 
-// The encrypted store: every record is sealed (AES-256-GCM-SIV) under its org's current data key and bound to its place,
-// version and key. Thread-safe. storage/FORMAT.md specifies what is written to the byte.
+// The encrypted store: every record is sealed (AES-256-GCM-SIV) under its org's current data key and bound to its
+// place, version and key. Thread-safe. storage/FORMAT.md specifies what is written to the byte.
 //
 // What it does not guarantee: an attacker who can write to the data directory can put an older state of a record, or of
 // the whole directory, back in place of a newer one.
@@ -108,9 +108,9 @@ class Store {
 
   virtual std::unique_ptr<StoreView> View() = 0;
 
-  // ABORTED: an expected revision does not hold; read again and retry. NOT_FOUND: an org of the mutation has no keyring.
-  // Otherwise as Engine::Commit. Payloads of tables that hold values (table.h) which this replaces or deletes are gone
-  // from every file within PurgeBound; WaitForPurge waits for it.
+  // ABORTED: an expected revision does not hold; read again and retry. NOT_FOUND: an org of the mutation has no
+  // keyring. Otherwise as Engine::Commit. Payloads of tables that hold values (table.h) which this replaces or deletes
+  // are gone from every file within PurgeBound; WaitForPurge waits for it.
   virtual absl::StatusOr<Revision> Commit(const Mutation& mutation, Durability durability) = 0;
 
   // Makes buffered commits durable.
@@ -118,8 +118,8 @@ class Store {
 
   // Gives a new org its keyring. ALREADY_EXISTS if it has one. Call before the first commit for the org.
   virtual absl::Status CreateKeyring(absl::string_view org) = 0;
-  // Destroys the org's keyring and removes all of its records. From the return on nothing of the org can be opened, also
-  // not from a copy of the files made afterwards.
+  // Destroys the org's keyring and removes all of its records. From the return on nothing of the org can be opened,
+  // also not from a copy of the files made afterwards.
   virtual absl::Status DestroyOrg(absl::string_view org) = 0;
   virtual absl::StatusOr<KeyringInfo> GetKeyringInfo(absl::string_view org) = 0;
   // Adds a data key, seals with it from now on, and rewraps older records in the background, online; then destroys the
@@ -129,11 +129,12 @@ class Store {
   // Rewraps the root key under `next`, durably, while the store is in use. The old KEK opens nothing afterwards.
   virtual absl::Status RotateKek(const KeyProvider& next) = 0;
 
-  // Counts the commits that touched a table. Read it before a View: what was computed from that view is current while the
-  // counter stands.
+  // Counts the commits that touched a table. Read it before a View: what was computed from that view is current while
+  // the counter stands.
   virtual uint64_t Generation(Table table) const = 0;
 
-  // Waits until everything that was deleted or replaced before the call is gone from the files, and no rewrap is pending.
+  // Waits until everything that was deleted or replaced before the call is gone from the files, and no rewrap is
+  // pending.
   virtual absl::Status WaitForPurge(absl::Duration timeout) = 0;
 
   // Opens every record of every org and checks the engine's checksums. DATA_LOSS says what is wrong and where.

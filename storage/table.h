@@ -8,24 +8,24 @@ namespace keyferry::storage {
 // The kinds of record. Persisted in keys and in associated data: never renumber, never reuse.
 enum class Table : uint8_t {
   // System space (RecordKey::org is empty; sealed under the system keyring, org id "").
-  kOrg = 1,          // parent "", id = org id
-  kTokenIndex = 2,   // parent "", id = hex SHA-256 of the token's text; payload names the org and the token record
+  kOrg = 1,         // parent "", id = org id
+  kTokenIndex = 2,  // parent "", id = hex SHA-256 of the token's text; payload names the org and the token record
 
   // Organization space. `parent` is what stands between the org and the collection in the resource name: "" for the
   // org itself, "teams/{team}", "users/{user}", "services/{service}" or "workloads/{workload}".
-  kUser = 16,              // parent "", id = user
-  kTeam = 17,              // parent "", id = team
-  kTeamMember = 18,        // parent "teams/{team}", id = user
-  kMembership = 19,        // parent "users/{user}", id = team: the same fact, found from the user's side
-  kService = 20,           // parent "", id = service
-  kWorkload = 21,          // parent "", id = workload
-  kToken = 22,             // parent = the principal, id = token id
-  kCredential = 32,        // parent = scope, id = name; metadata only
-  kCredentialValue = 33,   // parent = scope, id = name; the current value. Holds values.
-  kPreviousValue = 34,     // parent = scope, id = name; the version kept for rollback. Holds values.
-  kCredentialUsage = 35,   // parent = scope, id = name; last use
-  kMcpServer = 48,         // parent = scope, id = server; static values included. Holds values.
-  kUsageEvent = 64,        // parent "", id = 16 hex digits of a sequence number
+  kUser = 16,             // parent "", id = user
+  kTeam = 17,             // parent "", id = team
+  kTeamMember = 18,       // parent "teams/{team}", id = user
+  kMembership = 19,       // parent "users/{user}", id = team: the same fact, found from the user's side
+  kService = 20,          // parent "", id = service
+  kWorkload = 21,         // parent "", id = workload
+  kToken = 22,            // parent = the principal, id = token id
+  kCredential = 32,       // parent = scope, id = name; metadata only
+  kCredentialValue = 33,  // parent = scope, id = name; the current value. Holds values.
+  kPreviousValue = 34,    // parent = scope, id = name; the version kept for rollback. Holds values.
+  kCredentialUsage = 35,  // parent = scope, id = name; last use
+  kMcpServer = 48,        // parent = scope, id = server; static values included. Holds values.
+  kUsageEvent = 64,       // parent "", id = 16 hex digits of a sequence number
 };
 
 // Whether payloads of the table hold values that must leave the files after a delete or replacement.

@@ -62,8 +62,8 @@ bool ConstantTimeEquals(absl::string_view a, absl::string_view b);
 void RandomBytes(absl::Span<uint8_t> out);
 std::string RandomString(size_t size);
 
-// Switches core dumps and ptrace by other processes of the user off (prctl PR_SET_DUMPABLE 0, RLIMIT_CORE 0). Call first
-// thing in main of every program that holds secrets.
+// Switches core dumps and ptrace by other processes of the user off (prctl PR_SET_DUMPABLE 0, RLIMIT_CORE 0). Call
+// first thing in main of every program that holds secrets.
 void HardenProcess();
 
 }  // namespace keyferry::storage

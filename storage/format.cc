@@ -1,0 +1,11 @@
+#include "storage/format.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace keyferry::storage {
+
+std::string SpaceKey(Space space, absl::string_view rest) {
+  return absl::StrCat(absl::string_view(reinterpret_cast<const char*>(&space), 1), rest);
+}
+
+}  // namespace keyferry::storage

@@ -1,0 +1,19 @@
+#include <utility>
+
+#include "storage/store.h"
+
+namespace keyferry::storage {
+
+void Mutation::Put(RecordKey key, SecretBytes payload, uint64_t version, std::optional<Revision> expected) {
+  changes_.push_back({std::move(key), Change::kPut, std::move(payload), version, expected});
+}
+
+void Mutation::Delete(RecordKey key, std::optional<Revision> expected) {
+  changes_.push_back({std::move(key), Change::kDelete, SecretBytes(), 0, expected});
+}
+
+void Mutation::Require(RecordKey key, Revision expected) {
+  changes_.push_back({std::move(key), Change::kRequire, SecretBytes(), 0, expected});
+}
+
+}  // namespace keyferry::storage

@@ -1,0 +1,182 @@
+#include "storage/store_impl.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "storage/envelope.h"
+#include "storage/header.h"
+#include "storage/status_macros.h"
+#include "storage/store_view.h"
+
+namespace keyferry::storage {
+namespace {
+
+// A commit that keeps colliding with changes of keyrings gives up after this many tries.
+constexpr int kMaxTries = 8;
+constexpr size_t kErasedPerBatch = 1000;
+constexpr absl::Duration kPurgeWait = PurgeBound();
+
+std::string DestroyedKey(absl::string_view org_tag) { return SpaceKey(Space::kDestroyedOrg, org_tag); }
+
+std::string TagString(const Prf::Tag& tag) { return std::string(tag.data(), tag.size()); }
+
+absl::Status NeedsOrg() { return absl::InvalidArgumentError("the organization is empty"); }
+
+}  // namespace
+
+std::unique_ptr<StoreView> StoreImpl::View() {
+  return std::make_unique<StoreViewImpl>(engine_->Snapshot(), &keyrings_);
+}
+
+absl::StatusOr<std::shared_ptr<const OrgKeys>> StoreImpl::KeysFor(absl::string_view org, Plan& plan) {
+  for (const std::shared_ptr<const OrgKeys>& keys : plan.keyrings) {
+    if (keys->org() == org) return keys;
+  }
+  ASSIGN_OR_RETURN(std::shared_ptr<const OrgKeys> keys, keyrings_.Get(org));
+  // A commit must not seal with a key that a rotation has just retired, nor write for an org that is being destroyed.
+  plan.batch.preconditions.push_back({keys->engine_key(), keys->revision()});
+  plan.keyrings.push_back(keys);
+  return keys;
+}
+
+absl::StatusOr<StoreImpl::Plan> StoreImpl::MakePlan(const Mutation& mutation) {
+  Plan plan;
+  std::vector<std::string> replaced;
+  plan.batch.writes.reserve(mutation.changes().size() + 1);
+  for (const Mutation::Change& change : mutation.changes()) {
+    RETURN_IF_ERROR(CheckSpace(change.key.table, change.key.org));
+    ASSIGN_OR_RETURN(const std::shared_ptr<const OrgKeys> keys, KeysFor(change.key.org, plan));
+    const RecordKeyBytes key = keys->RecordKeyFor(change.key.table, change.key.parent, change.key.id);
+    std::string engine_key(key.view());
+    if (change.expected.has_value()) plan.batch.preconditions.push_back({engine_key, *change.expected});
+    if (change.kind == Mutation::Change::kRequire) continue;
+    if (HoldsValues(change.key.table) && change.expected != Revision{0}) replaced.push_back(engine_key);
+    std::optional<std::string> value;
+    if (change.kind == Mutation::Change::kPut) {
+      RETURN_IF_ERROR(keys->seal_counter().Take(1));
+      value = SealRecord(keys->current(), keys->current_id(), engine_key, change.version, change.payload);
+    }
+    plan.batch.writes.push_back({std::move(engine_key), std::move(value)});
+  }
+  if (!replaced.empty()) plan.marker = Purger::AddMarker(std::move(replaced), plan.batch);
+  return plan;
+}
+
+absl::StatusOr<bool> StoreImpl::KeyringsChanged(const Plan& plan) {
+  bool changed = false;
+  const std::shared_ptr<const EngineSnapshot> snapshot = engine_->Snapshot();
+  for (const std::shared_ptr<const OrgKeys>& keys : plan.keyrings) {
+    ASSIGN_OR_RETURN(const std::optional<EngineEntry> entry, snapshot->Get(keys->engine_key()));
+    if (entry.has_value() && entry->revision == keys->revision()) continue;
+    changed = true;
+    RETURN_IF_ERROR(keyrings_.Reload(keys->org()).status());
+  }
+  return changed;
+}
+
+absl::StatusOr<Revision> StoreImpl::Commit(const Mutation& mutation, Durability durability) {
+  for (int tries = 0; tries < kMaxTries; ++tries) {
+    ASSIGN_OR_RETURN(Plan plan, MakePlan(mutation));
+    const absl::StatusOr<Revision> revision = engine_->Commit(plan.batch, durability);
+    if (!absl::IsAborted(revision.status())) {
+      // After an error it may be unknown whether the batch was applied, so readers must look again in any case.
+      AfterCommit(mutation, revision.ok() ? std::move(plan) : Plan());
+      return revision;
+    }
+    ASSIGN_OR_RETURN(const bool changed, KeyringsChanged(plan));
+    if (!changed) return absl::AbortedError("a record has changed since it was read");
+  }
+  return absl::AbortedError("the organization's keyring keeps changing");
+}
+
+void StoreImpl::AfterCommit(const Mutation& mutation, Plan plan) {
+  for (const Mutation::Change& change : mutation.changes()) {
+    if (change.kind != Mutation::Change::kRequire) ++generations_[static_cast<uint8_t>(change.key.table)];
+  }
+  if (!plan.marker.keys.empty()) purger_.Add(std::move(plan.marker));
+  for (const std::shared_ptr<const OrgKeys>& keys : plan.keyrings) {
+    if (keys->seal_counter().known() >= tuning_.seal_limit) rewrapper_.Request(keys->org(), /*rotate=*/true);
+  }
+}
+
+absl::Status StoreImpl::CreateKeyring(absl::string_view org) {
+  if (org.empty()) return NeedsOrg();
+  const std::string org_tag = TagString(root_->OrgTag(org));
+  ASSIGN_OR_RETURN(const std::optional<EngineEntry> marker, engine_->Snapshot()->Get(DestroyedKey(org_tag)));
+  // An org of the same name was destroyed and its removal was interrupted.
+  if (marker.has_value()) RETURN_IF_ERROR(EraseRecords(org_tag));
+  return keyrings_.Create(org, [&](EngineBatch& batch) { batch.preconditions.push_back({DestroyedKey(org_tag), 0}); });
+}
+
+absl::Status StoreImpl::DestroyOrg(absl::string_view org) {
+  if (org.empty()) return NeedsOrg();
+  const std::string org_tag = TagString(root_->OrgTag(org));
+  Purger::Marker marker;
+  RETURN_IF_ERROR(keyrings_.Destroy(org, [&](EngineBatch& batch) {
+    batch.writes.push_back({DestroyedKey(org_tag), std::string()});
+    marker = Purger::AddMarker({keyrings_.KeyringKey(org)}, batch);
+  }));
+  purger_.Add(std::move(marker));
+  for (std::atomic<uint64_t>& generation : generations_) ++generation;
+  RETURN_IF_ERROR(EraseRecords(org_tag));
+  return purger_.Wait(absl::Now() + kPurgeWait);
+}
+
+absl::Status StoreImpl::EraseRecords(absl::string_view org_tag) {
+  const std::string prefix = SpaceKey(Space::kRecord, org_tag);
+  for (bool more = true; more;) {
+    EngineBatch batch;
+    RETURN_IF_ERROR(engine_->Snapshot()->Scan(prefix, /*after=*/"", [&](const EngineEntry& entry) {
+      batch.writes.push_back({entry.key, std::nullopt});
+      return batch.writes.size() < kErasedPerBatch;
+    }));
+    more = batch.writes.size() == kErasedPerBatch;
+    if (!more) batch.writes.push_back({DestroyedKey(org_tag), std::nullopt});
+    RETURN_IF_ERROR(engine_->Commit(batch, more ? Durability::kBuffered : Durability::kSynced).status());
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<KeyringInfo> StoreImpl::GetKeyringInfo(absl::string_view org) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<const OrgKeys> keys, keyrings_.Get(org));
+  KeyringInfo info;
+  info.current_key_id = keys->current_id();
+  info.key_count = static_cast<int>(keys->key_count());
+  ASSIGN_OR_RETURN(info.seal_count, keys->seal_counter().Persisted());
+  return info;
+}
+
+absl::Status StoreImpl::RotateDataKey(absl::string_view org) {
+  RETURN_IF_ERROR(keyrings_.AddDataKey(org));
+  rewrapper_.Request(org, /*rotate=*/false);
+  return absl::OkStatus();
+}
+
+absl::Status StoreImpl::RotateKek(const KeyProvider& next) {
+  {
+    absl::MutexLock lock(&header_mutex_);
+    ASSIGN_OR_RETURN(const std::optional<EngineEntry> entry, engine_->Snapshot()->Get(HeaderKey()));
+    if (!entry.has_value()) return absl::DataLossError("the store's header is missing");
+    ASSIGN_OR_RETURN(const StoreHeader header, StoreHeader::Parse(entry->value));
+    ASSIGN_OR_RETURN(const StoreHeader rewrapped, WrapHeader(next, header.store_id, root_->root_key()));
+    EngineBatch batch;
+    batch.writes.push_back({HeaderKey(), rewrapped.Serialize()});
+    batch.preconditions.push_back({HeaderKey(), entry->revision});
+    Purger::Marker marker = Purger::AddMarker({HeaderKey()}, batch);
+    RETURN_IF_ERROR(engine_->Commit(batch, Durability::kSynced).status());
+    purger_.Add(std::move(marker));
+  }
+  return purger_.Wait(absl::Now() + kPurgeWait);
+}
+
+uint64_t StoreImpl::Generation(Table table) const { return generations_[static_cast<uint8_t>(table)]; }
+
+absl::Status StoreImpl::WaitForPurge(absl::Duration timeout) {
+  const absl::Time deadline = absl::Now() + timeout;
+  RETURN_IF_ERROR(rewrapper_.Wait(deadline));
+  return purger_.Wait(deadline);
+}
+
+}  // namespace keyferry::storage

@@ -1,0 +1,85 @@
+#ifndef KEYFERRY_STORAGE_STORE_IMPL_H_
+#define KEYFERRY_STORAGE_STORE_IMPL_H_
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "storage/format.h"
+#include "storage/keyrings.h"
+#include "storage/purger.h"
+#include "storage/rewrapper.h"
+#include "storage/root_keys.h"
+#include "storage/store.h"
+
+namespace keyferry::storage {
+
+// What tests set smaller.
+struct StoreTuning {
+  size_t keyring_cache = 4096;
+  uint64_t seal_block = kSealBlock;
+  uint64_t seal_limit = kSealLimit;
+  absl::Duration purge_delay = absl::Seconds(10);
+};
+
+class StoreImpl : public Store {
+ public:
+  // Opens the store that `engine` holds, or makes one if it is empty and `create` is set. `lock` is released when the
+  // store is gone. Errors as OpenStoreOn.
+  static absl::StatusOr<std::unique_ptr<Store>> Open(std::unique_ptr<Engine> engine, bool create,
+                                                     const KeyProvider& key_provider, const StoreTuning& tuning,
+                                                     std::shared_ptr<void> lock);
+
+  std::unique_ptr<StoreView> View() override;
+  absl::StatusOr<Revision> Commit(const Mutation& mutation, Durability durability) override;
+  absl::Status Sync() override { return engine_->Sync(); }
+  absl::Status CreateKeyring(absl::string_view org) override;
+  absl::Status DestroyOrg(absl::string_view org) override;
+  absl::StatusOr<KeyringInfo> GetKeyringInfo(absl::string_view org) override;
+  absl::Status RotateDataKey(absl::string_view org) override;
+  absl::Status RotateKek(const KeyProvider& next) override ABSL_LOCKS_EXCLUDED(header_mutex_);
+  uint64_t Generation(Table table) const override;
+  absl::Status WaitForPurge(absl::Duration timeout) override;
+  absl::Status Verify() override;
+
+ private:
+  // A mutation made ready for the engine.
+  struct Plan {
+    EngineBatch batch;
+    std::vector<std::shared_ptr<const OrgKeys>> keyrings;
+    // Has no keys if nothing needs to be purged.
+    Purger::Marker marker;
+  };
+
+  StoreImpl(std::shared_ptr<void> lock, std::unique_ptr<Engine> engine, std::unique_ptr<const RootKeys> root,
+            const StoreTuning& tuning);
+
+  // Takes up what was under way when the store was last closed, and opens every keyring.
+  absl::Status Resume();
+  absl::StatusOr<Plan> MakePlan(const Mutation& mutation);
+  absl::StatusOr<std::shared_ptr<const OrgKeys>> KeysFor(absl::string_view org, Plan& plan);
+  // Whether a keyring of the plan was changed by another commit.
+  absl::StatusOr<bool> KeyringsChanged(const Plan& plan);
+  void AfterCommit(const Mutation& mutation, Plan plan);
+  // Removes the records of a destroyed org, and then its marker.
+  absl::Status EraseRecords(absl::string_view org_tag);
+
+  const std::shared_ptr<void> lock_;
+  const std::unique_ptr<Engine> engine_;
+  const std::unique_ptr<const RootKeys> root_;
+  const StoreTuning tuning_;
+  std::array<std::atomic<uint64_t>, 256> generations_{};
+  absl::Mutex header_mutex_;
+  Keyrings keyrings_;
+  // The threads, which use all of the above.
+  Purger purger_;
+  Rewrapper rewrapper_;
+};
+
+}  // namespace keyferry::storage
+
+#endif  // KEYFERRY_STORAGE_STORE_IMPL_H_

@@ -1,0 +1,210 @@
+#include "storage/store.h"
+
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "storage/crypto/testing_key_provider.h"
+#include "storage/open.h"
+#include "storage/testing_store.h"
+
+namespace keyferry::storage {
+namespace {
+
+class StoreTest : public testing::TestWithParam<EngineKind> {
+ protected:
+  StoreTest() { Open(); }
+
+  void Open() {
+    store_.reset();
+    engine_.Reopen();
+    auto store = OpenStoreOn(engine_.Borrow(), /*create=*/true, kek_);
+    ASSERT_TRUE(store.ok()) << store.status();
+    store_ = *std::move(store);
+  }
+  void CreateOrg(absl::string_view org) { ASSERT_TRUE(store_->CreateKeyring(org).ok()); }
+  std::multiset<std::string> ScanIds(Table table, absl::string_view org, absl::string_view parent) {
+    std::multiset<std::string> found;
+    const absl::Status status = store_->View()->Scan(table, org, parent, [&](Record record) {
+      found.insert(std::string(record.payload.Expose()));
+      return true;
+    });
+    EXPECT_TRUE(status.ok()) << status;
+    return found;
+  }
+
+  FakeKeyProvider kek_{1};
+  TestEngine engine_{GetParam()};
+  std::unique_ptr<Store> store_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Engines, StoreTest, testing::Values(EngineKind::kMemory, EngineKind::kRocksDb),
+                         [](const auto& info) { return EngineName(info.param); });
+
+TEST_P(StoreTest, WhatWasCommittedIsReadAlsoAfterReopen) {
+  CreateOrg("acme");
+  ASSERT_TRUE(PutOne(*store_, ValueKey("acme", "teams/eng", "TOKEN"), "s3cret", 7).ok());
+  EXPECT_EQ(ReadOne(*store_, ValueKey("acme", "teams/eng", "TOKEN")), "s3cret");
+  Open();
+  auto record = store_->View()->Get(ValueKey("acme", "teams/eng", "TOKEN"));
+  ASSERT_TRUE(record.ok() && record->has_value()) << record.status();
+  EXPECT_EQ((*record)->payload.Expose(), "s3cret");
+  EXPECT_EQ((*record)->version, 7);
+}
+
+TEST_P(StoreTest, EveryMemberOfTheKeyTellsRecordsApart) {
+  CreateOrg("acme");
+  CreateOrg("acm");
+  const std::vector<RecordKey> keys = {
+      {Table::kCredentialValue, "acme", "teams/eng", "A"}, {Table::kPreviousValue, "acme", "teams/eng", "A"},
+      {Table::kCredentialValue, "acm", "teams/eng", "A"},  {Table::kCredentialValue, "acme", "teams/en", "gA"},
+      {Table::kCredentialValue, "acme", "", "A"},          {Table::kCredentialValue, "acme", "teams/eng", "AA"},
+      {Table::kCredentialValue, "acme", "teams/engA", ""},
+  };
+  for (size_t i = 0; i < keys.size(); ++i) ASSERT_TRUE(PutOne(*store_, keys[i], std::to_string(i)).ok());
+  for (size_t i = 0; i < keys.size(); ++i) EXPECT_EQ(ReadOne(*store_, keys[i]), std::to_string(i));
+}
+
+TEST_P(StoreTest, ScanSeesExactlyOneParentAndScanAllEveryParent) {
+  CreateOrg("acme");
+  CreateOrg("other");
+  ASSERT_TRUE(PutOne(*store_, {Table::kCredential, "acme", "", "A"}, "org-A").ok());
+  ASSERT_TRUE(PutOne(*store_, {Table::kCredential, "acme", "teams/eng", "A"}, "eng-A").ok());
+  ASSERT_TRUE(PutOne(*store_, {Table::kCredential, "acme", "teams/eng", "B"}, "eng-B").ok());
+  ASSERT_TRUE(PutOne(*store_, {Table::kCredentialUsage, "acme", "teams/eng", "B"}, "usage").ok());
+  ASSERT_TRUE(PutOne(*store_, {Table::kCredential, "other", "teams/eng", "B"}, "other").ok());
+  EXPECT_EQ(ScanIds(Table::kCredential, "acme", "teams/eng"), (std::multiset<std::string>{"eng-A", "eng-B"}));
+  EXPECT_EQ(ScanIds(Table::kCredential, "acme", "teams/en"), std::multiset<std::string>{});
+  std::multiset<std::string> all;
+  ASSERT_TRUE(store_->View()
+                  ->ScanAll(Table::kCredential, "acme",
+                            [&](Record record) {
+                              all.insert(std::string(record.payload.Expose()));
+                              return true;
+                            })
+                  .ok());
+  EXPECT_EQ(all, (std::multiset<std::string>{"org-A", "eng-A", "eng-B"}));
+}
+
+TEST_P(StoreTest, StaleRevisionAbortsTheWholeMutation) {
+  CreateOrg("acme");
+  const RecordKey a = ValueKey("acme", "", "A"), b = ValueKey("acme", "", "B");
+  const auto first = PutOne(*store_, a, "1", 1, Revision{0});
+  ASSERT_TRUE(first.ok());
+  EXPECT_EQ(PutOne(*store_, a, "2", 1, Revision{0}).status().code(), absl::StatusCode::kAborted);
+  Mutation mutation;
+  mutation.Put(b, SecretBytes::CopyOf("b"), 1, Revision{0});
+  mutation.Require(a, *first + 100);
+  EXPECT_EQ(store_->Commit(mutation, Durability::kSynced).status().code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(ReadOne(*store_, b), "(absent)");
+  EXPECT_EQ(ReadOne(*store_, a), "1");
+  ASSERT_TRUE(PutOne(*store_, a, "2", 2, *first).ok());
+  EXPECT_EQ(ReadOne(*store_, a), "2");
+}
+
+TEST_P(StoreTest, ViewIsNotAffectedByLaterCommits) {
+  CreateOrg("acme");
+  ASSERT_TRUE(PutOne(*store_, ValueKey("acme", "", "A"), "old").ok());
+  const std::unique_ptr<StoreView> view = store_->View();
+  ASSERT_TRUE(PutOne(*store_, ValueKey("acme", "", "A"), "new").ok());
+  auto record = view->Get(ValueKey("acme", "", "A"));
+  ASSERT_TRUE(record.ok() && record->has_value());
+  EXPECT_EQ((*record)->payload.Expose(), "old");
+  EXPECT_EQ(ReadOne(*store_, ValueKey("acme", "", "A")), "new");
+}
+
+TEST_P(StoreTest, OrgWithoutKeyringIsNotFound) {
+  EXPECT_EQ(PutOne(*store_, ValueKey("nobody", "", "A"), "1").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(store_->View()->Get(ValueKey("nobody", "", "A")).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(store_->GetKeyringInfo("nobody").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(store_->RotateDataKey("nobody").code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(store_->DestroyOrg("nobody").code(), absl::StatusCode::kNotFound);
+}
+
+TEST_P(StoreTest, SecondKeyringOfAnOrgIsRefused) {
+  CreateOrg("acme");
+  EXPECT_EQ(store_->CreateKeyring("acme").code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(store_->CreateKeyring("").code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_P(StoreTest, TablesStandInTheirSpace) {
+  CreateOrg("acme");
+  EXPECT_EQ(PutOne(*store_, {Table::kOrg, "acme", "", "acme"}, "x").status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(PutOne(*store_, {Table::kUser, "", "", "ada"}, "x").status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(PutOne(*store_, {Table::kOrg, "", "", "acme"}, "x").ok());
+}
+
+TEST_P(StoreTest, OneMutationSpansSystemAndOrg) {
+  CreateOrg("acme");
+  Mutation mutation;
+  mutation.Put({Table::kTokenIndex, "", "", "00ff"}, SecretBytes::CopyOf("index"), 1, Revision{0});
+  mutation.Put({Table::kToken, "acme", "users/ada", "t1"}, SecretBytes::CopyOf("token"), 1, Revision{0});
+  ASSERT_TRUE(store_->Commit(mutation, Durability::kBuffered).ok());
+  EXPECT_EQ(ReadOne(*store_, {Table::kTokenIndex, "", "", "00ff"}), "index");
+  EXPECT_EQ(ReadOne(*store_, {Table::kToken, "acme", "users/ada", "t1"}), "token");
+}
+
+TEST_P(StoreTest, GenerationCountsCommitsOfItsTableOnly) {
+  CreateOrg("acme");
+  const uint64_t users = store_->Generation(Table::kUser), teams = store_->Generation(Table::kTeam);
+  ASSERT_TRUE(PutOne(*store_, {Table::kUser, "acme", "", "ada"}, "x").ok());
+  EXPECT_GT(store_->Generation(Table::kUser), users);
+  EXPECT_EQ(store_->Generation(Table::kTeam), teams);
+}
+
+TEST_P(StoreTest, DestroyedOrgOpensNothingAndItsNameCanBeUsedAgain) {
+  CreateOrg("acme");
+  CreateOrg("other");
+  ASSERT_TRUE(PutOne(*store_, ValueKey("acme", "", "A"), "1").ok());
+  ASSERT_TRUE(PutOne(*store_, ValueKey("other", "", "A"), "kept").ok());
+  const absl::Status destroyed = store_->DestroyOrg("acme");
+  ASSERT_TRUE(destroyed.ok()) << destroyed;
+  EXPECT_EQ(store_->View()->Get(ValueKey("acme", "", "A")).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(PutOne(*store_, ValueKey("acme", "", "A"), "2").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(ReadOne(*store_, ValueKey("other", "", "A")), "kept");
+  CreateOrg("acme");
+  EXPECT_EQ(ReadOne(*store_, ValueKey("acme", "", "A")), "(absent)");
+  EXPECT_TRUE(store_->Verify().ok());
+}
+
+TEST_P(StoreTest, DataKeyRotationKeepsEveryRecordAndLeavesOneKey) {
+  CreateOrg("acme");
+  for (int i = 0; i < 200; ++i) {
+    ASSERT_TRUE(PutOne(*store_, ValueKey("acme", "", "K" + std::to_string(i)), "v" + std::to_string(i), 3).ok());
+  }
+  ASSERT_TRUE(store_->RotateDataKey("acme").ok());
+  const absl::Status purged = store_->WaitForPurge(absl::Seconds(60));
+  ASSERT_TRUE(purged.ok()) << purged;
+  const auto info = store_->GetKeyringInfo("acme");
+  ASSERT_TRUE(info.ok());
+  EXPECT_EQ(info->current_key_id, 2);
+  EXPECT_EQ(info->key_count, 1);
+  Open();
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_EQ(ReadOne(*store_, ValueKey("acme", "", "K" + std::to_string(i))), "v" + std::to_string(i));
+  }
+  EXPECT_TRUE(store_->Verify().ok());
+}
+
+TEST_P(StoreTest, KekRotationShutsTheOldKekOut) {
+  CreateOrg("acme");
+  ASSERT_TRUE(PutOne(*store_, ValueKey("acme", "", "A"), "1").ok());
+  const FakeKeyProvider next(2);
+  const absl::Status rotated = store_->RotateKek(next);
+  ASSERT_TRUE(rotated.ok()) << rotated;
+  EXPECT_EQ(ReadOne(*store_, ValueKey("acme", "", "A")), "1");
+  store_.reset();
+  engine_.Reopen();
+  const auto old = OpenStoreOn(engine_.Borrow(), /*create=*/true, kek_);
+  EXPECT_EQ(old.status().code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_NE(old.status().message().find("fake KEK 1"), absl::string_view::npos) << old.status();
+  auto store = OpenStoreOn(engine_.Borrow(), /*create=*/false, next);
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_EQ(ReadOne(**store, ValueKey("acme", "", "A")), "1");
+}
+
+}  // namespace
+}  // namespace keyferry::storage

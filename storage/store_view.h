@@ -1,0 +1,45 @@
+#ifndef KEYFERRY_STORAGE_STORE_VIEW_H_
+#define KEYFERRY_STORAGE_STORE_VIEW_H_
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "storage/keyrings.h"
+#include "storage/store.h"
+
+namespace keyferry::storage {
+
+// Opens records of one engine snapshot. `keyrings` must outlive it.
+class StoreViewImpl : public StoreView {
+ public:
+  StoreViewImpl(std::shared_ptr<const EngineSnapshot> snapshot, Keyrings* keyrings)
+      : snapshot_(std::move(snapshot)), keyrings_(keyrings) {}
+
+  Revision revision() const override { return snapshot_->revision(); }
+  absl::StatusOr<std::optional<Record>> Get(const RecordKey& key) const override;
+  absl::StatusOr<bool> Contains(const RecordKey& key) const override;
+  absl::Status Scan(Table table, absl::string_view org, absl::string_view parent,
+                    const std::function<bool(Record)>& visit) const override;
+  absl::Status ScanAll(Table table, absl::string_view org, const std::function<bool(Record)>& visit) const override;
+
+ private:
+  absl::StatusOr<Record> Open(const OrgKeys& keys, const EngineEntry& entry) const;
+  absl::Status ScanPrefix(const OrgKeys& keys, absl::string_view prefix,
+                          const std::function<bool(Record)>& visit) const;
+
+  const std::shared_ptr<const EngineSnapshot> snapshot_;
+  Keyrings* const keyrings_;
+};
+
+// Opens one record with the org's keys. NOT_FOUND if they do not hold its data key; DATA_LOSS if it does not
+// authenticate, with the table in the message.
+absl::StatusOr<Record> OpenEntry(const OrgKeys& keys, const EngineEntry& entry);
+
+// INVALID_ARGUMENT unless system tables are used with an empty org and all others with one.
+absl::Status CheckSpace(Table table, absl::string_view org);
+
+}  // namespace keyferry::storage
+
+#endif  // KEYFERRY_STORAGE_STORE_VIEW_H_

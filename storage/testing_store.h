@@ -1,0 +1,55 @@
+#ifndef KEYFERRY_STORAGE_TESTING_STORE_H_
+#define KEYFERRY_STORAGE_TESTING_STORE_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "storage/crypto/secret_bytes.h"
+#include "storage/engine/engine.h"
+#include "storage/store.h"
+#include "storage/store_impl.h"
+
+namespace keyferry::storage {
+
+// Testonly. Which engine a test runs on.
+enum class EngineKind { kMemory, kRocksDb };
+std::string EngineName(EngineKind kind);
+
+// An engine that several stores use one after the other, as a process that is started again would: opening a store on
+// Borrow() and destroying it leaves the engine's content.
+class TestEngine {
+ public:
+  explicit TestEngine(EngineKind kind);
+  ~TestEngine();
+
+  // Forwards to the engine and outlives nothing: destroy the store before the TestEngine.
+  std::unique_ptr<Engine> Borrow();
+  Engine& engine() { return *engine_; }
+  // Closes the database and opens it again (RocksDB only; the memory engine stays).
+  void Reopen();
+  // Of the database; empty for the memory engine.
+  const std::string& directory() const { return directory_; }
+
+ private:
+  const EngineKind kind_;
+  std::string directory_;
+  std::unique_ptr<Engine> engine_;
+};
+
+// A new, empty directory below $TEST_TMPDIR, mode 0700.
+std::string MakeTestDirectory();
+
+RecordKey ValueKey(absl::string_view org, absl::string_view parent, absl::string_view id);
+
+// Commits one record, synced.
+absl::StatusOr<Revision> PutOne(Store& store, const RecordKey& key, absl::string_view payload, uint64_t version = 1,
+                                std::optional<Revision> expected = std::nullopt);
+absl::StatusOr<Revision> DeleteOne(Store& store, const RecordKey& key);
+// The record's payload, "(absent)", or the error's text.
+std::string ReadOne(Store& store, const RecordKey& key);
+
+}  // namespace keyferry::storage
+
+#endif  // KEYFERRY_STORAGE_TESTING_STORE_H_
