@@ -20,14 +20,16 @@ absl::Status TooLate() {
   return absl::DeadlineExceededError("a view from before the purge is still in use; purge again later");
 }
 
-// The data files and logs that are in the directory.
+// The data files and logs that are in the directory. Empty ones hold nothing, and RocksDB may keep the empty log of an
+// earlier open for hours.
 absl::StatusOr<std::set<std::string>> ListFiles(DbHandle& handle) {
-  std::vector<std::string> names;
-  const rocksdb::Status listed = handle.env().GetChildren(handle.path(), &names);
+  std::vector<rocksdb::Env::FileAttributes> children;
+  const rocksdb::Status listed = handle.env().GetChildrenFileAttributes(handle.path(), &children);
   if (!listed.ok()) return FromRocksDb(listed, "listing the data directory");
   std::set<std::string> files;
-  for (std::string& name : names) {
-    if (absl::EndsWith(name, ".sst") || absl::EndsWith(name, ".log")) files.insert(std::move(name));
+  for (rocksdb::Env::FileAttributes& child : children) {
+    if (child.size_bytes == 0) continue;
+    if (absl::EndsWith(child.name, ".sst") || absl::EndsWith(child.name, ".log")) files.insert(std::move(child.name));
   }
   return files;
 }
