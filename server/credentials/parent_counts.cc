@@ -1,0 +1,64 @@
+#include "server/credentials/parent_counts.h"
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "server/errors.h"
+#include "server/status_macros.h"
+
+namespace keyferry::server {
+namespace {
+
+constexpr size_t kMaxKnownParents = 65536;
+
+std::string CountKey(const std::string& org, const std::string& parent) { return absl::StrCat(org, "/", parent); }
+
+}  // namespace
+
+ParentCounts::ParentCounts(storage::Store* store, storage::Table table, int limit, absl::string_view noun)
+    : store_(store), table_(table), limit_(limit), noun_(noun) {}
+
+absl::Status ParentCounts::Take(const std::string& org, const std::string& parent, absl::string_view parent_name) {
+  const std::string key = CountKey(org, parent);
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto known = counts_.find(key);
+    if (known != counts_.end() && known->second < limit_) {
+      ++known->second;
+      return absl::OkStatus();
+    }
+  }
+  ASSIGN_OR_RETURN(const int count, Count(org, parent));
+  absl::MutexLock lock(&mutex_);
+  if (counts_.size() >= kMaxKnownParents) counts_.clear();
+  // Places that others took since the count was read are lost with it, so the limit may be passed by as many creates as
+  // run at once.
+  int& known = counts_[key];
+  known = count;
+  if (known < limit_) {
+    ++known;
+    return absl::OkStatus();
+  }
+  v1::ErrorDetail detail;
+  detail.set_reason("TOO_MANY");
+  detail.set_resource(std::string(parent_name));
+  detail.set_next_step(absl::StrCat("Delete ", noun_, " that are no longer needed."));
+  return MakeError(absl::StatusCode::kResourceExhausted,
+                   absl::StrCat(parent_name, ": holds ", limit_, " ", noun_, " already, the most that it may"), detail);
+}
+
+void ParentCounts::GiveBack(const std::string& org, const std::string& parent) {
+  absl::MutexLock lock(&mutex_);
+  const auto known = counts_.find(CountKey(org, parent));
+  if (known != counts_.end() && known->second > 0) --known->second;
+}
+
+absl::StatusOr<int> ParentCounts::Count(const std::string& org, const std::string& parent) const {
+  int count = 0;
+  RETURN_IF_ERROR(store_->View()->Scan(table_, org, parent, [&](const storage::Record&) {
+    ++count;
+    return count < limit_;
+  }));
+  return count;
+}
+
+}  // namespace keyferry::server
