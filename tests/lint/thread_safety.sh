@@ -2,7 +2,8 @@
 . deploy/lib.sh
 base=$($BAZEL info output_base 2>/dev/null)
 bin=$($BAZEL info bazel-bin 2>/dev/null)
-$BAZEL build //proto/... //storage/records/... >/dev/null 2>&1 || { echo "the generated code does not build"; exit 1; }
+# shellcheck disable=SC2046
+$BAZEL build $($BAZEL query 'kind(genrule, //...)' 2>/dev/null) || { echo "the generated code does not build"; exit 1; }
 grpc=$base/external/grpc
 includes=(-iquote . -iquote "$bin" -isystem proto -isystem "$bin/proto")
 for folder in include . third_party/upb src/core/ext/upb-generated src/core/ext/upbdefs-generated; do
@@ -11,5 +12,5 @@ done
 includes+=(-isystem "$base/external/boringssl/src/include" -isystem "$bin/storage/records" -isystem storage/records)
 defines=(-DSPDLOG_FMT_EXTERNAL -DFMT_HEADER_ONLY)
 git ls-files -z -- 'storage/*.cc' 'server/*.cc' 'client/*.cc' 'injector/*.cc' | grep -zv '_test\.cc$' |
-  xargs -0 -n 1 -P "$(nproc)" clang++-14 -std=c++17 -fsyntax-only -Wthread-safety -Werror=thread-safety \
-    -Wno-everything -Wthread-safety "${defines[@]}" "${includes[@]}"
+  xargs -0 -n 1 -P "$(nproc)" clang++-14 -std=c++17 -fsyntax-only -Wno-everything -Wthread-safety \
+    -Werror=thread-safety "${defines[@]}" "${includes[@]}"
