@@ -1,0 +1,228 @@
+#include "server/commands.h"
+
+#include <unistd.h>
+
+#include <csignal>
+#include <iostream>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "server/dev/dev_setup.h"
+#include "server/directory/bootstrap.h"
+#include "server/files.h"
+#include "server/keyferry_server.h"
+#include "server/log.h"
+#include "server/status_macros.h"
+#include "server/version.h"
+#include "storage/open.h"
+
+namespace keyferry::server {
+namespace {
+
+constexpr absl::Duration kInitTokenLifetime = absl::Hours(24 * 365);
+
+// The signals that the main thread waits for; blocked in every thread that starts afterwards.
+sigset_t BlockSignals() {
+  std::signal(SIGPIPE, SIG_IGN);
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+absl::StatusOr<std::unique_ptr<storage::KeyProvider>> LoadKeyProvider(const config::KeyProvider& provider) {
+  if (!provider.file().empty()) return storage::LoadFileKeyProvider(provider.file());
+  RETURN_IF_ERROR(CheckPrivateFile(provider.passphrase_file()));
+  ASSIGN_OR_RETURN(storage::SecretBytes passphrase, ReadSmallFile(provider.passphrase_file()));
+  if (!passphrase.empty() && passphrase.Expose().back() == '\n') passphrase.Truncate(passphrase.size() - 1);
+  return storage::MakePassphraseKeyProvider(std::move(passphrase));
+}
+
+bool IsSet(const config::KeyProvider& provider) {
+  return !provider.file().empty() || !provider.passphrase_file().empty();
+}
+
+storage::OpenOptions StoreOptions(const config::Config& config, bool create) {
+  storage::OpenOptions options;
+  options.data_dir = config.data_dir();
+  options.create = create;
+  options.memory_budget = static_cast<size_t>(config.limits().memory_budget_mib()) << 20;
+  return options;
+}
+
+// Opens with the key provider; where that is not the store's and a previous one is configured, opens with that and
+// rewraps the store's root key.
+absl::StatusOr<std::unique_ptr<storage::Store>> OpenConfiguredStore(const config::Config& config, bool create) {
+  ASSIGN_OR_RETURN(const auto current, LoadKeyProvider(config.key_provider()));
+  auto store = storage::OpenStore(StoreOptions(config, create), *current);
+  if (!absl::IsPermissionDenied(store.status()) || !IsSet(config.previous_key_provider())) return store;
+  ASSIGN_OR_RETURN(const auto previous, LoadKeyProvider(config.previous_key_provider()));
+  ASSIGN_OR_RETURN(auto rewrapped, storage::OpenStore(StoreOptions(config, /*create=*/false), *previous));
+  RETURN_IF_ERROR(rewrapped->RotateKek(*current));
+  return rewrapped;
+}
+
+KeyferryServerOptions ServerOptions(const config::Config& config) {
+  KeyferryServerOptions options;
+  options.grpc.listen = config.listen();
+  options.grpc.cert_file = config.tls().cert_file();
+  options.grpc.key_file = config.tls().key_file();
+  options.grpc.client_ca_file = config.tls().client_ca_file();
+  options.grpc.max_streams_per_connection = static_cast<int>(config.limits().max_streams_per_connection());
+  options.change_threads = config.limits().change_threads();
+  options.max_queued_changes = config.limits().max_queued_changes();
+  return options;
+}
+
+// Applies what can change without a restart. A configuration that cannot be used changes nothing.
+absl::Status Reload(const CommandLine& command_line, config::Config* config, storage::Store* store, Logger* logger) {
+  ASSIGN_OR_RETURN(config::Config next, LoadConfig(command_line));
+  ASSIGN_OR_RETURN(const LogLevel level, ParseLogLevel(next.log().level()));
+  if (next.key_provider().SerializeAsString() != config->key_provider().SerializeAsString()) {
+    ASSIGN_OR_RETURN(const auto key_provider, LoadKeyProvider(next.key_provider()));
+    RETURN_IF_ERROR(store->RotateKek(*key_provider));
+    logger->Write(LogLevel::kInfo, "root key rewrapped", {{"key_provider", key_provider->Description()}});
+  }
+  logger->SetLevel(level);
+  config->Swap(&next);
+  return absl::OkStatus();
+}
+
+// Waits for signals until one asks to stop, then drains.
+void ServeUntilStopped(const CommandLine& command_line, const sigset_t& signals, KeyferryServer* server,
+                       Logger* logger) {
+  config::Config config = command_line.config;
+  while (true) {
+    int signal = 0;
+    if (sigwait(&signals, &signal) != 0) continue;
+    if (signal != SIGHUP) break;
+    const absl::Status reloaded = Reload(command_line, &config, server->store(), logger);
+    if (reloaded.ok()) {
+      logger->Write(LogLevel::kInfo, "configuration reloaded", {});
+    } else {
+      logger->Write(LogLevel::kError, "configuration not reloaded; the running one stays",
+                    {{"problem", reloaded.message()}});
+    }
+  }
+  logger->Write(LogLevel::kInfo, "stopping", {{"drain_seconds", int64_t{config.limits().drain_seconds()}}});
+  server->Drain(absl::Seconds(config.limits().drain_seconds()));
+}
+
+void PrintReadyLine(const std::string& address, const std::string& rest) {
+  std::cout << absl::StrCat("keyferryd ready address=", address, rest, "\n") << std::flush;
+}
+
+absl::Status Serve(const CommandLine& command_line) {
+  const config::Config& config = command_line.config;
+  if (config.tls().cert_file().empty() || config.tls().key_file().empty()) {
+    return absl::InvalidArgumentError("`tls.cert_file` and `tls.key_file` are needed: keyferryd serves TLS only");
+  }
+  ASSIGN_OR_RETURN(const LogLevel level, ParseLogLevel(config.log().level()));
+  const std::unique_ptr<Logger> logger = MakeStderrLogger(level);
+  const sigset_t signals = BlockSignals();
+  ASSIGN_OR_RETURN(auto store, OpenConfiguredStore(config, /*create=*/false));
+  ASSIGN_OR_RETURN(auto server,
+                   KeyferryServer::Start(std::move(store), ServerOptions(config), absl::Now, logger.get()));
+  logger->Write(LogLevel::kInfo, "ready", {{"address", server->address()}, {"version", kServerVersion}});
+  PrintReadyLine(server->address(), "");
+  ServeUntilStopped(command_line, signals, server.get(), logger.get());
+  server.reset();
+  logger->Write(LogLevel::kInfo, "stopped", {});
+  return absl::OkStatus();
+}
+
+absl::Status ServeDev(const CommandLine& command_line) {
+  config::Config config = command_line.config;
+  const DevPaths paths(config.data_dir());
+  config.mutable_tls()->set_cert_file(paths.cert_file);
+  config.mutable_tls()->set_key_file(paths.key_file);
+  ASSIGN_OR_RETURN(const LogLevel level, ParseLogLevel(config.log().level()));
+  const std::unique_ptr<Logger> logger = MakeStderrLogger(level);
+  const sigset_t signals = BlockSignals();
+  ASSIGN_OR_RETURN(auto store, OpenDevStore(paths, absl::Now()));
+  absl::Mutex changes;
+  RETURN_IF_ERROR(EnsureDevAdmin(paths, {store.get(), absl::Now, /*pages=*/nullptr, &changes}));
+  ASSIGN_OR_RETURN(auto server,
+                   KeyferryServer::Start(std::move(store), ServerOptions(config), absl::Now, logger.get()));
+  RETURN_IF_ERROR(WriteDevAddress(paths, server->address()));
+  PrintReadyLine(server->address(), absl::StrCat(" ca_file=", paths.ca_file, " token_file=", paths.token, " org=dev"));
+  ServeUntilStopped(command_line, signals, server.get(), logger.get());
+  server.reset();
+  logger->Write(LogLevel::kInfo, "stopped", {});
+  return absl::OkStatus();
+}
+
+absl::Status Init(const CommandLine& command_line) {
+  const config::Config& config = command_line.config;
+  const std::string& kek = config.key_provider().file();
+  if (!kek.empty() && access(kek.c_str(), F_OK) != 0) {
+    // A store that exists was wrapped by another KEK; a new one would only hide that it is lost.
+    if (access(config.data_dir().c_str(), F_OK) == 0) {
+      storage::OpenOptions probe = StoreOptions(config, /*create=*/false);
+      RETURN_IF_ERROR(EnsurePrivateDirectory(probe.data_dir));
+    }
+    RETURN_IF_ERROR(storage::CreateKekFile(kek));
+  }
+  ASSIGN_OR_RETURN(const auto store, OpenConfiguredStore(config, /*create=*/true));
+  absl::Mutex changes;
+  const DirectoryContext context{store.get(), absl::Now, /*pages=*/nullptr, &changes};
+  ASSIGN_OR_RETURN(const bool made,
+                   EnsureOrgWithAdmin(context, command_line.org, command_line.tier, command_line.admin));
+  ASSIGN_OR_RETURN(const IssuedToken issued, IssueTokenForUser(context, command_line.org, command_line.admin,
+                                                               "keyferryd init", kInitTokenLifetime));
+  std::cerr << "keyferryd: organization " << command_line.org << (made ? " made" : " exists") << ", user "
+            << command_line.admin << " is ADMIN\n";
+  if (!command_line.token_file.empty()) return WritePrivateFile(command_line.token_file, issued.text.Expose());
+  std::cout << issued.text.Expose() << "\n" << std::flush;
+  return absl::OkStatus();
+}
+
+absl::Status Verify(const CommandLine& command_line) {
+  ASSIGN_OR_RETURN(const auto key_provider, LoadKeyProvider(command_line.config.key_provider()));
+  ASSIGN_OR_RETURN(const auto store, storage::OpenStore(StoreOptions(command_line.config, false), *key_provider));
+  RETURN_IF_ERROR(store->Verify());
+  std::cout << "keyferryd: every record of " << command_line.config.data_dir() << " is authentic\n" << std::flush;
+  return absl::OkStatus();
+}
+
+absl::Status RotateKek(const CommandLine& command_line) {
+  const config::Config& config = command_line.config;
+  if (!IsSet(config.previous_key_provider())) {
+    return absl::InvalidArgumentError(
+        "`previous_key_provider` is not set; set it to the KEK that the store has, and `key_provider` to the next one");
+  }
+  ASSIGN_OR_RETURN(const auto previous, LoadKeyProvider(config.previous_key_provider()));
+  const std::string& kek = config.key_provider().file();
+  if (!kek.empty() && access(kek.c_str(), F_OK) != 0) RETURN_IF_ERROR(storage::CreateKekFile(kek));
+  ASSIGN_OR_RETURN(const auto next, LoadKeyProvider(config.key_provider()));
+  ASSIGN_OR_RETURN(const auto store, storage::OpenStore(StoreOptions(config, false), *previous));
+  RETURN_IF_ERROR(store->RotateKek(*next));
+  std::cout << "keyferryd: the store is wrapped by " << next->Description() << "; " << previous->Description()
+            << " opens nothing any more\n"
+            << std::flush;
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status RunCommand(const CommandLine& command_line) {
+  switch (command_line.command) {
+    case CommandLine::kDev:
+      return ServeDev(command_line);
+    case CommandLine::kInit:
+      return Init(command_line);
+    case CommandLine::kVerify:
+      return Verify(command_line);
+    case CommandLine::kRotateKek:
+      return RotateKek(command_line);
+    case CommandLine::kServe:
+      break;
+  }
+  return Serve(command_line);
+}
+
+}  // namespace keyferry::server

@@ -1,0 +1,214 @@
+#include "server/config/config.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/message.h"
+#include "server/status_macros.h"
+
+namespace keyferry::server {
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+
+struct KeyHelp {
+  const char* path;
+  const char* help;
+};
+
+constexpr KeyHelp kHelp[] = {
+    {"listen", "Address and port to listen on, e.g. 0.0.0.0:7443 (default 127.0.0.1:7443; port 0: any free)"},
+    {"data_dir", "Directory of the encrypted store; made with mode 0700 by `keyferryd init`"},
+    {"tls.cert_file", "PEM file of the server's certificate and its chain; read again when it changes"},
+    {"tls.key_file", "PEM file of the certificate's private key; read again when it changes"},
+    {"tls.client_ca_file", "PEM file of the CAs whose client certificates are required, in addition to tokens"},
+    {"key_provider.file", "File of the key-encryption key (KEK), mode 0600; made by `keyferryd init`"},
+    {"key_provider.passphrase_file", "File of a passphrase that the KEK is derived from, at least 12 bytes"},
+    {"previous_key_provider.file", "File of the KEK before; a store that still needs it is rewrapped at start"},
+    {"previous_key_provider.passphrase_file",
+     "File of the passphrase before; a store that still needs it is rewrapped"},
+    {"log.level", "debug (also every read), info, warning or error (default info)"},
+    {"limits.memory_budget_mib", "Memory of the store's caches, in MiB (default 192)"},
+    {"limits.change_threads", "Changes that are committed at the same time (default 64)"},
+    {"limits.max_queued_changes", "Changes that may wait; more are refused (default 1024)"},
+    {"limits.max_streams_per_connection", "Calls at the same time on one connection (default 1000)"},
+    {"limits.drain_seconds", "How long running calls may take to end at a stop (default 10)"},
+};
+
+void AddKeys(const Descriptor& descriptor, const std::string& prefix, std::vector<ConfigKey>* keys) {
+  for (int i = 0; i < descriptor.field_count(); ++i) {
+    const FieldDescriptor& field = *descriptor.field(i);
+    const std::string path = prefix + field.name();
+    if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+      AddKeys(*field.message_type(), path + ".", keys);
+      continue;
+    }
+    ConfigKey key;
+    key.path = path;
+    key.flag = absl::StrCat("--", absl::StrReplaceAll(path, {{".", "-"}, {"_", "-"}}));
+    key.environment = absl::StrCat("KEYFERRYD_", absl::AsciiStrToUpper(absl::StrReplaceAll(path, {{".", "_"}})));
+    for (const KeyHelp& help : kHelp) {
+      if (path == help.path) key.help = help.help;
+    }
+    keys->push_back(std::move(key));
+  }
+}
+
+absl::Status At(const std::string& source, const YAML::Mark& mark, absl::string_view problem) {
+  return absl::InvalidArgumentError(absl::StrCat(source, ":", mark.line + 1, ": ", problem));
+}
+
+absl::Status SetScalar(const FieldDescriptor& field, const std::string& text, Message* message) {
+  const google::protobuf::Reflection& reflection = *message->GetReflection();
+  switch (field.cpp_type()) {
+    case FieldDescriptor::CPPTYPE_STRING:
+      reflection.SetString(message, &field, text);
+      return absl::OkStatus();
+    case FieldDescriptor::CPPTYPE_UINT32: {
+      uint32_t number = 0;
+      if (!absl::SimpleAtoi(text, &number)) break;
+      reflection.SetUInt32(message, &field, number);
+      return absl::OkStatus();
+    }
+    case FieldDescriptor::CPPTYPE_UINT64: {
+      uint64_t number = 0;
+      if (!absl::SimpleAtoi(text, &number)) break;
+      reflection.SetUInt64(message, &field, number);
+      return absl::OkStatus();
+    }
+    default:
+      break;
+  }
+  return absl::InvalidArgumentError("must be a whole number of 0 or more");
+}
+
+absl::Status ReadMap(const YAML::Node& node, const std::string& source, const std::string& prefix, Message* message) {
+  if (node.IsNull()) return absl::OkStatus();
+  if (!node.IsMap()) return At(source, node.Mark(), "expected keys and values");
+  std::set<std::string> seen;
+  for (const auto& entry : node) {
+    if (!entry.first.IsScalar()) return At(source, entry.first.Mark(), "expected a key");
+    const std::string name = entry.first.Scalar();
+    const FieldDescriptor* field = message->GetDescriptor()->FindFieldByName(name);
+    if (field == nullptr) return At(source, entry.first.Mark(), absl::StrCat("unknown key `", prefix, name, "`"));
+    if (!seen.insert(name).second) {
+      return At(source, entry.first.Mark(), absl::StrCat("key `", prefix, name, "` is given twice"));
+    }
+    if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+      RETURN_IF_ERROR(ReadMap(entry.second, source, absl::StrCat(prefix, name, "."),
+                              message->GetReflection()->MutableMessage(message, field)));
+      continue;
+    }
+    if (!entry.second.IsScalar()) {
+      return At(source, entry.first.Mark(), absl::StrCat("`", prefix, name, "` must be a single value"));
+    }
+    const absl::Status set = SetScalar(*field, entry.second.Scalar(), message);
+    if (!set.ok()) return At(source, entry.second.Mark(), absl::StrCat("`", prefix, name, "` ", set.message()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Missing(absl::string_view path) {
+  for (const ConfigKey& key : ConfigKeys()) {
+    if (key.path == path) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("`", path, "` is not set; set it in the configuration file or with ", key.flag));
+    }
+  }
+  return absl::InternalError("no such key");
+}
+
+absl::Status CheckKeyProvider(const config::KeyProvider& provider, absl::string_view name) {
+  if (!provider.file().empty() && !provider.passphrase_file().empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("`", name, ".file` and `", name, ".passphrase_file` are both set; keep one"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+const std::vector<ConfigKey>& ConfigKeys() {
+  static const auto* const kKeys = [] {
+    auto* keys = new std::vector<ConfigKey>;
+    AddKeys(*config::Config::descriptor(), "", keys);
+    return keys;
+  }();
+  return *kKeys;
+}
+
+absl::Status ReadConfigYaml(const std::string& yaml, const std::string& source, config::Config* config) {
+  try {
+    const std::vector<YAML::Node> documents = YAML::LoadAll(yaml);
+    if (documents.size() > 1) return absl::InvalidArgumentError(absl::StrCat(source, ": more than one YAML document"));
+    if (documents.empty()) return absl::OkStatus();
+    config::Config read = *config;
+    RETURN_IF_ERROR(ReadMap(documents[0], source, "", &read));
+    config->Swap(&read);
+    return absl::OkStatus();
+  } catch (const YAML::Exception& e) {
+    return At(source, e.mark, absl::StrCat("not YAML: ", e.msg));
+  }
+}
+
+absl::Status ReadConfigFile(const std::string& path, config::Config* config) {
+  std::ifstream file(path, std::ios::binary);
+  std::stringstream text;
+  if (file) text << file.rdbuf();
+  if (!file) {
+    const int error = errno;
+    const std::string message = absl::StrCat(path, ": the configuration cannot be read: ", std::strerror(error));
+    return error == EACCES ? absl::PermissionDeniedError(message) : absl::NotFoundError(message);
+  }
+  return ReadConfigYaml(text.str(), path, config);
+}
+
+absl::Status SetConfigKey(absl::string_view path, const std::string& text, const std::string& source,
+                          config::Config* config) {
+  Message* message = config;
+  const std::vector<std::string> names = absl::StrSplit(path, '.');
+  for (size_t i = 0; i + 1 < names.size(); ++i) {
+    const FieldDescriptor* field = message->GetDescriptor()->FindFieldByName(names[i]);
+    message = message->GetReflection()->MutableMessage(message, field);
+  }
+  const FieldDescriptor* field = message->GetDescriptor()->FindFieldByName(names.back());
+  const absl::Status set = SetScalar(*field, text, message);
+  if (!set.ok()) return absl::InvalidArgumentError(absl::StrCat(source, ": ", set.message()));
+  return absl::OkStatus();
+}
+
+absl::Status CompleteConfig(config::Config* config) {
+  if (config->listen().empty()) config->set_listen("127.0.0.1:7443");
+  if (config->data_dir().empty()) return Missing("data_dir");
+  RETURN_IF_ERROR(CheckKeyProvider(config->key_provider(), "key_provider"));
+  RETURN_IF_ERROR(CheckKeyProvider(config->previous_key_provider(), "previous_key_provider"));
+  if (config->key_provider().file().empty() && config->key_provider().passphrase_file().empty()) {
+    return Missing("key_provider.file");
+  }
+  if (config->log().level().empty()) config->mutable_log()->set_level("info");
+  config::Limits& limits = *config->mutable_limits();
+  if (limits.memory_budget_mib() == 0) limits.set_memory_budget_mib(192);
+  if (limits.change_threads() == 0) limits.set_change_threads(64);
+  if (limits.max_queued_changes() == 0) limits.set_max_queued_changes(1024);
+  if (limits.max_streams_per_connection() == 0) limits.set_max_streams_per_connection(1000);
+  if (limits.drain_seconds() == 0) limits.set_drain_seconds(10);
+  if (limits.change_threads() > 1024) {
+    return absl::InvalidArgumentError("`limits.change_threads` is more than 1024; lower it");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace keyferry::server

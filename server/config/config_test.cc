@@ -1,0 +1,92 @@
+#include "server/config/config.h"
+
+#include <set>
+#include <string>
+
+#include "gtest/gtest.h"
+
+namespace keyferry::server {
+namespace {
+
+TEST(ReadConfigTest, ReadsEveryLevel) {
+  config::Config config;
+  const absl::Status status = ReadConfigYaml(
+      "listen: 0.0.0.0:7443\ndata_dir: /var/lib/keyferry\ntls:\n  cert_file: c.pem\n  key_file: k.pem\n"
+      "key_provider: {file: kek}\nlimits:\n  change_threads: 8\n",
+      "f.yaml", &config);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(config.listen(), "0.0.0.0:7443");
+  EXPECT_EQ(config.tls().cert_file(), "c.pem");
+  EXPECT_EQ(config.key_provider().file(), "kek");
+  EXPECT_EQ(config.limits().change_threads(), 8u);
+}
+
+TEST(ReadConfigTest, ErrorsNameTheLineAndChangeNothing) {
+  struct Case {
+    std::string name;
+    std::string yaml;
+    std::string message;
+  };
+  for (const Case& c :
+       {Case{"unknown key", "listen: a\nlisten_to: b\n", "f.yaml:2: unknown key `listen_to`"},
+        Case{"unknown inner key", "tls:\n  cert_file: a\n  cert: b\n", "f.yaml:3: unknown key `tls.cert`"},
+        Case{"repeated key", "listen: a\nlisten: b\n", "f.yaml:2: key `listen` is given twice"},
+        Case{"map for a scalar", "listen: {a: b}\n", "f.yaml:1: `listen` must be a single value"},
+        Case{"scalar for a map", "\ntls: yes\n", "f.yaml:2: expected keys and values"},
+        Case{"list", "- a\n", "f.yaml:1: expected keys and values"},
+        Case{"word for a number", "limits:\n  change_threads: many\n",
+             "f.yaml:2: `limits.change_threads` must be a whole number of 0 or more"},
+        Case{"negative", "limits: {drain_seconds: -1}\n",
+             "f.yaml:1: `limits.drain_seconds` must be a whole number of 0 or more"}}) {
+    SCOPED_TRACE(c.name);
+    config::Config config;
+    const absl::Status status = ReadConfigYaml(c.yaml, "f.yaml", &config);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(status.message(), c.message);
+    EXPECT_EQ(config.SerializeAsString(), "");
+  }
+}
+
+TEST(ReadConfigTest, BrokenYamlIsAnErrorWithItsLine) {
+  config::Config config;
+  const absl::Status status = ReadConfigYaml("listen: a\n  x: [\n", "f.yaml", &config);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.message().substr(0, 7), "f.yaml:");
+  EXPECT_FALSE(ReadConfigYaml("a: 1\n---\nb: 2\n", "f.yaml", &config).ok());
+  EXPECT_TRUE(ReadConfigYaml("", "f.yaml", &config).ok());
+}
+
+TEST(ConfigKeysTest, EveryKeyHasAUniqueFlagAndHelp) {
+  std::set<std::string> flags;
+  for (const ConfigKey& key : ConfigKeys()) {
+    EXPECT_FALSE(key.help.empty()) << key.path;
+    EXPECT_TRUE(flags.insert(key.flag).second) << key.flag;
+    EXPECT_EQ(key.environment.substr(0, 10), "KEYFERRYD_");
+  }
+  EXPECT_EQ(flags.size(), 15u);
+  EXPECT_EQ(flags.count("--tls-cert-file"), 1u);
+}
+
+TEST(SetConfigKeyTest, SetsAndNamesItsSource) {
+  config::Config config;
+  EXPECT_TRUE(SetConfigKey("tls.cert_file", "x", "--tls-cert-file", &config).ok());
+  EXPECT_EQ(config.tls().cert_file(), "x");
+  EXPECT_EQ(SetConfigKey("limits.change_threads", "x", "KEYFERRYD_LIMITS_CHANGE_THREADS", &config).message(),
+            "KEYFERRYD_LIMITS_CHANGE_THREADS: must be a whole number of 0 or more");
+}
+
+TEST(CompleteConfigTest, SaysWhatIsMissing) {
+  config::Config config;
+  EXPECT_EQ(CompleteConfig(&config).message(),
+            "`data_dir` is not set; set it in the configuration file or with --data-dir");
+  config.set_data_dir("d");
+  EXPECT_EQ(CompleteConfig(&config).code(), absl::StatusCode::kInvalidArgument);
+  config.mutable_key_provider()->set_file("kek");
+  EXPECT_TRUE(CompleteConfig(&config).ok());
+  EXPECT_EQ(config.listen(), "127.0.0.1:7443");
+  config.mutable_key_provider()->set_passphrase_file("p");
+  EXPECT_EQ(CompleteConfig(&config).code(), absl::StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace keyferry::server

@@ -1,0 +1,39 @@
+#ifndef KEYFERRY_SERVER_DEV_DEV_SETUP_H_
+#define KEYFERRY_SERVER_DEV_DEV_SETUP_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "server/directory/common.h"
+#include "storage/store.h"
+
+namespace keyferry::server {
+
+// What `keyferryd --dev --data-dir DIR` keeps in DIR, all directories of mode 0700 and all files of mode 0600:
+//
+//   store/                               the encrypted store
+//   dev/kek                              its key-encryption key
+//   dev/{ca,server}.{pem,key}            CA and server certificate as in certificates.h
+//   dev/admin.token                      token of the user `admin`, ADMIN of the org `dev` of tier BUSINESS
+//   dev/address                          HOST:PORT of the running server, one line
+//
+// Everything is kept and used again by the next start.
+struct DevPaths {
+  explicit DevPaths(const std::string& data_dir);
+  std::string data_dir, dev_dir, store_dir, kek, cert_file, key_file, ca_file, token, address;
+};
+
+// Makes what is missing of directories, KEK and certificates, and opens the store.
+absl::StatusOr<std::unique_ptr<storage::Store>> OpenDevStore(const DevPaths& paths, absl::Time now);
+
+// Makes the org and its ADMIN unless they exist, and a token for it unless the kept one is good for 7 more days.
+absl::Status EnsureDevAdmin(const DevPaths& paths, const DirectoryContext& context);
+
+// Says in dev/address where the server listens.
+absl::Status WriteDevAddress(const DevPaths& paths, const std::string& address);
+
+}  // namespace keyferry::server
+
+#endif  // KEYFERRY_SERVER_DEV_DEV_SETUP_H_

@@ -1,0 +1,65 @@
+#include "server/keyferry_server.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/synchronization/mutex.h"
+#include "server/directory/bootstrap.h"
+#include "server/directory/service.h"
+#include "server/identity/authenticator.h"
+#include "server/pagination.h"
+#include "server/rpc/dispatcher.h"
+#include "server/rpc/executor.h"
+#include "server/status_macros.h"
+
+namespace keyferry::server {
+
+// In the order in which they depend on one another; destroyed from the last to the first.
+struct KeyferryServer::Parts {
+  Parts(std::unique_ptr<storage::Store> opened, const KeyferryServerOptions& options, std::function<absl::Time()> clock,
+        Logger* logger)
+      : store(std::move(opened)),
+        authenticator(store.get(), clock),
+        executor(options.change_threads, options.max_queued_changes),
+        dispatcher(&authenticator, &executor, logger, Dispatcher::Limits{}) {
+    directory = {store.get(), clock, &pages, &directory_changes};
+  }
+
+  std::vector<std::unique_ptr<grpc::Service>> MakeServices() {
+    std::vector<std::unique_ptr<grpc::Service>> services;
+    services.push_back(MakeDirectoryService(&dispatcher, directory));
+    services.push_back(MakeTokenService(&dispatcher, directory));
+    return services;
+  }
+
+  std::unique_ptr<storage::Store> store;
+  PageTokens pages;
+  absl::Mutex directory_changes;
+  DirectoryContext directory;
+  Authenticator authenticator;
+  Executor executor;
+  Dispatcher dispatcher;
+  std::unique_ptr<GrpcServer> grpc;
+};
+
+KeyferryServer::KeyferryServer(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+KeyferryServer::~KeyferryServer() { Drain(absl::ZeroDuration()); }
+
+absl::StatusOr<std::unique_ptr<KeyferryServer>> KeyferryServer::Start(std::unique_ptr<storage::Store> store,
+                                                                      const KeyferryServerOptions& options,
+                                                                      std::function<absl::Time()> clock,
+                                                                      Logger* logger) {
+  RETURN_IF_ERROR(FinishOrgDeletions(store.get()));
+  auto parts = std::make_unique<Parts>(std::move(store), options, std::move(clock), logger);
+  ASSIGN_OR_RETURN(parts->grpc, GrpcServer::Start(options.grpc, parts->MakeServices()));
+  return std::unique_ptr<KeyferryServer>(new KeyferryServer(std::move(parts)));
+}
+
+const std::string& KeyferryServer::address() const { return parts_->grpc->address(); }
+
+storage::Store* KeyferryServer::store() const { return parts_->store.get(); }
+
+void KeyferryServer::Drain(absl::Duration grace) { parts_->grpc->Drain(grace); }
+
+}  // namespace keyferry::server

@@ -1,0 +1,15 @@
+#include <iostream>
+
+#include "server/command_line.h"
+#include "server/commands.h"
+#include "storage/crypto/secret_bytes.h"
+
+int main(int argc, char** argv) {
+  keyferry::storage::HardenProcess();
+  const auto parsed = keyferry::server::ParseCommandLine(argc, argv);
+  if (const int* code = absl::get_if<int>(&parsed)) return *code;
+  const absl::Status status = keyferry::server::RunCommand(absl::get<keyferry::server::CommandLine>(parsed));
+  if (status.ok()) return 0;
+  std::cerr << "keyferryd: " << status.message() << "\n";
+  return 1;
+}

@@ -1,0 +1,54 @@
+#ifndef KEYFERRY_SERVER_RPC_GRPC_SERVER_H_
+#define KEYFERRY_SERVER_RPC_GRPC_SERVER_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "grpcpp/impl/service_type.h"
+
+namespace grpc {
+class Server;
+}
+
+namespace keyferry::server {
+
+struct GrpcServerOptions {
+  // "HOST:PORT"; port 0 takes any free one.
+  std::string listen;
+  // PEM files, read again when they change.
+  std::string cert_file;
+  std::string key_file;
+  // If set, clients must present a certificate of one of these CAs.
+  std::string client_ca_file;
+  int max_streams_per_connection = 1000;
+};
+
+// A gRPC server over TLS 1.2 or later with the standard health and reflection services. Thread-safe.
+class GrpcServer {
+ public:
+  // Listens. INVALID_ARGUMENT if a certificate or key cannot be used, UNAVAILABLE if the address cannot be taken.
+  static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const GrpcServerOptions& options,
+                                                           std::vector<std::unique_ptr<grpc::Service>> services);
+  // Drains without a grace, if Drain was not called.
+  ~GrpcServer();
+
+  // "HOST:PORT" with the port that was taken.
+  const std::string& address() const { return address_; }
+
+  // Answers NOT_SERVING to health checks, takes no new calls, waits for running ones up to `grace`, cancels the rest.
+  void Drain(absl::Duration grace);
+
+ private:
+  GrpcServer() = default;
+
+  std::vector<std::unique_ptr<grpc::Service>> services_;
+  std::unique_ptr<grpc::Server> server_;
+  std::string address_;
+};
+
+}  // namespace keyferry::server
+
+#endif  // KEYFERRY_SERVER_RPC_GRPC_SERVER_H_
