@@ -1,10 +1,12 @@
 #include "client/connection.h"
 
+#include <grpc/support/log.h>
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
+#include <stdlib.h>
 
 #include <map>
 #include <utility>
@@ -65,6 +67,11 @@ grpc::ChannelArguments Arguments(const ConnectionOptions& options) {
   // A response can hold values; nothing of it is kept by gRPC beyond the call, and proxies see only TLS.
   if (IsLoopback(options.address)) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   return arguments;
+}
+
+// gRPC writes to standard error what every caller of ours reports as one line.
+void SilenceGrpc() {
+  if (getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
 }
 
 absl::Status CheckAddress(const std::string& address) {
@@ -131,6 +138,7 @@ Connection::Connection(ConnectionOptions options, std::shared_ptr<grpc::Channel>
 Connection::~Connection() = default;
 
 absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const ConnectionOptions& options) {
+  SilenceGrpc();
   absl::Status address = CheckAddress(options.address);
   if (!address.ok()) return address;
   absl::StatusOr<grpc::SslCredentialsOptions> tls = ReadTlsFiles(options);

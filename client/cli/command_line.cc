@@ -32,6 +32,17 @@ struct Slot {
   CLI::Option* option = nullptr;
 };
 
+std::string CheckChoice(const std::vector<std::string>& choices, const std::string& text) {
+  if (choices.empty() || std::find(choices.begin(), choices.end(), text) != choices.end()) return "";
+  return absl::StrCat("must be one of ", absl::StrJoin(choices, ", "));
+}
+
+// Whether a word that should have been a command is one that can be shown.
+bool LooksLikeCommand(const std::string& word) {
+  return word.size() <= 24 &&
+         std::all_of(word.begin(), word.end(), [](char c) { return c == '-' || ('a' <= c && c <= 'z'); });
+}
+
 std::string CheckValue(ValueKind kind, const std::string& text) {
   absl::Duration duration;
   absl::Time time;
@@ -102,9 +113,7 @@ class Builder {
     slot.option->expected(1)->allow_extra_args(false)->required(option.required);
     slot.option->multi_option_policy(option.repeated ? CLI::MultiOptionPolicy::TakeAll : CLI::MultiOptionPolicy::Throw);
     if (option.repeated) slot.option->expected(1, 1000)->allow_extra_args(false);
-    if (!option.choices.empty()) {
-      slot.option->check(CLI::IsMember(option.choices))->type_name(absl::StrJoin(option.choices, "|"));
-    }
+    Choices(slot, option.choices);
     const ValueKind kind = option.kind;
     slot.option->check(CLI::Validator([kind](std::string& text) { return CheckValue(kind, text); }, ""));
     return slot.option;
@@ -117,11 +126,15 @@ class Builder {
     if (positional.repeated) {
       slot.option->expected(1, 1000);
     } else {
-      slot.option->expected(1);
+      slot.option->expected(1)->allow_extra_args(false);
     }
-    if (!positional.choices.empty()) {
-      slot.option->check(CLI::IsMember(positional.choices))->type_name(absl::StrJoin(positional.choices, "|"));
-    }
+    Choices(slot, positional.choices);
+  }
+
+  static void Choices(Slot& slot, const std::vector<std::string>& choices) {
+    if (choices.empty()) return;
+    slot.option->type_name(absl::StrJoin(choices, "|"));
+    slot.option->check(CLI::Validator([choices](std::string& text) { return CheckChoice(choices, text); }, ""));
   }
 
   static Arguments Collect(const Slots& slots) {
@@ -152,7 +165,7 @@ std::string ChosenPath(const CLI::App& root) {
   }
 }
 
-Failure Unexpected(const CLI::App& root, const std::vector<std::string>& extras) {
+Failure Unexpected(const CLI::App& root, bool is_command, const std::vector<std::string>& extras) {
   const std::string path = ChosenPath(root);
   const std::string see = absl::StrCat("see `", path, " --help`");
   for (const std::string& extra : extras) {
@@ -160,7 +173,10 @@ Failure Unexpected(const CLI::App& root, const std::vector<std::string>& extras)
       return UsageFailure(absl::StrCat("unknown option ", extra.substr(0, extra.find('=')), ": ", path, "; ", see));
     }
   }
-  if (path == "keyferry") return UsageFailure(absl::StrCat("unknown command: ", path, "; ", see));
+  if (!is_command) {
+    const std::string word = !extras.empty() && LooksLikeCommand(extras[0]) ? " " + extras[0] : "";
+    return UsageFailure(absl::StrCat("unknown command: ", path, word, "; ", see));
+  }
   const bool takes_value = absl::EndsWith(path, "credential create") || absl::EndsWith(path, "credential rotate");
   return UsageFailure(absl::StrCat("unexpected argument (not shown, since it may be a secret): ", path, "; ",
                                    takes_value ? "a value is never given on the command line: write it to standard "
@@ -181,12 +197,13 @@ Outcome ParseLine(const CommandTree& tree, const std::vector<std::string>& argum
     parsed->help = root.help();
     return std::nullopt;
   } catch (const CLI::ExtrasError&) {
-    return Unexpected(root, root.remaining(/*recurse=*/true));
+    return Unexpected(root, builder.Chosen() != nullptr, root.remaining(/*recurse=*/true));
   } catch (const CLI::ParseError& error) {
     const std::vector<std::string> extras = root.remaining(/*recurse=*/true);
-    if (!extras.empty()) return Unexpected(root, extras);
+    if (!extras.empty()) return Unexpected(root, builder.Chosen() != nullptr, extras);
     const std::string path = ChosenPath(root);
     std::string what = error.what();
+    if (what == "A subcommand is required") what = "no command given";
     std::replace(what.begin(), what.end(), '\n', ' ');
     return UsageFailure(absl::StrCat(what, ": ", path, "; see `", path, " --help`"));
   }

@@ -66,7 +66,7 @@ std::string ValueCase(const std::string& pattern, const Option& option) {
 
 constexpr char kBashHead[] = R"(# bash completion of keyferry, made by `keyferry completion bash`.
 _keyferry() {
-  local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD-1]}" path='' word skip=''
+  local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD-1]}" path='' word skip='' words='' options=''
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     if [[ -n $skip ]]; then skip=''; continue; fi
     case "$word" in
@@ -91,6 +91,8 @@ constexpr char kBashWords[] = R"(  esac
 )";
 
 constexpr char kBashTail[] = R"(  esac
+  [[ $current == -* ]] && words="$options"
+  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
 }
 complete -F _keyferry keyferry
 )";
@@ -122,10 +124,9 @@ std::string BashCompletion(const CommandTree& tree) {
   absl::StrAppend(&script, kBashWords);
   const std::string globals = absl::StrJoin(OptionWords(GlobalOptions()), " ");
   for (const auto& [path, node] : nodes) {
-    const std::string words = absl::StrCat(absl::StrJoin(node.words, " "), " ",
-                                           absl::StrJoin(OptionWords(node.options), " "), " ", globals, " --help");
-    absl::StrAppend(&script, "    ", Quoted(path), ") mapfile -t COMPREPLY < <(compgen -W ", Quoted(words),
-                    " -- \"$current\") ;;\n");
+    const std::string options = absl::StrCat(absl::StrJoin(OptionWords(node.options), " "), " ", globals, " --help");
+    absl::StrAppend(&script, "    ", Quoted(path), ") words=", Quoted(absl::StrJoin(node.words, " ")),
+                    " options=", Quoted(options), " ;;\n");
   }
   return script + kBashTail;
 }

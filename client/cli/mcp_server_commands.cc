@@ -48,6 +48,7 @@ Outcome ReadDocuments(const Context& context, const std::string& file, std::vect
   Outcome outcome = ReadAll(fd, kMaxFile, where, &text);
   if (!standard_input) close(fd);
   KEYFERRY_RETURN_IF_FAILED(std::move(outcome));
+  if (text.size() > kMaxFile) return BadData(absl::StrCat("longer than 4 MiB: ", where, "; split it"));
   absl::StatusOr<std::vector<McpServerDocument>> parsed = ParseMcpServerFile(text.Expose(), where);
   if (!parsed.ok()) return BadData(absl::StrCat(parsed.status().message(), "; nothing was applied"));
   for (McpServerDocument& document : *parsed) documents->push_back(std::move(document));

@@ -48,9 +48,6 @@ Outcome ReadAll(int fd, size_t max_size, const std::string& where, SecretText* t
     if (count == 0) break;
     size += static_cast<size_t>(count);
   }
-  if (size == buffer.size()) {
-    return BadData(absl::StrCat("more than ", max_size, " bytes: ", where, "; give less"));
-  }
   buffer.Truncate(size);
   *text = std::move(buffer);
   return std::nullopt;

@@ -19,7 +19,8 @@ inline constexpr size_t kMaxValueBytes = 64 * 1024;
 // `streams.error`.
 Outcome ReadValue(const Streams& streams, const std::string& file, SecretText* value);
 
-// Reads everything up to `max_size` bytes from `fd`. kBadData, naming `where`, if there is more or reading fails.
+// Reads everything from `fd`, or the first `max_size` + 1 bytes if there are more. kBadData, naming `where`, if reading
+// fails.
 Outcome ReadAll(int fd, size_t max_size, const std::string& where, SecretText* text);
 
 }  // namespace keyferry::client::cli

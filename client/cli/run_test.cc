@@ -1,0 +1,355 @@
+#include "client/cli/run.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <map>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_split.h"
+#include "client/cli/test_server.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+
+namespace keyferry::client::cli {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::StartsWith;
+
+class RunTest : public testing::Test {
+ protected:
+  RunTest() {
+    std::string pattern = testing::TempDir() + "/runXXXXXX";
+    folder_ = mkdtemp(pattern.data());
+    server_ = std::make_unique<TestServer>(folder_);
+    variables_ = {{"KEYFERRY_ADDRESS", server_->address()},
+                  {"KEYFERRY_CA_FILE", server_->ca_file()},
+                  {"KEYFERRY_TOKEN_FILE", server_->token_file()},
+                  {"KEYFERRY_ORG", "dev"}};
+  }
+
+  // Runs words separated by spaces with `input` as standard input and answers the exit code.
+  int Keyferry(const std::string& line, const std::string& input = "") {
+    return Run(absl::StrSplit(line, ' ', absl::SkipEmpty()), input);
+  }
+
+  int Run(const std::vector<std::string>& arguments, const std::string& input) {
+    const std::string path = folder_ + "/stdin";
+    std::ofstream(path) << input;
+    Streams streams;
+    streams.input = open(path.c_str(), O_RDONLY);
+    std::ostringstream output;
+    std::ostringstream error;
+    streams.output = &output;
+    streams.error = &error;
+    streams.environment = [this](const char* name) -> const char* {
+      const auto found = variables_.find(name);
+      return found == variables_.end() ? nullptr : found->second.c_str();
+    };
+    streams.now = [] { return absl::FromUnixSeconds(4000); };
+    const int exit_code = cli::Run(arguments, streams);
+    close(streams.input);
+    output_ = output.str();
+    error_ = error.str();
+    return exit_code;
+  }
+
+  nlohmann::json Json() const { return nlohmann::json::parse(output_); }
+
+  std::string Write(const std::string& name, const std::string& text) {
+    std::ofstream(folder_ + "/" + name) << text;
+    return folder_ + "/" + name;
+  }
+
+  std::string folder_;
+  std::unique_ptr<TestServer> server_;
+  std::map<std::string, std::string> variables_;
+  std::string output_;
+  std::string error_;
+};
+
+TEST_F(RunTest, ValuesTravelByteForByteLessOneNewline) {
+  const std::string all_bytes = [] {
+    std::string bytes;
+    for (int c = 1; c < 256; ++c) bytes.push_back(static_cast<char>(c));
+    return bytes;
+  }();
+  const std::map<std::string, std::string> cases = {{"v", "v"},       {"v\n", "v"},     {"v\n\n", "v\n"},
+                                                    {"v\r\n", "v\r"}, {" v \n", " v "}, {all_bytes, all_bytes}};
+  for (const auto& [input, expected] : cases) {
+    EXPECT_EQ(Keyferry("credential create A", input), 0) << error_;
+    EXPECT_EQ(server_->Value("orgs/dev/credentials/A"), expected);
+    EXPECT_EQ(Keyferry("credential rotate B --from-file " + Write("value", input)), 0) << error_;
+    EXPECT_EQ(server_->Value("orgs/dev/credentials/B"), expected);
+  }
+  const std::string longest(64 * 1024, 'x');
+  EXPECT_EQ(Keyferry("credential create A", longest + "\n"), 0);
+  EXPECT_EQ(server_->Value("orgs/dev/credentials/A"), longest);
+}
+
+TEST_F(RunTest, BadValuesChangeNothing) {
+  const std::vector<std::pair<std::string, std::string>> cases = {{"", "the value is empty"},
+                                                                  {"\n", "the value is empty"},
+                                                                  {std::string("sekrit\0x", 8), "NUL byte"},
+                                                                  {std::string(64 * 1024 + 1, 's'), "longer than 64"},
+                                                                  {std::string(70 * 1024, 's'), "longer than 64"}};
+  for (const auto& [input, expected] : cases) {
+    EXPECT_EQ(Keyferry("credential create A", input), 65);
+    EXPECT_THAT(error_, AllOf(HasSubstr(expected), Not(HasSubstr("sss")), Not(HasSubstr("sekrit"))));
+  }
+  EXPECT_EQ(Keyferry("credential create A --from-file /nonexistent/file"), 65);
+  EXPECT_THAT(server_->Requests(), IsEmpty());
+}
+
+TEST_F(RunTest, ValueOnTheCommandLineIsAUsageErrorAndNotShown) {
+  for (const char* line : {"credential create A sekrit", "credential rotate A sekrit --team eng"}) {
+    EXPECT_EQ(Keyferry(line, "v"), 64);
+    EXPECT_THAT(error_, AllOf(HasSubstr("a value is never given on the command line"), Not(HasSubstr("sekrit"))));
+  }
+  for (const char* line : {"credential create A --value=sekrit", "credential sekrit-1 A", "token create sekrit"}) {
+    EXPECT_EQ(Keyferry(line, "v"), 64) << line;
+    EXPECT_THAT(error_, Not(HasSubstr("sekrit")));
+  }
+  EXPECT_THAT(server_->Requests(), IsEmpty());
+}
+
+TEST_F(RunTest, IdentityAndClientTravelWithEachCall) {
+  EXPECT_EQ(Keyferry("credential describe A"), 0) << error_;
+  EXPECT_EQ(server_->Metadata("authorization"), "Bearer test-token");
+  EXPECT_THAT(server_->Metadata("user-agent"), StartsWith("keyferry/0.1.0"));
+}
+
+TEST_F(RunTest, CommandsSendWhatTheySay) {
+  const std::string file = Write("server.yaml", "id: github\nteam: eng\ntransport: HTTP\n");
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"credential create A --team eng --description d",
+       R"(CreateCredentialRequest {parent: "orgs/dev/teams/eng" credential_id: "A" credential { description: "d" } value: "v"})"},
+      {"credential create A --me --rotate-by 2027-01-31",
+       R"(CreateCredentialRequest {parent: "orgs/dev/users/ada" credential_id: "A" credential { rotate_by { seconds: 1801353600 } } value: "v"})"},
+      {"credential rotate A --grace 2d",
+       R"(RotateCredentialRequest {name: "orgs/dev/credentials/A" value: "v" grace { seconds: 172800 }})"},
+      {"credential rotate A --grace 0",
+       R"(RotateCredentialRequest {name: "orgs/dev/credentials/A" value: "v" grace { }})"},
+      {"credential rollback orgs/x/teams/y/credentials/Z",
+       R"(RollbackCredentialRequest {name: "orgs/x/teams/y/credentials/Z"})"},
+      {"credential update A --rotate-by none",
+       R"(UpdateCredentialRequest {credential { name: "orgs/dev/credentials/A" } update_mask { paths: "rotate_by" }})"},
+      {"credential delete A --yes", R"(DeleteCredentialRequest {name: "orgs/dev/credentials/A"})"},
+      {"credential list --mine", R"(ListMyCredentialsRequest {parent: "orgs/dev/users/ada" page_size: 1000})"},
+      {"user create list --role admin",
+       R"(CreateUserRequest {parent: "orgs/dev" user_id: "list" user { role: ORG_ROLE_ADMIN }})"},
+      {"user create bob", R"(CreateUserRequest {parent: "orgs/dev" user_id: "bob" user { role: ORG_ROLE_MEMBER }})"},
+      {"user delete delete -y", R"(DeleteUserRequest {name: "orgs/dev/users/delete"})"},
+      {"team add-member eng bob --role owner",
+       R"(SetTeamMemberRequest {member { name: "orgs/dev/teams/eng/members/bob" role: TEAM_ROLE_OWNER }})"},
+      {"org set-tier enterprise",
+       R"(UpdateOrgRequest {org { name: "orgs/dev" tier: TIER_ENTERPRISE } update_mask { paths: "tier" }})"},
+      {"org delete --yes", R"(DeleteOrgRequest {name: "orgs/dev" etag: "etag-7"})"},
+      {"workload grant w b eng/c",
+       R"(UpdateWorkloadRequest {workload { name: "orgs/dev/workloads/w" mcp_servers: "orgs/dev/mcpServers/a" mcp_servers: "orgs/dev/mcpServers/b" mcp_servers: "orgs/dev/teams/eng/mcpServers/c" } update_mask { paths: "mcp_servers" }})"},
+      {"workload revoke w a",
+       R"(UpdateWorkloadRequest {workload { name: "orgs/dev/workloads/w" } update_mask { paths: "mcp_servers" }})"},
+      {"mcp-server apply --dry-run -f " + file,
+       R"(ApplyMcpServerRequest {mcp_server { name: "orgs/dev/teams/eng/mcpServers/github" transport: MCP_TRANSPORT_HTTP } validate_only: true})"},
+      {"explain github --user bob --team eng",
+       R"(ExplainRequest {mcp_server: "orgs/dev/mcpServers/github" team: "orgs/dev/teams/eng" user: "orgs/dev/users/bob"})"},
+      {"token create --workload w --ttl 1h30m",
+       R"(CreateTokenRequest {parent: "orgs/dev/workloads/w" ttl { seconds: 5400 }})"},
+      {"token revoke t1", R"(RevokeTokenRequest {name: "orgs/dev/users/ada/tokens/t1"})"},
+  };
+  for (const auto& [line, expected] : cases) {
+    EXPECT_EQ(Keyferry(line, "v\n"), 0) << line << ": " << error_;
+    ASSERT_THAT(server_->Requests(), Not(IsEmpty()));
+    EXPECT_EQ(server_->Requests().back(), expected) << line;
+  }
+}
+
+TEST_F(RunTest, UsageErrors) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"", "no command given"},
+      {"credential", "no command given: keyferry credential"},
+      {"bogus", "unknown command: keyferry bogus"},
+      {"credential bogus", "unknown command: keyferry credential bogus"},
+      {"credential create", "NAME is required"},
+      {"credential create A --team x --me", "--team excludes --me"},
+      {"credential list --me --mine", "excludes"},
+      {"credential create A --bogus", "unknown option --bogus"},
+      {"credential rotate A --grace soon", "--grace: must be a duration"},
+      {"credential rotate A --grace -5m", "--grace: must be a duration"},
+      {"credential update A", "nothing to update"},
+      {"credential delete A", "add --yes"},
+      {"user create bob --role king", "--role: must be one of admin, member"},
+      {"user create a b", "unexpected argument"},
+      {"org set-tier gold", "TIER: must be one of free, team, business, enterprise"},
+      {"token create", "whose token is not said"},
+      {"token create --user a --service b", "excludes"},
+      {"mcp-server apply", "--file is required"},
+      {"status --timeout 1", "--timeout: must be a duration"},
+      {"status -o xml", "must be one of json, yaml, table"},
+      {"status --org", "--org"},
+  };
+  for (const auto& [line, expected] : cases) {
+    EXPECT_EQ(Keyferry(line, "v"), 64) << line;
+    EXPECT_THAT(error_, AllOf(StartsWith("keyferry: "), HasSubstr(expected), testing::EndsWith("\n"))) << line;
+    EXPECT_EQ(std::count(error_.begin(), error_.end(), '\n'), 1) << error_;
+    EXPECT_EQ(output_, "");
+  }
+  EXPECT_THAT(server_->Requests(), IsEmpty());
+}
+
+TEST_F(RunTest, BadDataErrors) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"credential describe a/b", "not a credential's name"},
+      {"user delete a/b --yes", "not an id of users: a/b"},
+      {"team add-member eng a/b", "not a user's id"},
+      {"explain a/b/c", "not an MCP server"},
+      {"token revoke a/b", "not a token's id"},
+      {"mcp-server apply -f -", "standard input:2:1: unknown key `bogus`"},
+      {"mcp-server apply -f /nonexistent.yaml", "cannot open"},
+  };
+  for (const auto& [line, expected] : cases) {
+    EXPECT_EQ(Keyferry(line, "id: a\nbogus: b\n"), 65) << line;
+    EXPECT_THAT(error_, HasSubstr(expected)) << line;
+  }
+  EXPECT_THAT(server_->Requests(), IsEmpty());
+}
+
+TEST_F(RunTest, EveryCodeOfTheServerHasItsExitCode) {
+  const std::map<grpc::StatusCode, int> codes = {{grpc::StatusCode::INVALID_ARGUMENT, 65},
+                                                 {grpc::StatusCode::UNAUTHENTICATED, 77},
+                                                 {grpc::StatusCode::PERMISSION_DENIED, 77},
+                                                 {grpc::StatusCode::NOT_FOUND, 1},
+                                                 {grpc::StatusCode::ALREADY_EXISTS, 1},
+                                                 {grpc::StatusCode::FAILED_PRECONDITION, 1},
+                                                 {grpc::StatusCode::ABORTED, 1},
+                                                 {grpc::StatusCode::INTERNAL, 1},
+                                                 {grpc::StatusCode::DEADLINE_EXCEEDED, 69},
+                                                 {grpc::StatusCode::RESOURCE_EXHAUSTED, 1}};
+  v1::ErrorDetail detail;
+  detail.set_reason("SOME_REASON");
+  detail.set_resource("orgs/dev/credentials/A");
+  detail.set_next_step("Do this.");
+  for (const auto& [code, exit_code] : codes) {
+    server_->Fail(code, "it did not work", &detail);
+    EXPECT_EQ(Keyferry("credential describe A"), exit_code);
+    EXPECT_EQ(error_, "keyferry: it did not work: orgs/dev/credentials/A; Do this.\n");
+    EXPECT_EQ(output_, "");
+  }
+}
+
+TEST_F(RunTest, UnavailableIsRetriedForReadsAlone) {
+  server_->Fail(grpc::StatusCode::UNAVAILABLE, "restarting", nullptr, /*times=*/2);
+  EXPECT_EQ(Keyferry("credential describe A"), 0) << error_;
+  server_->Fail(grpc::StatusCode::UNAVAILABLE, "restarting", nullptr, /*times=*/1);
+  EXPECT_EQ(Keyferry("credential create A", "v"), 69);
+  EXPECT_THAT(error_, HasSubstr("server unreachable (restarting)"));
+}
+
+TEST_F(RunTest, ServerThatIsNotThere) {
+  // A port that was just freed and that nothing listens at.
+  variables_["KEYFERRY_ADDRESS"] = server_->address();
+  server_.reset();
+  EXPECT_EQ(Keyferry("credential describe A --timeout 500ms"), 69);
+  EXPECT_THAT(error_, AllOf(HasSubstr("server unreachable"), HasSubstr("check that keyferryd is running")));
+}
+
+TEST_F(RunTest, ServerThatIsNotTrusted) {
+  variables_["KEYFERRY_CA_FILE"] = Write("other.pem", MakeTestCertificate().certificate);
+  EXPECT_EQ(Keyferry("credential describe A --timeout 500ms"), 69);
+  EXPECT_THAT(error_, HasSubstr("other.pem"));
+  EXPECT_THAT(server_->Requests(), IsEmpty());
+}
+
+TEST_F(RunTest, SettingsThatCannotBeUsed) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"--ca-file /nonexistent.pem", "the CA file cannot be opened"},
+      {"--ca-file " + server_->token_file(), "the CA file holds no PEM certificate"},
+      {"--token-file /nonexistent", "the token file cannot be opened"},
+      {"--token-file " + folder_, "is not a regular file"},
+      {"--address nowhere", "is not of the form HOST:PORT"},
+      {"--profile nowhere", "no profile `nowhere`"},
+  };
+  for (const auto& [options, expected] : cases) {
+    EXPECT_EQ(Keyferry(options + " credential describe A"), 64) << options;
+    EXPECT_THAT(error_, HasSubstr(expected));
+  }
+  variables_.erase("KEYFERRY_ORG");
+  EXPECT_EQ(Keyferry("credential describe A"), 64);
+  EXPECT_THAT(error_, HasSubstr("no organization: looked at --org, KEYFERRY_ORG"));
+}
+
+TEST_F(RunTest, ListsAreArraysOfAllPages) {
+  server_->AddCredentials(5);
+  EXPECT_EQ(Keyferry("credential list -o json"), 0) << error_;
+  ASSERT_EQ(Json().size(), 5u);
+  EXPECT_EQ(Json()[0]["name"], "orgs/dev/credentials/C0");
+  EXPECT_EQ(Json()[4]["updateTime"], "1970-01-01T00:16:40Z");
+  EXPECT_EQ(Json()[4]["status"], "CREDENTIAL_STATUS_ACTIVE");
+  EXPECT_EQ(Keyferry("credential list"), 0) << error_;
+  EXPECT_THAT(output_, StartsWith("NAME  SCOPE  STATUS  VERSION  UPDATED               LAST-USED\n"
+                                  "C0    ORG    ACTIVE  1        1970-01-01T00:16:40Z  -\n"));
+  EXPECT_EQ(Keyferry("credential list -o yaml"), 0) << error_;
+  EXPECT_THAT(output_, HasSubstr("- name: orgs/dev/credentials/C4\n"));
+}
+
+TEST_F(RunTest, EmptyListIsAnEmptyArray) {
+  EXPECT_EQ(Keyferry("credential list -o json"), 0) << error_;
+  EXPECT_EQ(Json(), nlohmann::json::array());
+}
+
+TEST_F(RunTest, TokenIsInJsonAndShownOnceOtherwise) {
+  EXPECT_EQ(Keyferry("token create --user bob -o json"), 0) << error_;
+  EXPECT_EQ(Json()["token"], "the-token-text");
+  EXPECT_EQ(Json()["metadata"]["name"], "orgs/dev/users/bob/tokens/t1");
+  EXPECT_EQ(Keyferry("token create --user bob"), 0) << error_;
+  EXPECT_THAT(output_, HasSubstr("Token (shown once): the-token-text\n"));
+}
+
+TEST_F(RunTest, ApplyReadsEveryFileBeforeItSendsAny) {
+  const std::string good = Write("good.yaml", "id: a\ntransport: STDIO\n---\nid: b\ntransport: STDIO\n");
+  const std::string bad = Write("bad.yaml", "id: c\n");
+  EXPECT_EQ(Keyferry("mcp-server apply -f " + good + " -f " + bad), 65);
+  EXPECT_THAT(server_->Requests(), IsEmpty());
+  EXPECT_EQ(Keyferry("mcp-server apply -o json -f " + good), 0) << error_;
+  ASSERT_EQ(Json().size(), 2u);
+  EXPECT_EQ(Json()[1]["mcpServer"]["name"], "orgs/dev/mcpServers/b");
+  EXPECT_THAT(error_, HasSubstr("binds credentials that are not stored yet: GITHUB_TOKEN"));
+}
+
+TEST_F(RunTest, StatusSaysWhereAndWho) {
+  EXPECT_EQ(Keyferry("status -o json"), 0) << error_;
+  EXPECT_EQ(Json()["address"], server_->address());
+  EXPECT_EQ(Json()["health"], "SERVING");
+  EXPECT_EQ(Json()["serverVersion"], "9.9.9");
+  EXPECT_EQ(Json()["principal"], "orgs/dev/users/ada");
+  EXPECT_EQ(Json()["tokenExpireTime"], "2100-01-01T00:00:00Z");
+}
+
+TEST_F(RunTest, DeletedNamesArePrinted) {
+  EXPECT_EQ(Keyferry("-o json credential delete A --yes"), 0) << error_;
+  EXPECT_EQ(Json()["deleted"], "orgs/dev/credentials/A");
+}
+
+TEST_F(RunTest, HelpAndVersion) {
+  EXPECT_EQ(Keyferry("--help"), 0);
+  EXPECT_THAT(output_, AllOf(HasSubstr("77  not signed in"), HasSubstr("KEYFERRY_TOKEN_FILE")));
+  EXPECT_EQ(Keyferry("credential create --help"), 0);
+  EXPECT_THAT(output_, HasSubstr("Usage: keyferry credential create"));
+  EXPECT_EQ(Keyferry("version"), 0);
+  EXPECT_EQ(output_, "keyferry 0.1.0\n");
+}
+
+}  // namespace
+}  // namespace keyferry::client::cli
