@@ -3,7 +3,7 @@
 base=$($BAZEL info output_base 2>/dev/null)
 bin=$($BAZEL info bazel-bin 2>/dev/null)
 # shellcheck disable=SC2046
-$BAZEL build $($BAZEL query 'kind(genrule, //...)' 2>/dev/null) || { echo "the generated code does not build"; exit 1; }
+$BAZEL build $($BAZEL query --keep_going 'kind(genrule, //...)' 2>/dev/null) || { echo "the generated code does not build"; exit 1; }
 grpc=$base/external/grpc
 includes=(-iquote . -iquote "$bin" -isystem proto -isystem "$bin/proto")
 for folder in include . third_party/upb src/core/ext/upb-generated src/core/ext/upbdefs-generated; do
