@@ -2,6 +2,7 @@
 // time, for a number of seconds; prints `requests_per_second p50_us p99_us` on one line. Callers share two threads of
 // gRPC's own, so that the load itself stays small beside what it measures.
 // Flags: --address --ca --cert --key --method floor|resolve --callers --seconds, and for resolve: --token --mcp-server.
+// `--method size` makes one Resolve and prints the bytes of its answer.
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/support/client_callback.h>
 
@@ -76,7 +77,21 @@ class Load {
     resolve_.set_mcp_server(flags_["mcp-server"]);
   }
 
+  void PrintSize() {
+    auto channel = grpc::CreateChannel(flags_["address"], grpc::SslCredentials(tls_));
+    grpc::ClientContext context;
+    context.AddMetadata("authorization", "Bearer " + token_);
+    v1::ResolveResponse response;
+    const grpc::Status status = v1::ResolutionService::NewStub(channel)->Resolve(&context, resolve_, &response);
+    if (!status.ok()) {
+      std::cerr << "Resolve failed: " << status.error_message() << "\n";
+      std::exit(1);
+    }
+    std::printf("%zu\n", response.ByteSizeLong());
+  }
+
   void Run() {
+    if (flags_["method"] == "size") return PrintSize();
     const int count = std::stoi(flags_["callers"]);
     const auto seconds = std::chrono::duration<double>(std::stod(flags_["seconds"]));
     for (int i = 0; i < count; ++i) Connect();
