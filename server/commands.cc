@@ -149,6 +149,7 @@ absl::Status ServeDev(const CommandLine& command_line) {
   ASSIGN_OR_RETURN(auto server,
                    KeyferryServer::Start(std::move(store), ServerOptions(config), absl::Now, logger.get()));
   RETURN_IF_ERROR(WriteDevAddress(paths, server->address()));
+  logger->Write(LogLevel::kInfo, "ready", {{"address", server->address()}, {"version", kServerVersion}});
   PrintReadyLine(server->address(), absl::StrCat(" ca_file=", paths.ca_file, " token_file=", paths.token, " org=dev"));
   ServeUntilStopped(command_line, signals, server.get(), logger.get());
   server.reset();

@@ -4,21 +4,27 @@
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
+#include "server/credentials/service.h"
 #include "server/directory/bootstrap.h"
 #include "server/directory/service.h"
 #include "server/identity/authenticator.h"
+#include "server/mcpservers/service.h"
 #include "server/pagination.h"
 #include "server/rpc/dispatcher.h"
 #include "server/rpc/executor.h"
 #include "server/status_macros.h"
+#include "server/usage/usage_recorder.h"
 
 namespace keyferry::server {
 
 // In the order in which they depend on one another; destroyed from the last to the first.
 struct KeyferryServer::Parts {
-  Parts(std::unique_ptr<storage::Store> opened, const KeyferryServerOptions& options, std::function<absl::Time()> clock,
-        Logger* logger)
+  Parts(std::unique_ptr<storage::Store> opened, std::unique_ptr<UsageRecorder> recorder,
+        const KeyferryServerOptions& options, std::function<absl::Time()> clock, Logger* logger)
       : store(std::move(opened)),
+        usage(std::move(recorder)),
+        credentials(store.get(), clock, &pages, usage.get()),
+        mcp_servers(store.get(), clock, &pages),
         authenticator(store.get(), clock),
         executor(options.change_threads, options.max_queued_changes),
         dispatcher(&authenticator, &executor, logger, Dispatcher::Limits{}) {
@@ -29,11 +35,16 @@ struct KeyferryServer::Parts {
     std::vector<std::unique_ptr<grpc::Service>> services;
     services.push_back(MakeDirectoryService(&dispatcher, directory));
     services.push_back(MakeTokenService(&dispatcher, directory));
+    services.push_back(MakeCredentialService(&dispatcher, &credentials));
+    services.push_back(MakeMcpServerService(&dispatcher, &mcp_servers));
     return services;
   }
 
   std::unique_ptr<storage::Store> store;
+  std::unique_ptr<UsageRecorder> usage;
   PageTokens pages;
+  CredentialRules credentials;
+  McpServerRules mcp_servers;
   absl::Mutex directory_changes;
   DirectoryContext directory;
   Authenticator authenticator;
@@ -51,7 +62,8 @@ absl::StatusOr<std::unique_ptr<KeyferryServer>> KeyferryServer::Start(std::uniqu
                                                                       std::function<absl::Time()> clock,
                                                                       Logger* logger) {
   RETURN_IF_ERROR(FinishOrgDeletions(store.get()));
-  auto parts = std::make_unique<Parts>(std::move(store), options, std::move(clock), logger);
+  ASSIGN_OR_RETURN(auto usage, UsageRecorder::Start(store.get(), clock, logger, UsageRecorder::Options()));
+  auto parts = std::make_unique<Parts>(std::move(store), std::move(usage), options, std::move(clock), logger);
   ASSIGN_OR_RETURN(parts->grpc, GrpcServer::Start(options.grpc, parts->MakeServices()));
   return std::unique_ptr<KeyferryServer>(new KeyferryServer(std::move(parts)));
 }

@@ -26,6 +26,10 @@ struct MethodTraits {
   // The request or the response holds values: both messages are overwritten once the response has been written.
   bool carries_values = false;
 };
+constexpr MethodTraits ReadMethod(absl::string_view name) { return {name, false, false}; }
+constexpr MethodTraits ReadMethodWithValues(absl::string_view name) { return {name, false, true}; }
+constexpr MethodTraits ChangeMethod(absl::string_view name) { return {name, true, false}; }
+constexpr MethodTraits ChangeMethodWithValues(absl::string_view name) { return {name, true, true}; }
 
 // The one way of every call through the server: deadline, size, authentication, the domain's rule (which asks the
 // access decision), status mapping, log line, wiping. Thread-safe; must outlive the calls.
