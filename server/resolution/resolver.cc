@@ -1,0 +1,157 @@
+#include "server/resolution/resolver.h"
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "server/access/access.h"
+#include "server/errors.h"
+#include "server/mcpservers/definition.h"
+#include "server/resolution/missing.h"
+#include "server/resolution/template.h"
+#include "server/status_macros.h"
+#include "storage/records/records.pb.h"
+#include "storage/records/typed.h"
+
+namespace keyferry::server {
+namespace {
+
+namespace records = storage::records;
+using storage::Table;
+
+// What a process can be given is bounded by the system (2 MiB with its arguments on Linux), and so is the answer.
+constexpr size_t kMaxEnvironmentBytes = size_t{2} << 20;
+
+absl::Status ServicesDoNotResolve(const std::string& resource) {
+  v1::ErrorDetail detail;
+  detail.set_reason("PERMISSION_DENIED");
+  detail.set_resource(resource);
+  detail.set_next_step("Resolve as a user, or as a workload that is granted the MCP server.");
+  return MakeError(absl::StatusCode::kPermissionDenied, resource + ": a service may not resolve", detail);
+}
+
+absl::Status EnvironmentTooLarge(const std::string& resource) {
+  v1::ErrorDetail detail;
+  detail.set_reason("ENVIRONMENT_TOO_LARGE");
+  detail.set_resource(resource);
+  detail.set_next_step("Bind fewer or smaller values.");
+  return MakeError(absl::StatusCode::kFailedPrecondition, resource + ": the environment is larger than 2 MiB", detail);
+}
+
+// Puts the value after the template into the answer; `value` is left empty or as it was, for its owner to wipe.
+void PlaceValue(const Binding& binding, std::string* value, v1::ResolvedVariable* variable) {
+  if (binding.value_template.empty()) {
+    variable->mutable_value()->swap(*value);
+    return;
+  }
+  const storage::SecretBytes filled = ApplyTemplate(binding.value_template, *value);
+  variable->set_value(filled.Expose().data(), filled.size());
+}
+
+}  // namespace
+
+// What one resolution has gathered. Wiped unless it is given out.
+struct Resolver::Answer {
+  storage::Wiped<v1::ResolveResponse> response;
+  std::vector<UsedCredential> used;
+  std::vector<v1::MissingVariable> missing;
+  size_t bytes = 0;
+};
+
+Resolver::Resolver(storage::Store* store, Clock clock, UsageRecorder* usage)
+    : store_(store), clock_(std::move(clock)), usage_(usage) {}
+
+absl::StatusOr<v1::ResolveResponse> Resolver::Resolve(const Caller& caller, const v1::ResolveRequest& request) {
+  ASSIGN_OR_RETURN(const ChildName server, ParseMcpServerName(request.mcp_server(), "mcp_server"));
+  RETURN_IF_ERROR(Authorize(caller, Action::kResolve, McpServerResource(server.parent, request.mcp_server())));
+  if (caller.kind == PrincipalKind::kService) return ServicesDoNotResolve(request.mcp_server());
+  ASSIGN_OR_RETURN(const Session session, SessionFor(caller, server, request.team()));
+
+  const uint64_t generation = store_->Generation(Table::kMcpServer);
+  const std::unique_ptr<storage::StoreView> view = store_->View();
+  const auto bindings = servers_.Get(*view, generation, server, request.mcp_server());
+  if (!bindings.ok()) return FromStore(bindings.status(), request.mcp_server());
+  if (*bindings == nullptr) return NotFound(request.mcp_server());
+
+  Answer answer;
+  RETURN_IF_ERROR(FromStore(ResolveServer(*view, server, **bindings, session, request.allow_partial(), &answer),
+                            request.mcp_server()));
+  if (!answer.missing.empty()) return MissingVariables(request.mcp_server(), answer.missing);
+  if (answer.bytes > kMaxEnvironmentBytes) return EnvironmentTooLarge(request.mcp_server());
+
+  ResolutionEvent event;
+  event.org = session.org;
+  event.mcp_server = request.mcp_server();
+  event.principal = caller.Name();
+  if (!session.user.empty()) event.user = ParentIn(session, ParentName::kUser).Name();
+  event.team = session.team;
+  event.credentials = std::move(answer.used);
+  RETURN_IF_ERROR(FromStore(usage_->Record(event), request.mcp_server()));
+  answer.response->set_revision(static_cast<int64_t>(view->revision()));
+  v1::ResolveResponse response;
+  response.Swap(&*answer.response);
+  return response;
+}
+
+absl::Status Resolver::ResolveServer(const storage::StoreView& view, const ChildName& server,
+                                     const ServerBindings& cached, const Session& session, bool allow_partial,
+                                     Answer* answer) const {
+  if (!cached.has_static) return ResolveAll(view, cached, /*definition=*/nullptr, session, allow_partial, answer);
+  // Static values are in the stored definition alone. Its bindings are used too, since the cached ones may be newer.
+  ASSIGN_OR_RETURN(const std::unique_ptr<StoredServer> stored, ReadServer(view, server));
+  if (stored == nullptr) return NotFound(server.Name("mcpServers"));
+  return ResolveAll(view, BindingsOf(**stored), &**stored, session, allow_partial, answer);
+}
+
+absl::Status Resolver::ResolveAll(const storage::StoreView& view, const ServerBindings& bindings,
+                                  v1::McpServer* definition, const Session& session, bool allow_partial,
+                                  Answer* answer) const {
+  for (size_t i = 0; i < bindings.bindings.size(); ++i) {
+    const Binding& binding = bindings.bindings[i];
+    const int before = answer->response->variables_size();
+    const Plan plan = MakePlan(binding, session);
+    if (binding.source == SourceKind::kStatic) {
+      v1::ResolvedVariable* variable = answer->response->add_variables();
+      variable->set_variable(binding.variable);
+      PlaceValue(binding, definition->mutable_env(static_cast<int>(i))->mutable_static_(), variable);
+    } else if (binding.source != SourceKind::kOauth) {
+      RETURN_IF_ERROR(ResolveCredential(view, session, binding, plan, answer));
+    }
+    if (answer->response->variables_size() > before) {
+      answer->bytes += answer->response->variables(before).value().size() + binding.variable.size();
+      // Enough to be refused; nothing more is opened.
+      if (answer->bytes > kMaxEnvironmentBytes) break;
+    } else if (binding.required && !allow_partial) {
+      answer->missing.push_back(DescribeMissing(binding, session, plan));
+    } else {
+      answer->response->add_unresolved_variables(binding.variable);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Resolver::ResolveCredential(const storage::StoreView& view, const Session& session, const Binding& binding,
+                                         const Plan& plan, Answer* answer) const {
+  for (const Step& step : plan) {
+    if (step.state != StepState::kApplicable) continue;
+    const ParentName parent = ParentIn(session, step.scope);
+    storage::RecordKey key = {Table::kCredentialValue, session.org, parent.RecordParent(), binding.credential};
+    ASSIGN_OR_RETURN(const auto found, view.Get(key));
+    if (!found.has_value()) continue;
+    storage::Wiped<records::ValueRecord> value;
+    RETURN_IF_ERROR(storage::ParseSecretInto(found->payload, *value));
+    v1::ResolvedVariable* variable = answer->response->add_variables();
+    variable->set_variable(binding.variable);
+    variable->set_credential(absl::StrCat("orgs/", session.org, key.parent.empty() ? "" : "/", key.parent,
+                                          "/credentials/", binding.credential));
+    variable->set_version(value->version());
+    variable->set_scope(parent.Scope());
+    PlaceValue(binding, value->mutable_value(), variable);
+    answer->used.push_back({std::move(key.parent), binding.credential, value->version()});
+    return absl::OkStatus();
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace keyferry::server

@@ -1,0 +1,63 @@
+#ifndef KEYFERRY_SERVER_RESOLUTION_RESOLVER_H_
+#define KEYFERRY_SERVER_RESOLUTION_RESOLVER_H_
+
+#include <functional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "keyferry/v1/resolution.pb.h"
+#include "server/identity/caller.h"
+#include "server/names.h"
+#include "server/resolution/scope_plan.h"
+#include "server/resolution/server_cache.h"
+#include "server/usage/usage_recorder.h"
+#include "storage/store.h"
+
+namespace keyferry::server {
+
+using Clock = std::function<absl::Time()>;
+
+// The rules of ResolutionService (keyferry/v1/resolution.proto says what each method answers). Thread-safe.
+//
+// Bindings and credentials are read from one view; role, teams, grants and tier are those that the caller was
+// authenticated with just before. Users are their own session; workloads get what they are granted by name, and of it
+// only team and org values, a team's only for an MCP server of that team; services do not resolve. Of the candidates
+// only the chosen value is opened.
+class Resolver {
+ public:
+  // All pointers must outlive this.
+  Resolver(storage::Store* store, Clock clock, UsageRecorder* usage);
+
+  // Reads and makes one buffered commit (the usage event, before anything is given out); waits for no sync. The values
+  // are in the response alone, which is the RPC layer's to wipe.
+  absl::StatusOr<v1::ResolveResponse> Resolve(const Caller& caller, const v1::ResolveRequest& request);
+
+  // Only reads, and opens no value.
+  absl::StatusOr<v1::ExplainResponse> Explain(const Caller& caller, const v1::ExplainRequest& request) const;
+
+ private:
+  struct Answer;
+
+  absl::StatusOr<Session> SessionFor(const Caller& caller, const ChildName& server, const std::string& team) const;
+  absl::StatusOr<Session> SessionForOther(const storage::StoreView& view, const Caller& caller, const ChildName& server,
+                                          const v1::ExplainRequest& request) const;
+  absl::Status ResolveCredential(const storage::StoreView& view, const Session& session, const Binding& binding,
+                                 const Plan& plan, Answer* answer) const;
+  absl::Status ResolveServer(const storage::StoreView& view, const ChildName& server, const ServerBindings& cached,
+                             const Session& session, bool allow_partial, Answer* answer) const;
+  // Static values are moved out of `definition`, which may be null if there are none.
+  absl::Status ResolveAll(const storage::StoreView& view, const ServerBindings& bindings, v1::McpServer* definition,
+                          const Session& session, bool allow_partial, Answer* answer) const;
+
+  storage::Store* const store_;
+  const Clock clock_;
+  UsageRecorder* const usage_;
+  // Filled by reads.
+  mutable ServerCache servers_;
+};
+
+}  // namespace keyferry::server
+
+#endif  // KEYFERRY_SERVER_RESOLUTION_RESOLVER_H_
