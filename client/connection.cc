@@ -122,11 +122,26 @@ std::string NextStepForUnavailable(const ApiError& error, const ConnectionOption
 
 // gRPC's own message lists every inner step of a failed connection; the next step says what matters of it.
 void ExplainUnavailable(const ConnectionOptions& options, ApiError& error) {
-  if (error.code != absl::StatusCode::kUnavailable || !error.next_step.empty()) return;
   error.next_step = NextStepForUnavailable(error, options);
   error.message = absl::StrContains(error.message, "Connection refused")
                       ? "server unreachable (connection refused)"
                       : absl::StrCat("server unreachable (", error.message, ")");
+}
+
+// Completes an error that did not come from keyferryd itself, which always names a next step.
+void Explain(const ConnectionOptions& options, ApiError& error) {
+  if (!error.next_step.empty()) return;
+  if (error.code == absl::StatusCode::kUnavailable) {
+    ExplainUnavailable(options, error);
+  } else if (error.code == absl::StatusCode::kDeadlineExceeded) {
+    error.message = "the server did not answer in time";
+    error.next_step = "try again, or allow more time";
+  } else if (error.code == absl::StatusCode::kUnimplemented) {
+    error.message = "the server does not offer this call";
+    error.next_step = "check that the server is a keyferryd of this version or a newer one";
+  } else {
+    return;
+  }
   if (error.resource.empty()) error.resource = options.address;
 }
 
@@ -170,7 +185,7 @@ std::optional<ApiError> Connection::Call(const CallPolicy& policy,
         if (status.ok()) return std::nullopt;
         return DecodeApiError(status);
       });
-  if (error.has_value()) ExplainUnavailable(options_, *error);
+  if (error.has_value()) Explain(options_, *error);
   return error;
 }
 

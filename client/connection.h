@@ -45,8 +45,8 @@ class Connection {
   //     return stub->Resolve(context, request, &response);
   //   });
   //
-  // An UNAVAILABLE without a next step of the server's own gets one that fits what went wrong (nothing listens,
-  // certificate not trusted, ...).
+  // UNAVAILABLE, DEADLINE_EXCEEDED and UNIMPLEMENTED without a next step of the server's own get one that fits what
+  // went wrong (nothing listens, certificate not trusted, ...).
   std::optional<ApiError> Call(const CallPolicy& policy,
                                absl::FunctionRef<grpc::Status(grpc::ClientContext*)> attempt) const;
 

@@ -1,0 +1,237 @@
+// Runs the real `keyferry` against the real `keyferryd`, both as processes, over TLS.
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+
+namespace keyferry::client {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+std::string ReadText(const std::string& path) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
+// Starts a program with the given standard streams and KEYFERRY_ variables, and nothing else of the environment.
+pid_t Start(const std::vector<std::string>& words, const std::map<std::string, std::string>& variables, int input,
+            int output, int error) {
+  const pid_t pid = fork();
+  if (pid != 0) return pid;
+  dup2(input, 0);
+  dup2(output, 1);
+  dup2(error, 2);
+  std::vector<std::string> pairs;
+  for (const auto& [name, value] : variables) pairs.push_back(absl::StrCat(name, "=", value));
+  std::vector<char*> arguments;
+  std::vector<char*> environment;
+  for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
+  for (const std::string& pair : pairs) environment.push_back(const_cast<char*>(pair.c_str()));
+  arguments.push_back(nullptr);
+  environment.push_back(nullptr);
+  execve(arguments[0], arguments.data(), environment.data());
+  _exit(126);
+}
+
+class CliEndToEndTest : public testing::Test {
+ protected:
+  CliEndToEndTest() {
+    std::string pattern = testing::TempDir() + "/endXXXXXX";
+    folder_ = mkdtemp(pattern.data());
+    int ready[2];
+    EXPECT_EQ(pipe2(ready, O_CLOEXEC), 0);
+    const int log = open((folder_ + "/log").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    const int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    server_ = Start({"server/keyferryd", "--dev", "--data-dir", folder_ + "/data", "--listen", "127.0.0.1:0"}, {},
+                    nothing, ready[1], log);
+    close(ready[1]);
+    // The ready line, or the end of the pipe if the server failed.
+    char c = 0;
+    while (read(ready[0], &c, 1) == 1 && c != '\n') {
+    }
+    EXPECT_EQ(c, '\n') << ReadText(folder_ + "/log");
+    close(ready[0]);
+    close(log);
+    close(nothing);
+    const std::string dev = folder_ + "/data/dev";
+    admin_ = {{"KEYFERRY_ADDRESS", Trimmed(ReadText(dev + "/address"))},
+              {"KEYFERRY_CA_FILE", dev + "/ca.pem"},
+              {"KEYFERRY_TOKEN_FILE", dev + "/admin.token"},
+              {"KEYFERRY_ORG", "dev"}};
+    variables_ = admin_;
+  }
+
+  ~CliEndToEndTest() override {
+    kill(server_, SIGTERM);
+    int status = 0;
+    waitpid(server_, &status, 0);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << ReadText(folder_ + "/log");
+  }
+
+  static std::string Trimmed(std::string text) {
+    while (!text.empty() && text.back() == '\n') text.pop_back();
+    return text;
+  }
+
+  // Runs words separated by spaces with `input` on standard input; answers the exit code.
+  int Keyferry(const std::string& line, const std::string& input = "") {
+    std::vector<std::string> words = absl::StrSplit("client/keyferry " + line, ' ', absl::SkipEmpty());
+    std::ofstream(folder_ + "/in") << input;
+    const int in = open((folder_ + "/in").c_str(), O_RDONLY | O_CLOEXEC);
+    const int out = open((folder_ + "/out").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    const int err = open((folder_ + "/err").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int status = 0;
+    waitpid(Start(words, variables_, in, out, err), &status, 0);
+    for (const int fd : {in, out, err}) close(fd);
+    output_ = ReadText(folder_ + "/out");
+    error_ = ReadText(folder_ + "/err");
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+
+  nlohmann::json Json(const std::string& line) {
+    EXPECT_EQ(Keyferry(line + " -o json"), 0) << line << ": " << error_;
+    nlohmann::json json = nlohmann::json::parse(output_, nullptr, /*allow_exceptions=*/false);
+    return json.is_discarded() ? nlohmann::json() : json;
+  }
+
+  // Makes a user and leaves their token's file name, as an administrator.
+  std::string AddUser(const std::string& id) {
+    variables_ = admin_;
+    EXPECT_EQ(Keyferry("user create " + id), 0) << error_;
+    const std::string path = folder_ + "/" + id + ".token";
+    std::ofstream(path) << Json("token create --user " + id)["token"].get<std::string>() << "\n";
+    chmod(path.c_str(), 0600);
+    return path;
+  }
+
+  void ActAs(const std::string& token_file) { variables_["KEYFERRY_TOKEN_FILE"] = token_file; }
+
+  std::string folder_;
+  pid_t server_ = -1;
+  std::map<std::string, std::string> admin_;
+  std::map<std::string, std::string> variables_;
+  std::string output_;
+  std::string error_;
+};
+
+TEST_F(CliEndToEndTest, CredentialLifeAtEveryScope) {
+  const std::string ada = AddUser("ada");
+  EXPECT_EQ(Keyferry("team create eng"), 0) << error_;
+  EXPECT_EQ(Keyferry("team add-member eng ada --role owner"), 0) << error_;
+  EXPECT_EQ(Keyferry("credential create GITHUB_TOKEN --description shared", "org-sekrit\n"), 0) << error_;
+  EXPECT_EQ(Keyferry("credential create GITHUB_TOKEN", "again\n"), 1);
+  ActAs(ada);
+  EXPECT_EQ(Keyferry("credential create GITHUB_TOKEN --team eng", "team-sekrit\n"), 0) << error_;
+  EXPECT_EQ(Keyferry("credential create GITHUB_TOKEN --me", "own-sekrit\n"), 0) << error_;
+  EXPECT_EQ(Json("credential list --me")[0]["name"], "orgs/dev/users/ada/credentials/GITHUB_TOKEN");
+  const nlohmann::json mine = Json("credential list --mine");
+  ASSERT_EQ(mine.size(), 1u);
+  EXPECT_EQ(mine[0]["status"], "MY_CREDENTIAL_STATUS_SET_BY_ME");
+  EXPECT_EQ(Keyferry("credential rotate GITHUB_TOKEN --me --grace 1h", "new-sekrit\n"), 0) << error_;
+  EXPECT_EQ(Json("credential describe GITHUB_TOKEN --me")["version"], "2");
+  EXPECT_EQ(Json("credential rollback GITHUB_TOKEN --me")["version"], "3");
+  EXPECT_EQ(Keyferry("credential delete GITHUB_TOKEN --me"), 64);
+  EXPECT_EQ(Keyferry("credential delete GITHUB_TOKEN --me --yes"), 0) << error_;
+  EXPECT_EQ(Keyferry("credential describe GITHUB_TOKEN --me"), 1);
+  EXPECT_THAT(error_, AllOf(HasSubstr("keyferry: "), HasSubstr("orgs/dev/users/ada/credentials/GITHUB_TOKEN")));
+  // An ordinary member sees the organization's credential and cannot change it.
+  EXPECT_EQ(Keyferry("credential describe GITHUB_TOKEN"), 0) << error_;
+  EXPECT_EQ(Keyferry("credential rotate GITHUB_TOKEN", "stolen"), 77);
+  EXPECT_EQ(Keyferry("credential update GITHUB_TOKEN --team eng --description changed"), 0) << error_;
+  EXPECT_EQ(Json("credential describe GITHUB_TOKEN --team eng")["description"], "changed");
+  EXPECT_THAT(ReadText(folder_ + "/log"), Not(HasSubstr("sekrit")));
+}
+
+TEST_F(CliEndToEndTest, BadInputIsRefusedByTheServer) {
+  EXPECT_EQ(Keyferry("credential create 1ST", "v"), 65);
+  EXPECT_EQ(Keyferry("credential create LD_PRELOAD", "v"), 65);
+  EXPECT_EQ(Keyferry("user create Not_An_Id"), 65);
+  EXPECT_EQ(Keyferry("team add-member nowhere admin"), 1);
+  EXPECT_EQ(Json("credential list").size(), 0u);
+}
+
+TEST_F(CliEndToEndTest, ListsHaveMoreThanAPage) {
+  for (int i = 0; i < 12; ++i) ASSERT_EQ(Keyferry(absl::StrCat("user create u", i)), 0) << error_;
+  EXPECT_EQ(Json("user list").size(), 13u);
+}
+
+TEST_F(CliEndToEndTest, McpServersAndExplain) {
+  EXPECT_EQ(Keyferry("team create eng"), 0) << error_;
+  const std::string file =
+      "id: github\ntransport: STDIO\ncommand: npx\nargs: [-y, x]\n"
+      "env:\n  - {name: GITHUB_TOKEN, orgSecret: GITHUB_TOKEN}\n  - {name: LEVEL, static: sekrit}\n"
+      "---\nid: github\nteam: eng\ntransport: STDIO\ncommand: npx\n";
+  EXPECT_EQ(Keyferry("mcp-server apply --dry-run -f -", file), 0) << error_;
+  EXPECT_EQ(Json("mcp-server list").size(), 0u);
+  EXPECT_EQ(Keyferry("mcp-server apply -o json -f -", file), 0) << error_;
+  EXPECT_THAT(error_, HasSubstr("not stored yet: GITHUB_TOKEN"));
+  EXPECT_EQ(Json("mcp-server list --team eng").size(), 1u);
+  EXPECT_EQ(Json("mcp-server get github")["env"][0]["orgSecret"], "GITHUB_TOKEN");
+  EXPECT_THAT(output_, Not(HasSubstr("sekrit")));
+  EXPECT_EQ(Json("explain github")["resolvable"], false);
+  EXPECT_EQ(Keyferry("credential create GITHUB_TOKEN", "v"), 0) << error_;
+  EXPECT_EQ(Json("explain github")["resolvable"], true);
+  EXPECT_EQ(Keyferry("explain github"), 0) << error_;
+  EXPECT_THAT(output_, HasSubstr("A launch would get every required variable."));
+  EXPECT_EQ(Keyferry("mcp-server delete eng/github --yes"), 0) << error_;
+  EXPECT_EQ(Keyferry("mcp-server get eng/github"), 1);
+}
+
+TEST_F(CliEndToEndTest, WorkloadsAndServices) {
+  EXPECT_EQ(Keyferry("mcp-server apply -f -", "id: a\ntransport: STDIO\ncommand: x\n"), 0) << error_;
+  EXPECT_EQ(Keyferry("workload create w"), 0) << error_;
+  EXPECT_EQ(Keyferry("workload grant w a"), 0) << error_;
+  EXPECT_EQ(Json("workload list")[0]["mcpServers"][0], "orgs/dev/mcpServers/a");
+  EXPECT_EQ(Json("workload revoke w a")["mcpServers"].size(), 0u);
+  EXPECT_EQ(Keyferry("token create --workload w --ttl 1h"), 0) << error_;
+  EXPECT_EQ(Json("token list --workload w").size(), 1u);
+  EXPECT_EQ(Keyferry("workload delete w -y"), 0) << error_;
+  EXPECT_EQ(Keyferry("service create s --role admin"), 0) << error_;
+  EXPECT_EQ(Json("service list").size(), 1u);
+  EXPECT_EQ(Keyferry("service delete s -y"), 0) << error_;
+}
+
+TEST_F(CliEndToEndTest, TokensEndWhenRevoked) {
+  const std::string ada = AddUser("ada");
+  const nlohmann::json tokens = Json("token list --user ada");
+  ASSERT_EQ(tokens.size(), 1u);
+  ActAs(ada);
+  EXPECT_EQ(Json("status")["principal"], "orgs/dev/users/ada");
+  variables_ = admin_;
+  EXPECT_EQ(Keyferry("token revoke " + tokens[0]["name"].get<std::string>()), 0) << error_;
+  ActAs(ada);
+  EXPECT_EQ(Keyferry("status"), 77);
+}
+
+TEST_F(CliEndToEndTest, OrgAndEncryption) {
+  EXPECT_EQ(Json("org describe")["tier"], "TIER_BUSINESS");
+  EXPECT_EQ(Json("org set-tier enterprise")["tier"], "TIER_ENTERPRISE");
+  const int before = std::stoi(Json("org encryption")["currentKeyId"].get<std::string>());
+  EXPECT_EQ(Keyferry("org rotate-data-key"), 0) << error_;
+  EXPECT_EQ(std::stoi(Json("org encryption")["currentKeyId"].get<std::string>()), before + 1);
+  EXPECT_EQ(Keyferry("org delete"), 64);
+  EXPECT_EQ(Keyferry("org delete --yes"), 0) << error_;
+  EXPECT_NE(Keyferry("org describe"), 0);
+}
+
+}  // namespace
+}  // namespace keyferry::client
