@@ -10,6 +10,7 @@
 #include "server/identity/authenticator.h"
 #include "server/mcpservers/service.h"
 #include "server/pagination.h"
+#include "server/resolution/service.h"
 #include "server/rpc/dispatcher.h"
 #include "server/rpc/executor.h"
 #include "server/status_macros.h"
@@ -25,6 +26,7 @@ struct KeyferryServer::Parts {
         usage(std::move(recorder)),
         credentials(store.get(), clock, &pages, usage.get()),
         mcp_servers(store.get(), clock, &pages),
+        resolver(store.get(), clock, usage.get()),
         authenticator(store.get(), clock),
         executor(options.change_threads, options.max_queued_changes),
         dispatcher(&authenticator, &executor, logger, Dispatcher::Limits{}) {
@@ -37,6 +39,7 @@ struct KeyferryServer::Parts {
     services.push_back(MakeTokenService(&dispatcher, directory));
     services.push_back(MakeCredentialService(&dispatcher, &credentials));
     services.push_back(MakeMcpServerService(&dispatcher, &mcp_servers));
+    services.push_back(MakeResolutionService(&dispatcher, &resolver));
     return services;
   }
 
@@ -45,6 +48,7 @@ struct KeyferryServer::Parts {
   PageTokens pages;
   CredentialRules credentials;
   McpServerRules mcp_servers;
+  Resolver resolver;
   absl::Mutex directory_changes;
   DirectoryContext directory;
   Authenticator authenticator;

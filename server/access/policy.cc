@@ -15,6 +15,8 @@ enum class Relation {
   kOrgAdmin,
   // A user or service with any org role.
   kOrgMember,
+  // A user with any org role: values go to people and workloads, not to services.
+  kOrgUser,
   // OWNER or ADMIN of the resource's team.
   kTeamLead,
   // Any role in the resource's team.
@@ -52,12 +54,13 @@ constexpr Row kPolicy[] = {
 
     {ResourceKind::kUserCredential, Relation::kSelf, kManage},
 
-    {ResourceKind::kOrgMcpServer, Relation::kOrgAdmin, kManage | kResolve},
-    {ResourceKind::kOrgMcpServer, Relation::kOrgMember, kSee | kResolve},
+    {ResourceKind::kOrgMcpServer, Relation::kOrgAdmin, kManage},
+    {ResourceKind::kOrgMcpServer, Relation::kOrgMember, kSee},
+    {ResourceKind::kOrgMcpServer, Relation::kOrgUser, kResolve},
     {ResourceKind::kOrgMcpServer, Relation::kGranted, kResolve},
 
-    {ResourceKind::kTeamMcpServer, Relation::kOrgAdmin, kManage | kResolve},
-    {ResourceKind::kTeamMcpServer, Relation::kTeamLead, kManage | kResolve},
+    {ResourceKind::kTeamMcpServer, Relation::kOrgAdmin, kManage},
+    {ResourceKind::kTeamMcpServer, Relation::kTeamLead, kManage},
     {ResourceKind::kTeamMcpServer, Relation::kTeamMember, kSee | kResolve},
     {ResourceKind::kTeamMcpServer, Relation::kGranted, kResolve},
 
@@ -95,6 +98,8 @@ bool Stands(const Caller& caller, Relation relation, const Resource& resource) {
       return !workload && caller.role == v1::ORG_ROLE_ADMIN;
     case Relation::kOrgMember:
       return !workload && (caller.role == v1::ORG_ROLE_ADMIN || caller.role == v1::ORG_ROLE_MEMBER);
+    case Relation::kOrgUser:
+      return user && (caller.role == v1::ORG_ROLE_ADMIN || caller.role == v1::ORG_ROLE_MEMBER);
     case Relation::kTeamLead: {
       const v1::TeamRole role = user && !resource.team.empty() ? caller.RoleIn(resource.team) : v1::TeamRole();
       return role == v1::TEAM_ROLE_OWNER || role == v1::TEAM_ROLE_ADMIN;

@@ -108,13 +108,13 @@ std::vector<Expectation> Expectations() {
       {"org MCP server", org_server, Action::kCreate, "AP", "OLMUSp"},
       {"org MCP server", org_server, Action::kUpdate, "AP", "OLMUSp"},
       {"org MCP server", org_server, Action::kDelete, "AP", "OLMUSp"},
-      {"org MCP server", org_server, Action::kResolve, "AOLMUSPpW", ""},
+      {"org MCP server", org_server, Action::kResolve, "AOLMUSW", "Pp"},
 
       {"team MCP server", team_server, Action::kSee, "AOLMP", ""},
       {"team MCP server", team_server, Action::kCreate, "AOLP", "M"},
       {"team MCP server", team_server, Action::kUpdate, "AOLP", "M"},
       {"team MCP server", team_server, Action::kDelete, "AOLP", "M"},
-      {"team MCP server", team_server, Action::kResolve, "AOLMPW", ""},
+      {"team MCP server", team_server, Action::kResolve, "OLMW", "AP"},
 
       {"org", org, Action::kSee, "AOLMUSPp", ""},
       {"org", org, Action::kCreate, "AP", "OLMUSp"},

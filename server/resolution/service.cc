@@ -1,0 +1,36 @@
+#include "server/resolution/service.h"
+
+#include "keyferry/v1/resolution.grpc.pb.h"
+
+namespace keyferry::server {
+namespace {
+
+using Context = grpc::CallbackServerContext;
+using Reactor = grpc::ServerUnaryReactor;
+
+class ResolutionService : public v1::ResolutionService::CallbackService {
+ public:
+  ResolutionService(Dispatcher* dispatcher, Resolver* resolver) : dispatcher_(dispatcher), resolver_(resolver) {}
+
+  // Its one commit is buffered and waits for no sync, so the gRPC thread runs it.
+  Reactor* Resolve(Context* context, const v1::ResolveRequest* request, v1::ResolveResponse* response) override {
+    return dispatcher_->Unary(context, ReadMethodWithValues("ResolutionService/Resolve"), request, response,
+                              [this](const Caller& caller, const auto& r) { return resolver_->Resolve(caller, r); });
+  }
+  Reactor* Explain(Context* context, const v1::ExplainRequest* request, v1::ExplainResponse* response) override {
+    return dispatcher_->Unary(context, ReadMethod("ResolutionService/Explain"), request, response,
+                              [this](const Caller& caller, const auto& r) { return resolver_->Explain(caller, r); });
+  }
+
+ private:
+  Dispatcher* const dispatcher_;
+  Resolver* const resolver_;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::Service> MakeResolutionService(Dispatcher* dispatcher, Resolver* resolver) {
+  return std::make_unique<ResolutionService>(dispatcher, resolver);
+}
+
+}  // namespace keyferry::server

@@ -1,0 +1,17 @@
+#ifndef KEYFERRY_SERVER_RESOLUTION_SERVICE_H_
+#define KEYFERRY_SERVER_RESOLUTION_SERVICE_H_
+
+#include <memory>
+
+#include "grpcpp/impl/service_type.h"
+#include "server/resolution/resolver.h"
+#include "server/rpc/dispatcher.h"
+
+namespace keyferry::server {
+
+// ResolutionService over gRPC. `dispatcher` and `resolver` must outlive it.
+std::unique_ptr<grpc::Service> MakeResolutionService(Dispatcher* dispatcher, Resolver* resolver);
+
+}  // namespace keyferry::server
+
+#endif  // KEYFERRY_SERVER_RESOLUTION_SERVICE_H_
