@@ -57,8 +57,7 @@ int main(int argc, char** argv) {
     Check(out != nullptr && chmod((flags["dir"] + "/" + file).c_str(), 0600) == 0 && pem(out.get()), file);
   };
   write("cert.pem", [&](FILE* out) { return PEM_write_X509(out, certificate.get()); });
-  write("key.pem", [&](FILE* out) {
-    return PEM_write_PrivateKey(out, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
-  });
+  write("key.pem",
+        [&](FILE* out) { return PEM_write_PrivateKey(out, key.get(), nullptr, nullptr, 0, nullptr, nullptr); });
   return 0;
 }

@@ -82,12 +82,17 @@ class StoreBench {
   void Run() {
     for (const int writers : {1, 64}) {
       Print(absl::StrCat("create, synced, ", writers, " writers"),
-            Compare(kRounds, [&] { return Creates(writers); }, [&] { return RawPuts(writers, kCreateBytes); }), "/s");
+            Compare(
+                kRounds, [&] { return Creates(writers); }, [&] { return RawPuts(writers, kCreateBytes); }),
+            "/s");
       Print(absl::StrCat("rotate, synced, ", writers, " writers"),
-            Compare(kRounds, [&] { return Rotates(writers); }, [&] { return RawPuts(writers, kCreateBytes); }), "/s");
+            Compare(
+                kRounds, [&] { return Rotates(writers); }, [&] { return RawPuts(writers, kCreateBytes); }),
+            "/s");
     }
     Fill();
-    const Comparison rate = Compare(kRounds, [&] { return Opens(); }, [&] { return RawGets(); });
+    const Comparison rate = Compare(
+        kRounds, [&] { return Opens(); }, [&] { return RawGets(); });
     Print("open one value by name", {1e6 / rate.subject, 1e6 / rate.floor, 1 / rate.ratio}, "us");
   }
 
