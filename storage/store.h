@@ -108,9 +108,12 @@ class Store {
 
   virtual std::unique_ptr<StoreView> View() = 0;
 
-  // ABORTED: an expected revision does not hold; read again and retry. NOT_FOUND: an org of the mutation has no
-  // keyring. Otherwise as Engine::Commit. Payloads of tables that hold values (table.h) which this replaces or deletes
-  // are gone from every file within PurgeBound; WaitForPurge waits for it.
+  // A View taken after a synced commit has returned shows it; a buffered one may show a moment later, while another
+  // caller's sync is under way.
+  //
+  // ABORTED: an expected revision does not hold; read again and retry (a rewrap also renews revisions). NOT_FOUND: an org
+  // of the mutation has no keyring. Otherwise as Engine::Commit. Payloads of tables that hold values (table.h) which this
+  // replaces or deletes are gone from every file within PurgeBound; WaitForPurge waits for it.
   virtual absl::StatusOr<Revision> Commit(const Mutation& mutation, Durability durability) = 0;
 
   // Makes buffered commits durable.
