@@ -53,13 +53,33 @@ absl::StatusOr<std::shared_ptr<DbHandle>> DbHandle::Open(const std::string& path
     return FromRocksDb(opened, "opening the database");
   }
   handle->db_.reset(db);
+  if (absl::Status dropped = handle->DropOldLogs(); !dropped.ok()) return dropped;
   return handle;
+}
+
+absl::Status DbHandle::DropOldLogs() {
+  std::unique_ptr<rocksdb::LogFile> current;
+  if (rocksdb::Status read = db_->GetCurrentWalFile(&current); !read.ok()) return FromRocksDb(read, "opening the log");
+  rocksdb::VectorLogPtr logs;
+  if (rocksdb::Status read = db_->GetSortedWalFiles(logs); !read.ok()) return FromRocksDb(read, "listing the logs");
+  const bool any = std::any_of(logs.begin(), logs.end(), [&](const std::unique_ptr<rocksdb::LogFile>& log) {
+    return log->LogNumber() != current->LogNumber() && log->SizeFileBytes() > 0;
+  });
+  if (!any) return absl::OkStatus();
+  // Only a flush of something makes the logs before it obsolete.
+  std::string meta;
+  const rocksdb::Slice key(kMetaKey.data(), kMetaKey.size());
+  rocksdb::Status status = db_->Get(rocksdb::ReadOptions(), key, &meta);
+  if (status.IsNotFound()) meta = EncodeMeta(0);
+  if (status.ok() || status.IsNotFound()) status = db_->Put(rocksdb::WriteOptions(), key, meta);
+  if (status.ok()) status = db_->Flush(rocksdb::FlushOptions());
+  return FromRocksDb(status, "flushing");
 }
 
 DbHandle::~DbHandle() {
   if (db_ == nullptr) return;
   // A failure loses nothing: the log has it all.
-  db_->Flush(rocksdb::FlushOptions()).PermitUncheckedError();
+  if (!abandoned_) db_->Flush(rocksdb::FlushOptions()).PermitUncheckedError();
   db_->Close().PermitUncheckedError();
 }
 

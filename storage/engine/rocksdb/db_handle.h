@@ -1,11 +1,13 @@
 #ifndef KEYFERRY_STORAGE_ENGINE_ROCKSDB_DB_HANDLE_H_
 #define KEYFERRY_STORAGE_ENGINE_ROCKSDB_DB_HANDLE_H_
 
+#include <atomic>
 #include <memory>
 #include <set>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
@@ -27,6 +29,9 @@ class DbHandle {
   DbHandle(const DbHandle&) = delete;
   DbHandle& operator=(const DbHandle&) = delete;
 
+  // Leaves out the flush at the end, as nothing can be written any more.
+  void Abandon() { abandoned_ = true; }
+
   rocksdb::DB& db() const { return *db_; }
   rocksdb::Env& env() const { return *env_; }
   const std::string& path() const { return path_; }
@@ -47,10 +52,14 @@ class DbHandle {
         own_env_(std::move(own_env)),
         env_(own_env_ != nullptr ? own_env_.get() : rocksdb::Env::Default()) {}
 
+  // Makes RocksDB give up the logs from before the open, of which it would otherwise keep what a crash left torn.
+  absl::Status DropOldLogs() ABSL_LOCKS_EXCLUDED(mu_);
+
   const std::string path_;
   const std::unique_ptr<rocksdb::Env> own_env_;
   rocksdb::Env* const env_;
   std::unique_ptr<rocksdb::DB> db_;
+  std::atomic<bool> abandoned_{false};
   absl::Mutex mu_;
   std::multiset<rocksdb::SequenceNumber> snapshots_ ABSL_GUARDED_BY(mu_);
 };

@@ -21,7 +21,9 @@ bool IsTextLog(const std::string& path) {
   return absl::StartsWith(std::filesystem::path(path).filename().string(), "LOG");
 }
 
-std::string ParentOf(const std::string& path) { return std::filesystem::path(path).parent_path().string(); }
+std::string ParentOf(const std::string& path) {
+  return std::filesystem::path(path).lexically_normal().parent_path().string();
+}
 
 }  // namespace
 
@@ -216,7 +218,7 @@ uint64_t FaultFs::SizeOf(const std::string& path) const {
 
 void FaultFs::MarkDirectorySynced(const std::string& path) {
   absl::MutexLock lock(&mu_);
-  const std::string parent = std::filesystem::path(path).lexically_normal().string();
+  const std::string parent = ParentOf(path + "/x");
   for (auto it = entries_.begin(); it != entries_.end();) {
     it = ParentOf(it->first) == parent ? entries_.erase(it) : std::next(it);
   }

@@ -7,6 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "rocksdb/metadata.h"
@@ -17,7 +18,8 @@ namespace keyferry::storage {
 namespace {
 
 absl::Status TooLate() {
-  return absl::DeadlineExceededError("a view from before the purge is still in use; purge again later");
+  return absl::DeadlineExceededError(
+      "a view from before the purge is in use, or a file cannot be deleted; purge again later");
 }
 
 // The data files and logs that are in the directory. Empty ones hold nothing, and RocksDB may keep the empty log of an
@@ -57,6 +59,14 @@ absl::StatusOr<bool> ObsoleteRemain(DbHandle& handle, const std::set<std::string
     if (!is_current_log) return true;
   }
   return false;
+}
+
+// Makes RocksDB look through the directory: its own list lacks logs from before the open and files that it once failed
+// to delete.
+absl::Status DeleteObsolete(DbHandle& handle) {
+  rocksdb::Status status = handle.db().DisableFileDeletions();
+  if (status.ok()) status = handle.db().EnableFileDeletions(/*force=*/false);
+  return FromRocksDb(status, "deleting obsolete files");
 }
 
 using KeyRange = std::pair<std::string, std::string>;
@@ -123,6 +133,7 @@ absl::Status PurgeKeys(DbHandle& handle, const std::vector<std::string>& keys, r
     if (!*remain) return absl::OkStatus();
     if (absl::Now() > deadline) return TooLate();
     absl::SleepFor(pause);
+    if (absl::Status deleted = DeleteObsolete(handle); !deleted.ok()) return deleted;
   }
 }
 

@@ -61,6 +61,8 @@ class RocksDbEngine : public Engine {
     absl::Notification woken;
   };
 
+  // Lets no later write in; hands the status back.
+  absl::Status Fail(absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status CheckUsable() const ABSL_SHARED_LOCKS_REQUIRED(mu_);
   absl::StatusOr<bool> Holds(const EngineBatch::Precondition& precondition) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::StatusOr<bool> AllHold(const EngineBatch& batch) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -99,6 +101,12 @@ class RocksDbEngine : public Engine {
   // The first failed write or sync.
   absl::Status failure_ ABSL_GUARDED_BY(mu_);
 };
+
+absl::Status RocksDbEngine::Fail(absl::Status status) {
+  if (failure_.ok()) failure_ = status;
+  handle_->Abandon();
+  return status;
+}
 
 absl::Status RocksDbEngine::CheckUsable() const {
   if (failure_.ok()) return absl::OkStatus();
@@ -152,8 +160,7 @@ absl::Status RocksDbEngine::Write(const EngineBatch& batch) {
   rocksdb::WriteOptions options;
   options.sync = false;
   if (const rocksdb::Status written = handle_->db().Write(options, &writes_); !written.ok()) {
-    failure_ = FromRocksDb(written, "writing");
-    return failure_;
+    return Fail(FromRocksDb(written, "writing"));
   }
   last_ = revision;
   feed_.Append(std::move(change));
@@ -235,8 +242,8 @@ absl::Status RocksDbEngine::Lead() {
     if (synced.ok()) {
       durable_ = std::max(durable_, target);
       if (target > shown_) Publish(std::move(view));
-    } else if (failure_.ok()) {
-      failure_ = synced;
+    } else {
+      Fail(synced).IgnoreError();
     }
     while (!waiters_.empty() && (!synced.ok() || waiters_.front()->revision <= target)) {
       waiters_.front()->result = synced;
