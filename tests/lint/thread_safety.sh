@@ -2,6 +2,7 @@
 . deploy/lib.sh
 base=$($BAZEL info output_base 2>/dev/null)
 bin=$($BAZEL info bazel-bin 2>/dev/null)
+$BAZEL fetch //... || { echo "the external sources cannot be had"; exit 1; }
 # shellcheck disable=SC2046
 $BAZEL build $($BAZEL query --keep_going 'kind(genrule, //...)' 2>/dev/null) || { echo "the generated code does not build"; exit 1; }
 grpc=$base/external/grpc
