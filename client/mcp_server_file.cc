@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "client/utf8.h"
 #include "yaml-cpp/yaml.h"
 
 namespace keyferry::client {
@@ -17,31 +18,20 @@ struct Position {
   int column = 1;
 };
 
-// The position of the first byte that is not part of well-formed UTF-8 or is NUL, if there is one.
+// The position of the first byte that is NUL or no part of well-formed UTF-8, if there is one. Columns count
+// characters.
 bool FindBadByte(absl::string_view text, Position* position) {
-  *position = Position();
-  for (size_t i = 0; i < text.size();) {
-    const unsigned char lead = static_cast<unsigned char>(text[i]);
-    const size_t length = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
-    if (length == 0 || lead == 0 || i + length > text.size()) return true;
-    for (size_t j = 1; j < length; ++j) {
-      if ((static_cast<unsigned char>(text[i + j]) & 0xc0) != 0x80) return true;
-    }
-    const unsigned char second = length > 1 ? static_cast<unsigned char>(text[i + 1]) : 0;
-    // Overlong forms, surrogates and what is above U+10FFFF.
-    if ((lead == 0xe0 && second < 0xa0) || (lead == 0xed && second > 0x9f) || (lead == 0xf0 && second < 0x90) ||
-        (lead == 0xf4 && second > 0x8f)) {
-      return true;
-    }
-    if (lead == '\n') {
+  const size_t offset = std::min(FindInvalidUtf8(text), text.find('\0'));
+  if (offset == absl::string_view::npos) return false;
+  for (const char c : text.substr(0, offset)) {
+    if (c == '\n') {
       ++position->line;
       position->column = 1;
-    } else {
+    } else if ((static_cast<unsigned char>(c) & 0xc0) != 0x80) {
       ++position->column;
     }
-    i += length;
   }
-  return false;
+  return true;
 }
 
 class Parser {

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "client/utf8.h"
 
 namespace keyferry::client::cli {
 namespace {
@@ -187,6 +188,11 @@ Failure Unexpected(const CLI::App& root, bool is_command, const std::vector<std:
 }  // namespace
 
 Outcome ParseLine(const CommandTree& tree, const std::vector<std::string>& arguments, ParsedLine* parsed) {
+  for (const std::string& argument : arguments) {
+    if (FindInvalidUtf8(argument) != absl::string_view::npos) {
+      return UsageFailure("an argument is not UTF-8 text: command line; values go to standard input");
+    }
+  }
   Builder builder(tree);
   CLI::App& root = builder.root();
   try {

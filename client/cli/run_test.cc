@@ -50,6 +50,7 @@ class RunTest : public testing::Test {
     std::ofstream(path) << input;
     Streams streams;
     streams.input = open(path.c_str(), O_RDONLY);
+    streams.input_is_terminal = input_is_terminal_;
     std::ostringstream output;
     std::ostringstream error;
     streams.output = &output;
@@ -76,6 +77,7 @@ class RunTest : public testing::Test {
   std::string folder_;
   std::unique_ptr<TestServer> server_;
   std::map<std::string, std::string> variables_;
+  bool input_is_terminal_ = false;
   std::string output_;
   std::string error_;
 };
@@ -335,6 +337,24 @@ TEST_F(RunTest, StatusSaysWhereAndWho) {
   EXPECT_EQ(Json()["serverVersion"], "9.9.9");
   EXPECT_EQ(Json()["principal"], "orgs/dev/users/ada");
   EXPECT_EQ(Json()["tokenExpireTime"], "2100-01-01T00:00:00Z");
+}
+
+TEST_F(RunTest, DeletionIsConfirmedOnATerminal) {
+  input_is_terminal_ = true;
+  EXPECT_EQ(Keyferry("credential delete GITHUB_TOKEN", "n\n"), 1);
+  EXPECT_THAT(error_, AllOf(HasSubstr("These MCP servers bind GITHUB_TOKEN: orgs/dev/mcpServers/github, "
+                                      "orgs/dev/teams/eng/mcpServers/github\n"),
+                            HasSubstr("Delete orgs/dev/credentials/GITHUB_TOKEN"), HasSubstr("not confirmed")));
+  EXPECT_THAT(server_->Requests(), Not(testing::Contains(StartsWith("DeleteCredentialRequest"))));
+  EXPECT_EQ(Keyferry("credential delete GITHUB_TOKEN", ""), 1);
+  EXPECT_EQ(Keyferry("credential delete GITHUB_TOKEN", "y\n"), 0) << error_;
+  EXPECT_EQ(server_->Requests().back(), "DeleteCredentialRequest {name: \"orgs/dev/credentials/GITHUB_TOKEN\"}");
+  EXPECT_EQ(Keyferry("org delete", "\n"), 1);
+}
+
+TEST_F(RunTest, ArgumentsAreUtf8) {
+  EXPECT_EQ(Keyferry("credential create A --description \xff", "v"), 64);
+  EXPECT_THAT(error_, HasSubstr("not UTF-8"));
 }
 
 TEST_F(RunTest, DeletedNamesArePrinted) {

@@ -139,6 +139,17 @@ class TestServer::Services : public v1::CredentialService::Service,
     *response = request->member();
     return Seen(context, *request);
   }
+  Status ListTeams(Context* context, const v1::ListTeamsRequest* request, v1::ListTeamsResponse* response) override {
+    response->add_teams()->set_name(request->parent() + "/teams/eng");
+    return Seen(context, *request);
+  }
+  Status ListMcpServers(Context* context, const v1::ListMcpServersRequest* request,
+                        v1::ListMcpServersResponse* response) override {
+    v1::McpServer* server = response->add_mcp_servers();
+    server->set_name(request->parent() + "/mcpServers/github");
+    server->add_env()->set_org_secret("GITHUB_TOKEN");
+    return Seen(context, *request);
+  }
   Status ListWorkloads(Context* context, const v1::ListWorkloadsRequest* request,
                        v1::ListWorkloadsResponse* response) override {
     v1::Workload* workload = response->add_workloads();
