@@ -96,9 +96,10 @@ absl::Status Keyrings::Create(absl::string_view org, const std::function<void(En
   return absl::AlreadyExistsError(absl::StrCat("organization \"", org, "\" is being created or destroyed just now"));
 }
 
-absl::Status Keyrings::AddDataKey(absl::string_view org) {
+absl::Status Keyrings::AddDataKey(absl::string_view org, std::optional<uint32_t> replaces) {
   absl::MutexLock lock(&change_mutex_);
   ASSIGN_OR_RETURN(std::shared_ptr<const OrgKeys> keys, LoadAndCache(org));
+  if (replaces.has_value() && *replaces != keys->current_id()) return absl::OkStatus();
   Keyring next = keys->keyring().Clone();
   next.AddDataKey();
   return Write(std::move(next), keys->revision(), nullptr);

@@ -2,8 +2,10 @@
 #define KEYFERRY_STORAGE_KEYRINGS_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
@@ -40,8 +42,8 @@ class Keyrings {
   absl::Status Create(absl::string_view org, const std::function<void(EngineBatch&)>& also)
       ABSL_LOCKS_EXCLUDED(change_mutex_);
 
-  // Adds a data key, which seals from the return on.
-  absl::Status AddDataKey(absl::string_view org) ABSL_LOCKS_EXCLUDED(change_mutex_);
+  // Adds a data key, which seals from the return on. With `replaces`, only if that key is still the current one.
+  absl::Status AddDataKey(absl::string_view org, std::optional<uint32_t> replaces) ABSL_LOCKS_EXCLUDED(change_mutex_);
 
   // Leaves only the current data key of `keys`; ABORTED if the keyring has changed since. `also` adds to the batch.
   absl::Status DropOldDataKeys(const OrgKeys& keys, const std::function<void(EngineBatch&)>& also)

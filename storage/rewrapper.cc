@@ -30,9 +30,14 @@ Rewrapper::~Rewrapper() {
   thread_.join();
 }
 
-void Rewrapper::Request(absl::string_view org, bool rotate) {
+void Rewrapper::RequestRewrap(absl::string_view org) {
   absl::MutexLock lock(&mutex_);
-  (rotate ? rotate_ : rewrap_).insert(std::string(org));
+  rewrap_.insert(std::string(org));
+}
+
+void Rewrapper::RequestRotation(absl::string_view org, uint32_t key_id) {
+  absl::MutexLock lock(&mutex_);
+  rotate_[std::string(org)] = key_id;
 }
 
 absl::Status Rewrapper::Wait(absl::Time deadline) {
@@ -58,11 +63,13 @@ void Rewrapper::Run() {
     mutex_.Await(absl::Condition(&has_work));
     if (stop_) return;
     const bool rotate = !rotate_.empty();
-    const std::string org = rotate ? *rotate_.begin() : *rewrap_.begin();
-    (rotate ? rotate_ : rewrap_).erase(org);
+    const std::string org = rotate ? rotate_.begin()->first : *rewrap_.begin();
+    const uint32_t key_id = rotate ? rotate_.begin()->second : 0;
+    rotate_.erase(org);
+    rewrap_.erase(org);
     busy_ = true;
     mutex_.Unlock();
-    absl::Status status = rotate ? keyrings_->AddDataKey(org) : absl::OkStatus();
+    absl::Status status = rotate ? keyrings_->AddDataKey(org, key_id) : absl::OkStatus();
     const bool retry_rotation = !status.ok();
     if (status.ok()) status = RewrapOrg(org);
     mutex_.Lock();
@@ -70,7 +77,11 @@ void Rewrapper::Run() {
     if (absl::IsNotFound(status)) status = absl::OkStatus();  // The org was destroyed meanwhile.
     last_error_ = status;
     if (status.ok()) continue;
-    (retry_rotation ? rotate_ : rewrap_).insert(org);
+    if (retry_rotation) {
+      rotate_.emplace(org, key_id);
+    } else {
+      rewrap_.insert(org);
+    }
     mutex_.AwaitWithTimeout(absl::Condition(&stop_), kPauseAfterError);
   }
 }

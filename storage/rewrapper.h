@@ -1,6 +1,8 @@
 #ifndef KEYFERRY_STORAGE_REWRAPPER_H_
 #define KEYFERRY_STORAGE_REWRAPPER_H_
 
+#include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 #include <thread>
@@ -26,8 +28,10 @@ class Rewrapper {
   Rewrapper(Engine* engine, Keyrings* keyrings, Purger* purger);
   ~Rewrapper() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Rewraps if the org has more than one data key; with `rotate`, adds a data key first.
-  void Request(absl::string_view org, bool rotate) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Rewraps if the org has more than one data key.
+  void RequestRewrap(absl::string_view org) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Adds a data key if `key_id` is still the current one, and rewraps.
+  void RequestRotation(absl::string_view org, uint32_t key_id) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Waits until nothing is requested or under way. DEADLINE_EXCEEDED, with the last problem, if not.
   absl::Status Wait(absl::Time deadline) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -45,7 +49,8 @@ class Rewrapper {
   Purger* const purger_;
   absl::Mutex mutex_;
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
-  std::set<std::string> rotate_ ABSL_GUARDED_BY(mutex_);
+  // With the key that is to be replaced.
+  std::map<std::string, uint32_t> rotate_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string> rewrap_ ABSL_GUARDED_BY(mutex_);
   bool busy_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status last_error_ ABSL_GUARDED_BY(mutex_);

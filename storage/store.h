@@ -40,7 +40,7 @@ struct Record {
   Revision revision = 0;
 };
 
-// A consistent view of the store. Thread-safe. Keep it for one request, not longer.
+// A consistent view of the store. Thread-safe. Keep it for one request, not longer; it must not outlive the store.
 //
 // Errors: DATA_LOSS (a stored record does not authenticate; it is never returned), NOT_FOUND (the org has no keyring).
 class StoreView {
@@ -111,9 +111,9 @@ class Store {
   // A View taken after a synced commit has returned shows it; a buffered one may show a moment later, while another
   // caller's sync is under way.
   //
-  // ABORTED: an expected revision does not hold; read again and retry (a rewrap also renews revisions). NOT_FOUND: an org
-  // of the mutation has no keyring. Otherwise as Engine::Commit. Payloads of tables that hold values (table.h) which this
-  // replaces or deletes are gone from every file within PurgeBound; WaitForPurge waits for it.
+  // ABORTED: an expected revision does not hold; read again and retry (a rewrap also renews revisions). NOT_FOUND: an
+  // org of the mutation has no keyring. Otherwise as Engine::Commit. Payloads of tables that hold values (table.h)
+  // which this replaces or deletes are gone from every file within PurgeBound; WaitForPurge waits for it.
   virtual absl::StatusOr<Revision> Commit(const Mutation& mutation, Durability durability) = 0;
 
   // Makes buffered commits durable.
@@ -130,6 +130,8 @@ class Store {
   virtual absl::Status RotateDataKey(absl::string_view org) = 0;
 
   // Rewraps the root key under `next`, durably, while the store is in use. The old KEK opens nothing afterwards.
+  // DEADLINE_EXCEEDED: it is rewrapped, but a view from before still lives, so that the bytes which the old KEK opens
+  // leave the files only later.
   virtual absl::Status RotateKek(const KeyProvider& next) = 0;
 
   // Counts the commits that touched a table. Read it before a View: what was computed from that view is current while

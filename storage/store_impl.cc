@@ -97,16 +97,17 @@ void StoreImpl::AfterCommit(const Mutation& mutation, Plan plan) {
   }
   if (!plan.marker.keys.empty()) purger_.Add(std::move(plan.marker));
   for (const std::shared_ptr<const OrgKeys>& keys : plan.keyrings) {
-    if (keys->seal_counter().known() >= tuning_.seal_limit) rewrapper_.Request(keys->org(), /*rotate=*/true);
+    if (keys->seal_counter().known() >= tuning_.seal_limit) {
+      rewrapper_.RequestRotation(keys->org(), keys->current_id());
+    }
   }
 }
 
 absl::Status StoreImpl::CreateKeyring(absl::string_view org) {
   if (org.empty()) return NeedsOrg();
   const std::string org_tag = TagString(root_->OrgTag(org));
-  ASSIGN_OR_RETURN(const std::optional<EngineEntry> marker, engine_->Snapshot()->Get(DestroyedKey(org_tag)));
-  // An org of the same name was destroyed and its removal was interrupted.
-  if (marker.has_value()) RETURN_IF_ERROR(EraseRecords(org_tag));
+  // An org of the same name may have been destroyed and its removal interrupted.
+  RETURN_IF_ERROR(EraseRecords(org_tag));
   return keyrings_.Create(org, [&](EngineBatch& batch) { batch.preconditions.push_back({DestroyedKey(org_tag), 0}); });
 }
 
@@ -126,15 +127,21 @@ absl::Status StoreImpl::DestroyOrg(absl::string_view org) {
 
 absl::Status StoreImpl::EraseRecords(absl::string_view org_tag) {
   const std::string prefix = SpaceKey(Space::kRecord, org_tag);
+  ASSIGN_OR_RETURN(const std::optional<EngineEntry> marker, engine_->Snapshot()->Get(DestroyedKey(org_tag)));
+  if (!marker.has_value()) return absl::OkStatus();
   for (bool more = true; more;) {
     EngineBatch batch;
+    batch.preconditions.push_back({marker->key, marker->revision});
     RETURN_IF_ERROR(engine_->Snapshot()->Scan(prefix, /*after=*/"", [&](const EngineEntry& entry) {
       batch.writes.push_back({entry.key, std::nullopt});
       return batch.writes.size() < kErasedPerBatch;
     }));
     more = batch.writes.size() == kErasedPerBatch;
     if (!more) batch.writes.push_back({DestroyedKey(org_tag), std::nullopt});
-    RETURN_IF_ERROR(engine_->Commit(batch, more ? Durability::kBuffered : Durability::kSynced).status());
+    const absl::Status status = engine_->Commit(batch, more ? Durability::kBuffered : Durability::kSynced).status();
+    // Another caller has finished, and an org of the same name may have records already.
+    if (absl::IsAborted(status)) return absl::OkStatus();
+    RETURN_IF_ERROR(status);
   }
   return absl::OkStatus();
 }
@@ -149,8 +156,8 @@ absl::StatusOr<KeyringInfo> StoreImpl::GetKeyringInfo(absl::string_view org) {
 }
 
 absl::Status StoreImpl::RotateDataKey(absl::string_view org) {
-  RETURN_IF_ERROR(keyrings_.AddDataKey(org));
-  rewrapper_.Request(org, /*rotate=*/false);
+  RETURN_IF_ERROR(keyrings_.AddDataKey(org, /*replaces=*/std::nullopt));
+  rewrapper_.RequestRewrap(org);
   return absl::OkStatus();
 }
 

@@ -82,7 +82,7 @@ absl::Status StoreImpl::Resume() {
   RETURN_IF_ERROR(snapshot->Scan(SpaceKey(Space::kKeyring, ""), /*after=*/"", [&](const EngineEntry& entry) {
     const absl::StatusOr<std::shared_ptr<const OrgKeys>> keys = keyrings_.Open(entry);
     damage = keys.status();
-    if (keys.ok() && (*keys)->key_count() > 1) rewrapper_.Request((*keys)->org(), /*rotate=*/false);
+    if (keys.ok() && (*keys)->key_count() > 1) rewrapper_.RequestRewrap((*keys)->org());
     return damage.ok();
   }));
   RETURN_IF_ERROR(damage);

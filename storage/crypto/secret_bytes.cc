@@ -1,7 +1,11 @@
 #include "storage/crypto/secret_bytes.h"
 
+#include <linux/capability.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -17,6 +21,15 @@ std::unique_ptr<uint8_t[]> Allocate(size_t size) {
   if (size == 0) return nullptr;
   // Not value-initialized: every caller fills it.
   return std::unique_ptr<uint8_t[]>(new uint8_t[size]);
+}
+
+// Whether memory can be locked without a limit. Under one, locking would make later allocations fail.
+bool MayLockMemory() {
+  rlimit limit;
+  if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY) return true;
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2] = {};
+  return syscall(SYS_capget, &header, data) == 0 && (data[0].effective & (1u << CAP_IPC_LOCK)) != 0;
 }
 
 }  // namespace
@@ -96,6 +109,8 @@ void HardenProcess() {
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   const rlimit none = {0, 0};
   setrlimit(RLIMIT_CORE, &none);
+  // Pages are locked as they come into use, so this costs no memory by itself. Nothing depends on its success.
+  if (MayLockMemory() && mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0) munlockall();
 }
 
 }  // namespace keyferry::storage
