@@ -15,6 +15,7 @@
 #include "server/files.h"
 #include "server/keyferry_server.h"
 #include "server/log.h"
+#include "server/rpc/grpc_log.h"
 #include "server/status_macros.h"
 #include "server/version.h"
 #include "storage/open.h"
@@ -96,6 +97,7 @@ absl::Status Reload(const CommandLine& command_line, config::Config* config, sto
 void ServeUntilStopped(const CommandLine& command_line, const sigset_t& signals, KeyferryServer* server,
                        Logger* logger) {
   config::Config config = command_line.config;
+  WriteGrpcLogAsJson();
   while (true) {
     int signal = 0;
     if (sigwait(&signals, &signal) != 0) continue;
@@ -159,12 +161,14 @@ absl::Status ServeDev(const CommandLine& command_line) {
 
 absl::Status Init(const CommandLine& command_line) {
   const config::Config& config = command_line.config;
+  RETURN_IF_ERROR(EnsurePrivateDirectory(config.data_dir()));
   const std::string& kek = config.key_provider().file();
   if (!kek.empty() && access(kek.c_str(), F_OK) != 0) {
-    // A store that exists was wrapped by another KEK; a new one would only hide that it is lost.
-    if (access(config.data_dir().c_str(), F_OK) == 0) {
-      storage::OpenOptions probe = StoreOptions(config, /*create=*/false);
-      RETURN_IF_ERROR(EnsurePrivateDirectory(probe.data_dir));
+    // A store that exists was wrapped by another KEK; a new one beside it would only hide that it is lost.
+    ASSIGN_OR_RETURN(const bool empty, IsEmptyDirectory(config.data_dir()));
+    if (!empty) {
+      return absl::NotFoundError(absl::StrCat("the KEK file ", kek, " is missing, and ", config.data_dir(),
+                                              " holds a store that was sealed with it; restore the file"));
     }
     RETURN_IF_ERROR(storage::CreateKekFile(kek));
   }
@@ -211,6 +215,7 @@ absl::Status RotateKek(const CommandLine& command_line) {
 }  // namespace
 
 absl::Status RunCommand(const CommandLine& command_line) {
+  DropGrpcLog();
   switch (command_line.command) {
     case CommandLine::kDev:
       return ServeDev(command_line);

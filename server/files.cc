@@ -43,16 +43,6 @@ absl::Status SyncDirectoryOf(const std::string& path) {
   return fsync(fd) == 0 ? absl::OkStatus() : Failed(directory, "cannot be synced", errno);
 }
 
-absl::StatusOr<bool> IsEmptyDirectory(const std::string& path) {
-  DIR* directory = opendir(path.c_str());
-  if (directory == nullptr) return Failed(path, "cannot be read", errno);
-  const absl::Cleanup close_directory = [directory] { closedir(directory); };
-  while (const dirent* entry = readdir(directory)) {
-    if (std::strcmp(entry->d_name, ".") != 0 && std::strcmp(entry->d_name, "..") != 0) return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 absl::StatusOr<storage::SecretBytes> ReadSmallFile(const std::string& path) {
@@ -87,6 +77,16 @@ absl::Status WritePrivateFile(const std::string& path, absl::string_view content
   }
   if (rename(temporary.c_str(), path.c_str()) != 0) return Failed(path, "cannot be replaced", errno);
   return SyncDirectoryOf(path);
+}
+
+absl::StatusOr<bool> IsEmptyDirectory(const std::string& path) {
+  DIR* directory = opendir(path.c_str());
+  if (directory == nullptr) return Failed(path, "cannot be read", errno);
+  const absl::Cleanup close_directory = [directory] { closedir(directory); };
+  while (const dirent* entry = readdir(directory)) {
+    if (std::strcmp(entry->d_name, ".") != 0 && std::strcmp(entry->d_name, "..") != 0) return false;
+  }
+  return true;
 }
 
 absl::Status EnsurePrivateDirectory(const std::string& path) {

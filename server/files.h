@@ -18,6 +18,8 @@ absl::StatusOr<storage::SecretBytes> ReadSmallFile(const std::string& path);
 // Replaces the file by one of mode 0600 with this content, synced; readers see the old one or the new one.
 absl::Status WritePrivateFile(const std::string& path, absl::string_view content);
 
+absl::StatusOr<bool> IsEmptyDirectory(const std::string& path);
+
 // Makes the directory with mode 0700 if there is none. An existing empty one that is ours is narrowed to 0700; one that
 // holds something and that others can read is FAILED_PRECONDITION.
 absl::Status EnsurePrivateDirectory(const std::string& path);

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
+#include "server/credentials/previous_sweeper.h"
 #include "server/credentials/service.h"
 #include "server/directory/bootstrap.h"
 #include "server/directory/service.h"
@@ -25,6 +26,7 @@ struct KeyferryServer::Parts {
       : store(std::move(opened)),
         usage(std::move(recorder)),
         credentials(store.get(), clock, &pages, usage.get()),
+        sweeper(store.get(), clock, logger),
         mcp_servers(store.get(), clock, &pages),
         resolver(store.get(), clock, usage.get()),
         authenticator(store.get(), clock),
@@ -47,6 +49,7 @@ struct KeyferryServer::Parts {
   std::unique_ptr<UsageRecorder> usage;
   PageTokens pages;
   CredentialRules credentials;
+  BackgroundSweeper sweeper;
   McpServerRules mcp_servers;
   Resolver resolver;
   absl::Mutex directory_changes;
