@@ -13,6 +13,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "client/files.h"
 #include "client/secret_text.h"
 
@@ -145,10 +146,24 @@ void Explain(const ConnectionOptions& options, ApiError& error) {
   if (error.resource.empty()) error.resource = options.address;
 }
 
+// gRPC moves a connection forward only while somebody waits for it. During a plain sleep a handshake would stand still
+// until gRPC's backup poller looks, every 5 s, so the wait between two tries waits for the connection.
+RetryEnvironment RealEnvironment(const std::shared_ptr<grpc::Channel>& channel) {
+  RetryEnvironment environment = RetryEnvironment::Real();
+  environment.sleep = [channel](absl::Duration duration) {
+    if (channel->GetState(/*try_to_connect=*/true) == GRPC_CHANNEL_READY) {
+      absl::SleepFor(duration);
+    } else {
+      channel->WaitForConnected(absl::ToChronoTime(absl::Now() + duration));
+    }
+  };
+  return environment;
+}
+
 }  // namespace
 
 Connection::Connection(ConnectionOptions options, std::shared_ptr<grpc::Channel> channel)
-    : options_(std::move(options)), channel_(std::move(channel)), retry_environment_(RetryEnvironment::Real()) {}
+    : options_(std::move(options)), channel_(std::move(channel)), retry_environment_(RealEnvironment(channel_)) {}
 
 Connection::~Connection() = default;
 

@@ -189,7 +189,7 @@ describe('as if the injector were not there', () => {
 describe('waiting for keyferryd', () => {
   test('a server that comes up within the startup timeout is reached', async () => {
     await server.stop();
-    const launch = admin.inject(['--startup-timeout', '30s', ...tools('sh', '-c', 'printf %s "$API_KEY"')]);
+    const launch = admin.inject(['--startup-timeout', '10s', ...tools('sh', '-c', 'printf %s "$API_KEY"')]);
     await server.start();
     const result = await launch;
     assert.equal(result.stdout, value, result.stderr);
