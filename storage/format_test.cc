@@ -77,5 +77,15 @@ TEST_F(FormatTest, SealedKeyringOpens) {
   EXPECT_TRUE(ConstantTimeEquals(plaintext->Expose(), ExampleKeyring().Serialize().Expose()));
 }
 
+TEST_F(FormatTest, SealedKeyringOpensOnlyInItsPlace) {
+  const std::string sealed = absl::HexStringToBytes(kSealedKeyring);
+  for (std::string other : {SpaceKey(Space::kKeyring, std::string(kTagSize, 'x')), keys_->engine_key() + "x",
+                            SpaceKey(Space::kSealCount, keys_->engine_key().substr(1))}) {
+    EXPECT_EQ(root_->Open(other, sealed).status().code(), absl::StatusCode::kDataLoss);
+  }
+  EXPECT_EQ((*RootKeys::Make(CountingKey(0x01)))->Open(keys_->engine_key(), sealed).status().code(),
+            absl::StatusCode::kDataLoss);
+}
+
 }  // namespace
 }  // namespace keyferry::storage

@@ -51,7 +51,10 @@ RecordKeyBytes OrgKeys::ParentPrefix(Table table, absl::string_view parent) cons
 }
 
 RecordKeyBytes OrgKeys::RecordKeyFor(Table table, absl::string_view parent, absl::string_view id) const {
-  RecordKeyBytes key = ParentPrefix(table, parent);
+  return RecordKeyBelow(ParentPrefix(table, parent), id);
+}
+
+RecordKeyBytes OrgKeys::RecordKeyBelow(RecordKeyBytes key, absl::string_view id) const {
   // The parent tag stands for table and parent, so equal ids below different parents have unrelated tags.
   const Prf::Tag tag =
       prf_.Compute({absl::string_view(&kIdDomain, 1), key.view().substr(kTablePrefixSize, kTagSize), id});

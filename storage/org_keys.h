@@ -49,6 +49,8 @@ class OrgKeys {
 
   // kRecord | org tag | table | parent tag | id tag.
   RecordKeyBytes RecordKeyFor(Table table, absl::string_view parent, absl::string_view id) const;
+  // The same, from a ParentPrefix that was made before.
+  RecordKeyBytes RecordKeyBelow(RecordKeyBytes parent_prefix, absl::string_view id) const;
   // Only the first kParentPrefixSize bytes are set.
   RecordKeyBytes ParentPrefix(Table table, absl::string_view parent) const;
   // Only the first kTablePrefixSize bytes are set.

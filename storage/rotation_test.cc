@@ -136,6 +136,37 @@ TEST_P(RotationTest, DataKeyIsReplacedAtTheSealLimitByItself) {
   EXPECT_EQ(ReadOne(*store_, ValueKey("acme", "", "A")), "v");
 }
 
+// The commit is sealed with key 1 and reaches the engine when key 1 is gone.
+TEST_P(RotationTest, CommitThatARotationOvertakesIsSealedAgain) {
+  ASSERT_TRUE(PutOne(*store_, ValueKey("acme", "", "A"), "before").ok());
+  engine_.BeforeNextCommit([this] {
+    ASSERT_TRUE(store_->RotateDataKey("acme").ok());
+    while (store_->GetKeyringInfo("acme")->key_count > 1) std::this_thread::yield();
+  });
+  ASSERT_TRUE(PutOne(*store_, ValueKey("acme", "", "B"), "during").ok());
+  EXPECT_EQ(ReadOne(*store_, ValueKey("acme", "", "A")), "before");
+  EXPECT_EQ(ReadOne(*store_, ValueKey("acme", "", "B")), "during");
+  EXPECT_EQ(RecordsByKey(), (std::map<uint32_t, int>{{2, 2}}));
+}
+
+TEST_P(RotationTest, CommitThatADestructionOvertakesLeavesNothing) {
+  ASSERT_TRUE(PutOne(*store_, ValueKey("acme", "", "A"), "before").ok());
+  engine_.BeforeNextCommit([this] { ASSERT_TRUE(store_->DestroyOrg("acme").ok()); });
+  EXPECT_EQ(PutOne(*store_, ValueKey("acme", "", "B"), "during").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(RecordsByKey().size(), 0);
+}
+
+TEST_P(RotationTest, CommitThatADestructionAndANewOrgOvertakeIsForTheNewOrg) {
+  ASSERT_TRUE(PutOne(*store_, ValueKey("acme", "", "A"), "before").ok());
+  engine_.BeforeNextCommit([this] {
+    ASSERT_TRUE(store_->DestroyOrg("acme").ok());
+    ASSERT_TRUE(store_->CreateKeyring("acme").ok());
+  });
+  ASSERT_TRUE(PutOne(*store_, ValueKey("acme", "", "B"), "during").ok());
+  EXPECT_EQ(ReadOne(*store_, ValueKey("acme", "", "B")), "during");
+  EXPECT_TRUE(store_->Verify().ok());
+}
+
 // A commit prepared with the old key must not land after the old key is destroyed: it is sealed again.
 TEST_P(RotationTest, ManyRotationsBesideOneWriterNeverLeaveAnUnreadableRecord) {
   std::atomic<bool> stop{false};

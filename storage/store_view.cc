@@ -49,21 +49,40 @@ absl::StatusOr<Record> StoreViewImpl::Open(const OrgKeys& keys, const EngineEntr
   return record;
 }
 
-absl::StatusOr<std::optional<Record>> StoreViewImpl::Get(const RecordKey& key) const {
+absl::StatusOr<StoreViewImpl::Place> StoreViewImpl::Find(const RecordKey& key) const {
+  constexpr size_t kRemembered = 8;
   RETURN_IF_ERROR(CheckSpace(key.table, key.org));
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const Collection& known : collections_) {
+      if (known.table == key.table && known.parent == key.parent && known.org == key.org) {
+        return Place{known.keys, known.keys->RecordKeyBelow(known.prefix, key.id)};
+      }
+    }
+  }
   ASSIGN_OR_RETURN(const std::shared_ptr<const OrgKeys> keys, keyrings_->Get(key.org));
-  ASSIGN_OR_RETURN(const std::optional<EngineEntry> entry,
-                   snapshot_->Get(keys->RecordKeyFor(key.table, key.parent, key.id).view()));
+  Collection collection{key.table, key.org, key.parent, keys, keys->ParentPrefix(key.table, key.parent)};
+  Place place{keys, keys->RecordKeyBelow(collection.prefix, key.id)};
+  absl::MutexLock lock(&mutex_);
+  if (collections_.size() < kRemembered) {
+    collections_.push_back(std::move(collection));
+  } else {
+    collections_[next_++ % kRemembered] = std::move(collection);
+  }
+  return place;
+}
+
+absl::StatusOr<std::optional<Record>> StoreViewImpl::Get(const RecordKey& key) const {
+  ASSIGN_OR_RETURN(const Place place, Find(key));
+  ASSIGN_OR_RETURN(const std::optional<EngineEntry> entry, snapshot_->Get(place.key.view()));
   if (!entry.has_value()) return std::optional<Record>();
-  ASSIGN_OR_RETURN(Record record, Open(*keys, *entry));
+  ASSIGN_OR_RETURN(Record record, Open(*place.keys, *entry));
   return std::optional<Record>(std::move(record));
 }
 
 absl::StatusOr<bool> StoreViewImpl::Contains(const RecordKey& key) const {
-  RETURN_IF_ERROR(CheckSpace(key.table, key.org));
-  ASSIGN_OR_RETURN(const std::shared_ptr<const OrgKeys> keys, keyrings_->Get(key.org));
-  ASSIGN_OR_RETURN(const std::optional<EngineEntry> entry,
-                   snapshot_->Get(keys->RecordKeyFor(key.table, key.parent, key.id).view()));
+  ASSIGN_OR_RETURN(const Place place, Find(key));
+  ASSIGN_OR_RETURN(const std::optional<EngineEntry> entry, snapshot_->Get(place.key.view()));
   return entry.has_value();
 }
 

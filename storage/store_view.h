@@ -4,8 +4,12 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "storage/keyrings.h"
 #include "storage/store.h"
 
@@ -25,12 +29,30 @@ class StoreViewImpl : public StoreView {
   absl::Status ScanAll(Table table, absl::string_view org, const std::function<bool(Record)>& visit) const override;
 
  private:
+  // A collection that was looked into: one request asks for many records of few collections.
+  struct Collection {
+    Table table;
+    std::string org;
+    std::string parent;
+    std::shared_ptr<const OrgKeys> keys;
+    RecordKeyBytes prefix;
+  };
+  struct Place {
+    std::shared_ptr<const OrgKeys> keys;
+    RecordKeyBytes key;
+  };
+
+  absl::StatusOr<Place> Find(const RecordKey& key) const ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<Record> Open(const OrgKeys& keys, const EngineEntry& entry) const;
   absl::Status ScanPrefix(const OrgKeys& keys, absl::string_view prefix,
                           const std::function<bool(Record)>& visit) const;
 
   const std::shared_ptr<const EngineSnapshot> snapshot_;
   Keyrings* const keyrings_;
+  mutable absl::Mutex mutex_;
+  // The last few, oldest overwritten first.
+  mutable std::vector<Collection> collections_ ABSL_GUARDED_BY(mutex_);
+  mutable size_t next_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 // Opens one record with the org's keys. NOT_FOUND if they do not hold its data key; DATA_LOSS if it does not

@@ -13,9 +13,10 @@ namespace {
 
 class BorrowedEngine : public Engine {
  public:
-  explicit BorrowedEngine(Engine* engine) : engine_(engine) {}
+  BorrowedEngine(Engine* engine, TestEngine* owner) : engine_(engine), owner_(owner) {}
   std::shared_ptr<const EngineSnapshot> Snapshot() override { return engine_->Snapshot(); }
   absl::StatusOr<Revision> Commit(const EngineBatch& batch, Durability durability) override {
+    owner_->RunHook();
     return engine_->Commit(batch, durability);
   }
   absl::Status Sync() override { return engine_->Sync(); }
@@ -30,6 +31,7 @@ class BorrowedEngine : public Engine {
 
  private:
   Engine* const engine_;
+  TestEngine* const owner_;
 };
 
 }  // namespace
@@ -50,7 +52,21 @@ TestEngine::TestEngine(EngineKind kind) : kind_(kind) {
 
 TestEngine::~TestEngine() = default;
 
-std::unique_ptr<Engine> TestEngine::Borrow() { return std::make_unique<BorrowedEngine>(engine_.get()); }
+void TestEngine::BeforeNextCommit(std::function<void()> hook) {
+  absl::MutexLock lock(&mutex_);
+  hook_ = std::move(hook);
+}
+
+void TestEngine::RunHook() {
+  std::function<void()> hook;
+  {
+    absl::MutexLock lock(&mutex_);
+    hook.swap(hook_);
+  }
+  if (hook) hook();
+}
+
+std::unique_ptr<Engine> TestEngine::Borrow() { return std::make_unique<BorrowedEngine>(engine_.get(), this); }
 
 void TestEngine::Reopen() {
   if (kind_ == EngineKind::kMemory) {

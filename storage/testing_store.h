@@ -1,11 +1,15 @@
 #ifndef KEYFERRY_STORAGE_TESTING_STORE_H_
 #define KEYFERRY_STORAGE_TESTING_STORE_H_
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
 #include "storage/crypto/secret_bytes.h"
 #include "storage/engine/engine.h"
 #include "storage/store.h"
@@ -24,6 +28,11 @@ class TestEngine {
   explicit TestEngine(EngineKind kind);
   ~TestEngine();
 
+  // Runs `hook` once, just before the next commit of a borrowed engine reaches the engine. Its own commits do not
+  // count.
+  void BeforeNextCommit(std::function<void()> hook) ABSL_LOCKS_EXCLUDED(mutex_);
+  void RunHook() ABSL_LOCKS_EXCLUDED(mutex_);
+
   // Forwards to the engine and outlives nothing: destroy the store before the TestEngine.
   std::unique_ptr<Engine> Borrow();
   Engine& engine() { return *engine_; }
@@ -34,6 +43,8 @@ class TestEngine {
 
  private:
   const EngineKind kind_;
+  absl::Mutex mutex_;
+  std::function<void()> hook_ ABSL_GUARDED_BY(mutex_);
   std::string directory_;
   std::unique_ptr<Engine> engine_;
 };
