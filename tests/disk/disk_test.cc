@@ -29,7 +29,7 @@ namespace {
 constexpr uint64_t kSeed = 20260119;
 constexpr int kUsers = 12;
 constexpr int kTeams = 4;
-constexpr int kOperations = 1500;
+constexpr int kOperations = 4000;
 
 // Runs calls as the admin of `dev` and remembers everything that it stores.
 class Operator {
@@ -67,8 +67,8 @@ class Operator {
       v1::Team team;
       Run([&](auto* context) { return directory_->CreateTeam(context, request, &team); });
       v1::SetTeamMemberRequest member;
-      member.mutable_team_member()->set_name(absl::StrCat(team.name(), "/members/admin"));
-      member.mutable_team_member()->set_role(v1::TEAM_ROLE_OWNER);
+      member.mutable_member()->set_name(absl::StrCat(team.name(), "/members/admin"));
+      member.mutable_member()->set_role(v1::TEAM_ROLE_OWNER);
       v1::TeamMember answer;
       Run([&](auto* context) { return directory_->SetTeamMember(context, member, &answer); });
       parents_.push_back(team.name());
@@ -159,7 +159,8 @@ class Operator {
     literal.set_static_(Value());
     v1::EnvBinding& bound = *server.add_env();
     bound.set_variable(Stored(absl::StrCat("BOUND_", Id())));
-    bound.set_org_secret(AnyName().substr(AnyName().rfind('/') + 1));
+    const std::string name = AnyName();
+    bound.set_org_secret(name.substr(name.rfind('/') + 1));
     bound.set_optional(true);
     v1::ApplyMcpServerResponse applied;
     Run([&](auto* context) { return servers_->ApplyMcpServer(context, request, &applied); });

@@ -180,7 +180,9 @@ class ServerKillTest : public ::testing::Test {
         ASSERT_TRUE(status.ok() || status.error_code() == grpc::StatusCode::NOT_FOUND) << status.error_message();
         ASSERT_EQ(status.ok(), resolved.count(name) == 1) << name << " is there by half";
         MaybeState found;
-        if (status.ok()) ASSERT_NO_FATAL_FAILURE(Match(name, credential, resolved[name], &found));
+        if (status.ok()) {
+          ASSERT_NO_FATAL_FAILURE(Match(name, credential, resolved[name], &found));
+        }
         ASSERT_TRUE(model_.get().Allows(name, found)) << model_.get().Describe(name);
         model_.get().Settle(name, found);
         states_[name] = found;
