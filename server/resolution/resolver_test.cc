@@ -131,7 +131,8 @@ TEST_P(ResolverTest, EveryCombinationAnswersAsTheSpecificationSays) {
             {"workload, server of eng", world_.Workload({of_team}), of_team, "orgs/acme/teams/eng", true},
         };
         for (const auto& c : kCases) {
-          SCOPED_TRACE(absl::StrCat(c.what, " ", v1::Tier_Name(tier), " source ", static_cast<int>(source), " pinned ", pinned));
+          SCOPED_TRACE(
+              absl::StrCat(c.what, " ", v1::Tier_Name(tier), " source ", static_cast<int>(source), " pinned ", pinned));
           const auto resolved = Resolve(c.caller, c.server, c.team);
           const auto explained = Explain(c.caller, c.server, c.team);
           if (c.server == of_team && !eng_exists) {
