@@ -9,6 +9,8 @@
 #include "rocksdb/file_system.h"
 #include "storage/engine/rocksdb/db_options.h"
 #include "storage/engine/rocksdb/format.h"
+#include "storage/engine/rocksdb/guard.h"
+#include "storage/engine/rocksdb/guarded_fs.h"
 #include "storage/engine/rocksdb/status.h"
 
 namespace keyferry::storage {
@@ -22,35 +24,62 @@ absl::StatusOr<Found> Examine(rocksdb::Env& env, const std::string& path) {
   std::vector<std::string> names;
   const rocksdb::Status listed = env.GetChildren(path, &names);
   if (listed.IsNotFound() || listed.IsPathNotFound()) return Found::kNothing;
-  if (!listed.ok()) return FromRocksDb(listed, "reading the data directory");
+  if (!listed.ok()) return FromRocksDb(listed, absl::StrCat("reading ", path));
   if (std::find(names.begin(), names.end(), "CURRENT") != names.end()) return Found::kDatabase;
   for (const std::string& name : names) {
     if (absl::EndsWith(name, ".sst") || absl::EndsWith(name, ".log")) {
       return absl::DataLossError(absl::StrCat("the file CURRENT is missing from ", path, ", which holds ", name,
-                                              "; restore the directory from a backup"));
+                                              "; restore the data directory from a backup"));
     }
   }
   return Found::kNothing;
 }
 
+// Keeps others out from before the files are read; RocksDB's own lock comes later.
+class DirectoryLock {
+ public:
+  DirectoryLock(rocksdb::Env& env, std::string file) : env_(env), file_(std::move(file)) {}
+  ~DirectoryLock() { Release(); }
+
+  rocksdb::Status Acquire() { return env_.LockFile(file_, &lock_); }
+  void Release() {
+    if (lock_ != nullptr) env_.UnlockFile(lock_).PermitUncheckedError();
+    lock_ = nullptr;
+  }
+
+ private:
+  rocksdb::Env& env_;
+  const std::string file_;
+  rocksdb::FileLock* lock_ = nullptr;
+};
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<DbHandle>> DbHandle::Open(const std::string& path, bool create, size_t memory_budget,
                                                          std::shared_ptr<rocksdb::FileSystem> file_system) {
-  std::unique_ptr<rocksdb::Env> own_env;
-  if (file_system != nullptr) own_env = rocksdb::NewCompositeEnv(file_system);
-  std::shared_ptr<DbHandle> handle(new DbHandle(path, std::move(own_env)));
-
-  const absl::StatusOr<Found> found = Examine(handle->env(), path);
+  if (file_system == nullptr) file_system = rocksdb::FileSystem::Default();
+  const std::unique_ptr<rocksdb::Env> plain = rocksdb::NewCompositeEnv(file_system);
+  const absl::StatusOr<Found> found = Examine(*plain, path);
   if (!found.ok()) return found.status();
   if (*found == Found::kNothing && !create) return absl::NotFoundError(absl::StrCat("there is no database in ", path));
 
+  Guard guard;
+  if (*found == Found::kDatabase) {
+    DirectoryLock lock(*plain, path + "/LOCK");
+    if (rocksdb::Status locked = lock.Acquire(); !locked.ok()) return FromRocksDb(locked, "locking the database");
+    absl::StatusOr<Guard> checked = CheckGuardedFiles(*plain, path);
+    if (!checked.ok()) return checked.status();
+    guard = *std::move(checked);
+  }
+
+  auto guarded = std::make_shared<GuardedFs>(file_system, path, std::move(guard));
+  std::shared_ptr<DbHandle> handle(new DbHandle(path, rocksdb::NewCompositeEnv(guarded)));
   rocksdb::Options options = EngineDbOptions(memory_budget);
   options.env = &handle->env();
   options.create_if_missing = *found == Found::kNothing;
   rocksdb::DB* db = nullptr;
   if (const rocksdb::Status opened = rocksdb::DB::Open(options, path, &db); !opened.ok()) {
-    return FromRocksDb(opened, "opening the database");
+    return FromRocksDb(opened, absl::StrCat("opening the database in ", path));
   }
   handle->db_.reset(db);
   if (absl::Status dropped = handle->DropOldLogs(); !dropped.ok()) return dropped;
@@ -63,16 +92,23 @@ absl::Status DbHandle::DropOldLogs() {
   rocksdb::VectorLogPtr logs;
   if (rocksdb::Status read = db_->GetSortedWalFiles(logs); !read.ok()) return FromRocksDb(read, "listing the logs");
   const bool any = std::any_of(logs.begin(), logs.end(), [&](const std::unique_ptr<rocksdb::LogFile>& log) {
-    return log->LogNumber() != current->LogNumber() && log->SizeFileBytes() > 0;
+    return log->LogNumber() != current->LogNumber();
   });
   if (!any) return absl::OkStatus();
-  // Only a flush of something makes the logs before it obsolete.
+  // Only a flush of something makes the logs before it obsolete. Nothing may go to the new log before: a torn one that
+  // is not the last would be taken for damage.
   std::string meta;
   const rocksdb::Slice key(kMetaKey.data(), kMetaKey.size());
   rocksdb::Status status = db_->Get(rocksdb::ReadOptions(), key, &meta);
   if (status.IsNotFound()) meta = EncodeMeta(0);
-  if (status.ok() || status.IsNotFound()) status = db_->Put(rocksdb::WriteOptions(), key, meta);
+  if (status.ok() || status.IsNotFound()) {
+    rocksdb::WriteOptions options;
+    options.disableWAL = true;
+    status = db_->Put(options, key, meta);
+  }
   if (status.ok()) status = db_->Flush(rocksdb::FlushOptions());
+  if (status.ok()) status = db_->DisableFileDeletions();
+  if (status.ok()) status = db_->EnableFileDeletions(/*force=*/false);
   return FromRocksDb(status, "flushing");
 }
 

@@ -47,17 +47,14 @@ class DbHandle {
   bool AwaitNoSnapshotBefore(rocksdb::SequenceNumber sequence, absl::Time deadline) ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
-  DbHandle(std::string path, std::unique_ptr<rocksdb::Env> own_env)
-      : path_(std::move(path)),
-        own_env_(std::move(own_env)),
-        env_(own_env_ != nullptr ? own_env_.get() : rocksdb::Env::Default()) {}
+  DbHandle(std::string path, std::unique_ptr<rocksdb::Env> env) : path_(std::move(path)), env_(std::move(env)) {}
 
-  // Makes RocksDB give up the logs from before the open, of which it would otherwise keep what a crash left torn.
+  // Makes RocksDB give up the logs from before the open: it keeps those from which it read nothing, with what is torn
+  // in them.
   absl::Status DropOldLogs() ABSL_LOCKS_EXCLUDED(mu_);
 
   const std::string path_;
-  const std::unique_ptr<rocksdb::Env> own_env_;
-  rocksdb::Env* const env_;
+  const std::unique_ptr<rocksdb::Env> env_;
   std::unique_ptr<rocksdb::DB> db_;
   std::atomic<bool> abandoned_{false};
   absl::Mutex mu_;

@@ -36,6 +36,9 @@ rocksdb::Options EngineDbOptions(size_t memory_budget) {
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(TableOptions(cache)));
   options.write_buffer_size = std::clamp(memory_budget / 8, 4 * kMiB, 64 * kMiB);
   options.max_write_buffer_number = 3;
+  // Resolution asks for many records that are absent: a narrower scope's override that nobody set.
+  options.memtable_whole_key_filtering = true;
+  options.memtable_prefix_bloom_size_ratio = 0.05;
   options.write_buffer_manager =
       std::make_shared<rocksdb::WriteBufferManager>(std::max(memory_budget / 2, 16 * kMiB), cache);
   options.max_open_files = 1024;
