@@ -138,7 +138,8 @@ TEST_F(DiskTest, DestroyedKeyringLeavesTheFiles) {
 }
 
 TEST_F(DiskTest, RetiredKeyringAndOldHeaderLeaveTheFiles) {
-  ASSERT_TRUE(PutOne(*store_, key_, "value").ok());
+  // Known to be new, so that nothing but the keyring and the header asks for a purge.
+  ASSERT_TRUE(PutOne(*store_, key_, "value", 1, Revision{0}).ok());
   const std::string header = SealedBytes(Space::kHeader).substr(17);
   std::vector<std::string> keyrings;
   const auto collect = [&](const EngineEntry& entry) {
