@@ -28,7 +28,7 @@ def _library(name, srcs, suffix, output, deps):
         name = name,
         srcs = sources,
         hdrs = headers,
-        copts = ["-Wno-array-bounds"],
+        copts = ["-Wno-array-bounds", "-Wno-stringop-overflow"],
         includes = ["."],
         linkstatic = True,
         deps = deps,
