@@ -7,6 +7,7 @@
 
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "google/protobuf/stubs/logging.h"
 #include "server/log.h"
 
 namespace keyferry::server {
@@ -24,8 +25,14 @@ void WriteAsJson(gpr_log_func_args* args) {
 
 }  // namespace
 
-void DropGrpcLog() { gpr_set_log_function(Drop); }
+void DropGrpcLog() {
+  gpr_set_log_function(Drop);
+  google::protobuf::SetLogHandler(nullptr);
+}
 
-void WriteGrpcLogAsJson() { gpr_set_log_function(WriteAsJson); }
+void WriteGrpcLogAsJson() {
+  gpr_set_log_function(WriteAsJson);
+  google::protobuf::SetLogHandler(nullptr);
+}
 
 }  // namespace keyferry::server

@@ -4,7 +4,8 @@
 namespace keyferry::server {
 
 // gRPC writes its own errors (failed handshakes, ports in use) to standard error in its own form, through one function
-// for the whole process. These replace it.
+// for the whole process. These replace it. Protobuf's lines about requests that do not parse are dropped by both: who
+// sent one is told, and anybody could fill the log with them.
 
 // Drops them: start-up errors are told once, by whoever gets the status.
 void DropGrpcLog();

@@ -11,6 +11,7 @@
 #include "grpcpp/security/tls_certificate_provider.h"
 #include "grpcpp/security/tls_credentials_options.h"
 #include "server/rpc/pem_files.h"
+#include "server/rpc/unreadable_requests.h"
 #include "server/status_macros.h"
 
 namespace keyferry::server {
@@ -68,6 +69,9 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcServerOp
   int port = 0;
   builder.AddListeningPort(options.listen, MakeCredentials(options), &port);
   SetLimits(options, &builder);
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(ExplainUnreadableRequests());
+  builder.experimental().SetInterceptorCreators(std::move(interceptors));
   for (const auto& service : services) builder.RegisterService(service.get());
   std::unique_ptr<GrpcServer> server(new GrpcServer());
   server->services_ = std::move(services);
