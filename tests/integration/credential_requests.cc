@@ -1,0 +1,173 @@
+#include "absl/strings/str_cat.h"
+#include "tests/integration/bad_requests.h"
+
+namespace keyferry::testing {
+namespace {
+
+constexpr char kOrgName[] = "orgs/acme/credentials/GITHUB_TOKEN";
+constexpr char kTeamName[] = "orgs/acme/teams/eng/credentials/TEAM_KEY";
+constexpr char kUserName[] = "orgs/acme/users/mia/credentials/MIA_KEY";
+
+const std::vector<std::string>& NotCredentials() {
+  static const auto* names = new std::vector<std::string>{
+      "orgs/acme",
+      "orgs/acme/credentials",
+      "orgs/acme/credentials/",
+      "orgs/acme/credentials/1A",
+      "orgs/acme/credentials/LD_PRELOAD",
+      "orgs/acme/credentials/A/B",
+      "orgs/acme/mcpServers/github",
+      "orgs/acme/services/portal/credentials/A",
+      "orgs/acme/workloads/runner/credentials/A",
+      "orgs/acme/teams/eng",
+      "orgs/acme/teams/../credentials/A",
+      "orgs/acme/teams/eng/users/mia/credentials/A",
+  };
+  return *names;
+}
+
+const std::vector<std::string>& NotCredentialParents() {
+  static const auto* names =
+      new std::vector<std::string>{"orgs/acme/services/portal", "orgs/acme/workloads/runner", "orgs/acme/teams",
+                                   "orgs/acme/teams/",          "orgs/acme/wizards/x",        kOrgName};
+  return *names;
+}
+
+std::vector<std::string> AbsentCredentials() {
+  return {"orgs/acme/credentials/ABSENT",       "orgs/acme/credentials/github_token",
+          "orgs/acme/credentials/TEAM_KEY",     "orgs/acme/users/void/credentials/MIA_KEY",
+          "orgs/void/credentials/GITHUB_TOKEN", "orgs/rival/credentials/RIVAL_KEY"};
+}
+
+// Of what changes a credential. Its ADMIN sees a team's credential and may not write it; another's is hidden.
+BadRequests RefusedChanges(const std::string& path) {
+  return Join({Refused("DDDDDDNN"),
+               Refused("N..DNNNN", Set(path, kTeamName)),
+               Refused(".NNNNNNN", Set(path, kUserName)),
+               {Fails("a team's, as the org's ADMIN", Set(path, kTeamName), grpc::PERMISSION_DENIED),
+                Fails("an absent team's, as the org's ADMIN", Set(path, "orgs/acme/teams/void/credentials/TEAM_KEY"),
+                      grpc::PERMISSION_DENIED),
+                Fails("a user's, as the org's ADMIN", Set(path, kUserName), grpc::NOT_FOUND)}});
+}
+
+BadRequests StaleEtags(const std::string& path) {
+  BadRequests bad;
+  for (const std::string& etag : {std::string("stale"), std::string("$GITHUB_ETAG"), std::string(100000, 'A'),
+                                  std::string("\x01"), std::string(" ")}) {
+    bad.push_back(Fails("stale etag of " + std::to_string(etag.size()) + " bytes", Set(path, etag), grpc::ABORTED));
+  }
+  return bad;
+}
+
+BadRequests BadTimes() {
+  BadRequests bad;
+  for (const char* time : {"seconds: -1", "seconds: 7258118400", "seconds: 9223372036854775807",
+                           "seconds: -9223372036854775808", "nanos: -1", "nanos: 1000000000", "nanos: 2147483647"}) {
+    bad.push_back(Invalid(absl::StrCat("rotate_by ", time), absl::StrCat("credential { rotate_by { ", time, " } }"),
+                          "credential.rotate_by"));
+  }
+  return bad;
+}
+
+BadRequests BadGraces() {
+  BadRequests bad;
+  for (const char* grace : {"seconds: -1", "seconds: 2592001", "seconds: 2592000 nanos: 1", "nanos: -1",
+                            "nanos: 1000000000", "seconds: 9223372036854775807", "seconds: -9223372036854775808"}) {
+    bad.push_back(Invalid(absl::StrCat("grace ", grace), absl::StrCat("grace { ", grace, " }"), "grace"));
+  }
+  return bad;
+}
+
+MethodEntry Create() {
+  const auto duplicate = [](const char* parent, const char* id, Who who) {
+    return Fails(absl::StrCat("duplicate in ", parent),
+                 absl::StrCat("parent: '", parent, "' credential_id: '", id, "'"), grpc::ALREADY_EXISTS, who);
+  };
+  return {"CredentialService.CreateCredential", Who::kAdmin,
+          "parent: 'orgs/acme' credential_id: 'NEW_KEY' value: 'marker-5e11ed' credential { description: 'new' }",
+          Join({BadNames("parent", "orgs/acme", NotCredentialParents()),
+                BadVariables("credential_id", "credential_id"),
+                BadTexts("credential.description", 1024),
+                BadValues("value", "value"),
+                BadTimes(),
+                Absent("parent", {"orgs/void", "orgs/rival", "orgs/rival/teams/red"}),
+                Absent("parent", {"orgs/acme/users/void"}, Who::kMember),
+                Refused("DDDDDDNN"),
+                Refused("N..DNNNN", "parent: 'orgs/acme/teams/eng'"),
+                Refused(".NNNNNNN", "parent: 'orgs/acme/users/mia'"),
+                {Invalid("value: empty", "value: ''", "value"), duplicate("orgs/acme", "GITHUB_TOKEN", Who::kAdmin),
+                 duplicate("orgs/acme/teams/eng", "TEAM_KEY", Who::kTeamAdmin),
+                 duplicate("orgs/acme/users/mia", "MIA_KEY", Who::kMember),
+                 Fails("for a team, as the org's ADMIN", "parent: 'orgs/acme/teams/eng'", grpc::PERMISSION_DENIED),
+                 Fails("for another user, as the org's ADMIN", "parent: 'orgs/acme/users/mia'",
+                       grpc::PERMISSION_DENIED)}})};
+}
+
+BadRequests BadLists(const std::string& method_parent) {
+  return Join({BadPages(),
+               {Invalid("page token of another list", "page_token: '$PAGE_TOKEN'", "page_token")},
+               Absent("parent", {"orgs/void" + method_parent, "orgs/rival" + method_parent})});
+}
+
+}  // namespace
+
+std::vector<MethodEntry> CredentialEntries() {
+  const std::string name = absl::StrCat("name: '", kOrgName, "'");
+  const BadRequests bad_names =
+      Join({BadNames("name", kOrgName, NotCredentials()), Absent("name", AbsentCredentials())});
+  const BadRequests deleted_by_others =
+      Join({Refused("DDDDDDNN"),
+            Refused("N..DNNNN", Set("name", kTeamName)),
+            Refused(".NNNNNNN", Set("name", kUserName)),
+            {Fails("a user's, as the org's ADMIN", Set("name", kUserName), grpc::NOT_FOUND)}});
+  return {
+      Create(),
+      {"CredentialService.GetCredential", Who::kAdmin, name,
+       Join({bad_names,
+             Refused("......NN"),
+             Refused("N...NNNN", Set("name", kTeamName)),
+             Refused(".NNNNNNN", Set("name", kUserName)),
+             {Fails("a user's, as the org's ADMIN", Set("name", kUserName), grpc::NOT_FOUND)}})},
+      {"CredentialService.ListCredentials", Who::kAdmin, "parent: 'orgs/acme'",
+       Join({BadNames("parent", "orgs/acme", NotCredentialParents()),
+             BadLists(""),
+             Absent("parent", {"orgs/acme/teams/void", "orgs/acme/users/void"}),
+             Refused("......NN"),
+             Refused("N...NNNN", "parent: 'orgs/acme/teams/eng'"),
+             Refused(".NNNNNNN", "parent: 'orgs/acme/users/mia'"),
+             {Fails("a user's, as the org's ADMIN", "parent: 'orgs/acme/users/mia'", grpc::NOT_FOUND)}})},
+      {"CredentialService.ListMyCredentials", Who::kAdmin, "parent: 'orgs/acme/users/root'",
+       Join({BadNames("parent", "orgs/acme/users/root",
+                      {"orgs/acme", "orgs/acme/teams/eng", "orgs/acme/services/portal", kUserName}),
+             BadLists("/users/root"), Absent("parent", {"orgs/acme/users/mia", "orgs/acme/users/void"}),
+             Refused("NNNNNNNN")})},
+      {"CredentialService.UpdateCredential", Who::kAdmin,
+       absl::StrCat("credential { name: '", kOrgName, "' description: 'changed' }"),
+       Join({BadNames("credential.name", kOrgName, NotCredentials()),
+             Absent("credential.name", AbsentCredentials()),
+             BadTexts("credential.description", 1024),
+             BadTimes(),
+             BadMasks(),
+             StaleEtags("credential.etag"),
+             RefusedChanges("credential.name"),
+             {Invalid("value in the mask", "update_mask { paths: 'description' paths: 'value' }", "update_mask"),
+              Invalid("nothing to update", "credential { description: '' }", "update_mask")}})},
+      {"CredentialService.RotateCredential", Who::kAdmin, absl::StrCat(name, " value: 'marker-5e11ed-2'"),
+       Join({bad_names,
+             BadValues("value", "value"),
+             BadGraces(),
+             StaleEtags("etag"),
+             RefusedChanges("name"),
+             {Invalid("value: empty", "value: ''", "value")}})},
+      {"CredentialService.RollbackCredential", Who::kAdmin, "name: 'orgs/acme/credentials/SPARE_KEY'",
+       Join({bad_names,
+             StaleEtags("etag"),
+             RefusedChanges("name"),
+             {Fails("no previous version is kept", "name: 'orgs/acme/credentials/PROBE_KEY'",
+                    grpc::FAILED_PRECONDITION)}})},
+      {"CredentialService.DeleteCredential", Who::kAdmin, "name: 'orgs/acme/credentials/SPARE_KEY'",
+       Join({bad_names, StaleEtags("etag"), deleted_by_others})},
+  };
+}
+
+}  // namespace keyferry::testing

@@ -1,0 +1,216 @@
+// Every field of every request, one at a time, filled with hostile contents: never a crash, an inner error or a leak.
+#include <functional>
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/message.h"
+#include "gtest/gtest.h"
+#include "tests/integration/bad_requests.h"
+#include "tests/integration/world.h"
+
+namespace keyferry::testing {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+using google::protobuf::Reflection;
+
+// Strings and bytes. Those that are not UTF-8 are sent as they are, whatever the field's type.
+const std::vector<std::string>& HostileTexts() {
+  static const auto* texts = new std::vector<std::string>{
+      "",
+      " ",
+      std::string(1, '\0'),
+      std::string("a\0b", 3),
+      std::string(64, 'a'),
+      std::string(513, 'a'),
+      std::string(5000, '/'),
+      std::string(70000, 'A'),
+      "..",
+      "../../../etc/passwd",
+      "orgs/acme/users/../../../rival",
+      "orgs//credentials/",
+      "orgs/rival/credentials/RIVAL_KEY",
+      "orgs/acme/teams/eng/credentials/ABSENT",
+      "*",
+      "%s%s%s%n%x",
+      "%00",
+      "{value}{value}",
+      "$(touch /tmp/x) `id` ; | & < >",
+      "' OR 1=1; --",
+      "<script>alert(1)</script>",
+      "{\"$ref\": \"#\"}",
+      "\r\nauthorization: Bearer x",
+      "a\nb\tc",
+      "\x1b[2J\x07",
+      "\x7f\x01\x02",
+      "\xc2\x85",
+      "\xe2\x80\xae\xd8\xa7",
+      "\xf0\x9f\x94\x91",
+      "\xef\xbb\xbfname",
+      "\xff\xfe",
+      "\xc3\x28",
+      "\xed\xa0\x80",
+      "LD_PRELOAD",
+      "-1",
+      "18446744073709551616",
+  };
+  return *texts;
+}
+
+// Calls `visit` with each hostile setting of one element of the field; `set` writes text, or a number.
+void ForEachContent(const FieldDescriptor& field, const std::function<void(const std::string&)>& text,
+                    const std::function<void(int64_t)>& number) {
+  switch (field.cpp_type()) {
+    case FieldDescriptor::CPPTYPE_STRING:
+      for (const std::string& one : HostileTexts()) text(one);
+      break;
+    case FieldDescriptor::CPPTYPE_BOOL:
+      for (const int64_t one : {0, 1}) number(one);
+      break;
+    default:
+      for (const int64_t one :
+           {int64_t{0}, int64_t{1}, int64_t{-1}, int64_t{99}, int64_t{1001}, int64_t{999999999}, int64_t{1000000000},
+            int64_t{std::numeric_limits<int32_t>::max()}, int64_t{std::numeric_limits<int32_t>::min()},
+            std::numeric_limits<int64_t>::max(), std::numeric_limits<int64_t>::min()}) {
+        number(one);
+      }
+  }
+}
+
+void SetNumber(Message* message, const FieldDescriptor* field, int64_t number) {
+  const Reflection* reflection = message->GetReflection();
+  switch (field->cpp_type()) {
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return reflection->SetBool(message, field, number != 0);
+    case FieldDescriptor::CPPTYPE_ENUM:
+      return reflection->SetEnumValue(message, field, static_cast<int>(number));
+    case FieldDescriptor::CPPTYPE_INT32:
+      return reflection->SetInt32(message, field, static_cast<int32_t>(number));
+    case FieldDescriptor::CPPTYPE_INT64:
+      return reflection->SetInt64(message, field, number);
+    default:
+      FAIL() << "a field of a type that this sweep does not know: " << field->full_name();
+  }
+}
+
+class Sweep {
+ public:
+  Sweep(World* world, const MethodEntry& entry) : world_(world), entry_(entry) {}
+
+  // Sends the good request with each field of it, at any depth, changed alone.
+  void Run() {
+    const std::unique_ptr<Message> request = MakeRequest(entry_.method, world_->Fill(entry_.good));
+    Visit(request.get(), request.get(), "");
+  }
+  int sent() const { return sent_; }
+
+ private:
+  void Visit(Message* root, Message* message, const std::string& path) {
+    const Reflection* reflection = message->GetReflection();
+    for (int i = 0; i < message->GetDescriptor()->field_count(); ++i) {
+      const FieldDescriptor* field = message->GetDescriptor()->field(i);
+      const std::string name = absl::StrCat(path, field->name());
+      if (field->is_repeated()) {
+        VisitRepeated(root, message, field, name);
+      } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+        const bool had = reflection->HasField(*message, field);
+        Message* child = reflection->MutableMessage(message, field);
+        Send(*root, name + " present");
+        Visit(root, child, name + ".");
+        if (!had) reflection->ClearField(message, field);
+      } else {
+        VisitScalar(root, message, field, name);
+      }
+    }
+  }
+
+  void VisitScalar(Message* root, Message* message, const FieldDescriptor* field, const std::string& name) {
+    const std::unique_ptr<Message> saved(message->New());
+    saved->CopyFrom(*message);
+    ForEachContent(
+        *field,
+        [&](const std::string& text) {
+          message->GetReflection()->SetString(message, field, text);
+          Send(*root, absl::StrCat(name, " of ", text.size(), " bytes"));
+        },
+        [&](int64_t number) {
+          SetNumber(message, field, number);
+          Send(*root, absl::StrCat(name, " = ", number));
+        });
+    message->CopyFrom(*saved);
+  }
+
+  void VisitRepeated(Message* root, Message* message, const FieldDescriptor* field, const std::string& name) {
+    const Reflection* reflection = message->GetReflection();
+    const std::unique_ptr<Message> saved(message->New());
+    saved->CopyFrom(*message);
+    if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+      Message* element = reflection->AddMessage(message, field);
+      Send(*root, name + ": an empty element");
+      Visit(root, element, name + "[].");
+    } else {
+      for (const std::string& text : HostileTexts()) {
+        reflection->ClearField(message, field);
+        reflection->AddString(message, field, text);
+        Send(*root, absl::StrCat(name, " with an element of ", text.size(), " bytes"));
+        reflection->AddString(message, field, text);
+        Send(*root, absl::StrCat(name, " with two elements of ", text.size(), " bytes"));
+      }
+    }
+    for (const int count : {2, 257, 5000}) {
+      message->CopyFrom(*saved);
+      for (int i = 0; i < count; ++i) {
+        if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+          reflection->AddMessage(message, field);
+        } else {
+          reflection->AddString(message, field, "");
+        }
+      }
+      Send(*root, absl::StrCat(name, " with ", count, " elements"));
+    }
+    message->CopyFrom(*saved);
+  }
+
+  void Send(const Message& request, const std::string& label) {
+    ++sent_;
+    const std::string bytes = request.SerializeAsString();
+    if (bytes == good_bytes()) return;
+    const grpc::Status status = world_->CallBytes({world_->Bearer(entry_.who)}, entry_.method, bytes);
+    if (!status.ok()) {
+      EXPECT_EQ(world_->WhatIsWrong(status), "") << entry_.method << ": " << label;
+      return;
+    }
+    // Some contents are fine; what they changed is put back as far as the method can.
+    world_->Call(entry_.who, entry_.method, entry_.good);
+  }
+
+  std::string good_bytes() { return MakeRequest(entry_.method, world_->Fill(entry_.good))->SerializeAsString(); }
+
+  World* const world_;
+  const MethodEntry& entry_;
+  int sent_ = 0;
+};
+
+TEST(HostileSweepTest, EveryFieldOfEveryRequest) {
+  World world;
+  int sent = 0;
+  for (const MethodEntry& entry : AllEntries()) {
+    world.LearnWords();
+    Sweep sweep(&world, entry);
+    sweep.Run();
+    if (!entry.good.empty()) {
+      EXPECT_GE(sweep.sent(), static_cast<int>(HostileTexts().size())) << entry.method;
+    }
+    EXPECT_TRUE(world.CallBytes({}, "/grpc.health.v1.Health/Check", "").ok()) << "after " << entry.method;
+    sent += sweep.sent();
+  }
+  EXPECT_GE(sent, 3000);
+  RecordProperty("requests", sent);
+  // Everything is still there to be read, by everybody who may.
+  for (const auto& [call, answer] : world.TakeDigest()) EXPECT_EQ(answer.substr(0, 2), "0 ") << call;
+}
+
+}  // namespace
+}  // namespace keyferry::testing

@@ -1,0 +1,319 @@
+#include "tests/integration/world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <sstream>
+#include <tuple>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "google/protobuf/stubs/logging.h"
+#include "google/protobuf/text_format.h"
+#include "grpcpp/generic/generic_stub.h"
+#include "grpcpp/grpcpp.h"
+#include "keyferry/v1/credentials.pb.h"
+#include "keyferry/v1/directory.pb.h"
+#include "keyferry/v1/mcp_servers.pb.h"
+#include "keyferry/v1/resolution.pb.h"
+#include "keyferry/v1/tokens.pb.h"
+#include "server/dev/certificates.h"
+#include "server/directory/bootstrap.h"
+#include "server/rpc/rpc_status.pb.h"
+#include "storage/crypto/key_provider.h"
+#include "storage/open.h"
+#include "storage/testing_store.h"
+#include "tests/integration/world_contents.h"
+
+namespace keyferry::testing {
+namespace {
+
+using google::protobuf::DescriptorPool;
+using google::protobuf::FileDescriptor;
+using google::protobuf::Message;
+using google::protobuf::MessageFactory;
+
+[[noreturn]] void Die(const std::string& what) {
+  fprintf(stderr, "%s\n", what.c_str());
+  abort();
+}
+
+std::string ReadText(const std::string& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+std::string PathOf(const std::string& method) {
+  if (absl::StartsWith(method, "/")) return method;
+  return absl::StrCat("/keyferry.v1.", absl::StrReplaceAll(method, {{".", "/"}}));
+}
+
+std::unique_ptr<Message> NewMessage(const google::protobuf::Descriptor* type) {
+  return std::unique_ptr<Message>(MessageFactory::generated_factory()->GetPrototype(type)->New());
+}
+
+const google::protobuf::MethodDescriptor* FindMethod(const std::string& method) {
+  const auto* found = DescriptorPool::generated_pool()->FindMethodByName("keyferry.v1." + method);
+  if (found == nullptr) Die("no method " + method);
+  return found;
+}
+
+// One unary call of any method, to be started with others.
+struct Pending {
+  grpc::ClientContext context;
+  grpc::ByteBuffer response;
+  grpc::Status status;
+  std::unique_ptr<grpc::GenericClientAsyncResponseReader> call;
+
+  void Start(grpc::GenericStub* stub, const std::vector<std::string>& authorizations, const std::string& path,
+             const std::string& request, grpc::CompletionQueue* queue) {
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
+    for (const std::string& one : authorizations) context.AddMetadata("authorization", one);
+    const grpc::Slice slice(request);
+    grpc::ByteBuffer bytes(&slice, 1);
+    call = stub->PrepareUnaryCall(&context, path, bytes, queue);
+    call->StartCall();
+    call->Finish(&response, &status, this);
+  }
+
+  std::string ResponseBytes() {
+    std::vector<grpc::Slice> slices;
+    if (!status.ok() || !response.Dump(&slices).ok()) return "";
+    std::string bytes;
+    for (const grpc::Slice& slice : slices) bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+    return bytes;
+  }
+};
+
+void AwaitOne(grpc::CompletionQueue* queue) {
+  void* tag = nullptr;
+  bool ok = false;
+  if (!queue->Next(&tag, &ok)) Die("the completion queue ended");
+}
+
+}  // namespace
+
+std::string NameOf(Who who) {
+  switch (who) {
+    case Who::kNobody:
+      return "nobody";
+    case Who::kAdmin:
+      return "the org's ADMIN";
+    case Who::kMember:
+      return "a MEMBER in no team";
+    case Who::kOwner:
+      return "the team's OWNER";
+    case Who::kTeamAdmin:
+      return "the team's ADMIN";
+    case Who::kTeamMember:
+      return "the team's MEMBER";
+    case Who::kOtherTeam:
+      return "a member of another team";
+    case Who::kService:
+      return "a service";
+    case Who::kWorkload:
+      return "a workload";
+    case Who::kRival:
+      return "another org's ADMIN";
+  }
+  return "";
+}
+
+std::vector<std::string> AllMethods() {
+  std::vector<std::string> methods;
+  for (const FileDescriptor* file :
+       {v1::Credential::descriptor()->file(), v1::Org::descriptor()->file(), v1::McpServer::descriptor()->file(),
+        v1::ResolveRequest::descriptor()->file(), v1::Token::descriptor()->file()}) {
+    for (int s = 0; s < file->service_count(); ++s) {
+      for (int m = 0; m < file->service(s)->method_count(); ++m) {
+        methods.push_back(absl::StrCat(file->service(s)->name(), ".", file->service(s)->method(m)->name()));
+      }
+    }
+  }
+  return methods;
+}
+
+std::unique_ptr<Message> MakeRequest(const std::string& method, const std::string& text) {
+  std::unique_ptr<Message> request = NewMessage(FindMethod(method)->input_type());
+  google::protobuf::TextFormat::Parser parser;
+  // The last of two settings of a field counts, so that an edit may follow a good request.
+  if (!parser.MergeFromString(text, request.get())) Die(absl::StrCat("not a request of ", method, ": ", text));
+  return request;
+}
+
+v1::ErrorDetail DetailOf(const grpc::Status& status) {
+  rpc::RpcStatus wire;
+  v1::ErrorDetail detail;
+  if (wire.ParseFromString(status.error_details()) && wire.details_size() == 1) wire.details(0).UnpackTo(&detail);
+  return detail;
+}
+
+World::World() : clock_nanos_(absl::ToUnixNanos(absl::Now())), logger_(server::MakeSilentLogger()) {
+  google::protobuf::SetLogHandler(nullptr);  // Requests that do not parse are sent on purpose.
+  StartServer();
+  Populate();
+  LearnWords();
+  TakeDigest();  // Resolves once, so that last uses stand from here on.
+}
+
+World::~World() = default;
+
+void World::StartServer() {
+  directory_ = storage::MakeTestDirectory();
+  if (!storage::CreateKekFile(directory_ + "/kek").ok()) Die("no KEK file");
+  if (!server::EnsureDevCertificates(directory_, absl::Now()).ok()) Die("no certificates");
+  const auto key_provider = storage::LoadFileKeyProvider(directory_ + "/kek");
+  if (!key_provider.ok()) Die(key_provider.status().ToString());
+  storage::OpenOptions open;
+  open.data_dir = directory_ + "/store";
+  open.create = true;
+  open.memory_budget = size_t{16} << 20;
+  auto store = storage::OpenStore(open, **key_provider);
+  if (!store.ok()) Die(store.status().ToString());
+  const auto clock = [this] { return absl::FromUnixNanos(clock_nanos_); };
+  absl::Mutex changes;
+  const server::DirectoryContext context{store->get(), clock, nullptr, &changes};
+  for (const auto& [who, org, admin] :
+       {std::tuple(Who::kAdmin, "acme", "root"), std::tuple(Who::kRival, "rival", "eve")}) {
+    if (!server::EnsureOrgWithAdmin(context, org, v1::TIER_BUSINESS, admin).ok()) Die("no org");
+    const auto issued = server::IssueTokenForUser(context, org, admin, "", absl::Hours(100));
+    if (!issued.ok()) Die(issued.status().ToString());
+    tokens_[who] = std::string(issued->text.Expose());
+  }
+  server::KeyferryServerOptions options;
+  options.grpc.listen = "127.0.0.1:0";
+  options.grpc.cert_file = directory_ + "/server.pem";
+  options.grpc.key_file = directory_ + "/server.key";
+  auto started = server::KeyferryServer::Start(*std::move(store), options, clock, logger_.get());
+  if (!started.ok()) Die(started.status().ToString());
+  server_ = *std::move(started);
+  ca_ = ReadText(directory_ + "/ca.pem");
+  grpc::SslCredentialsOptions tls;
+  tls.pem_root_certs = ca_;
+  channel_ = grpc::CreateChannel(server_->address(), grpc::SslCredentials(tls));
+}
+
+void World::Populate() {
+  for (const SetUpCall& call : SetUpCalls()) MustCall(call.who, call.method, call.request);
+  for (const auto& [who, principal] :
+       {std::pair(Who::kMember, "users/mia"), std::pair(Who::kOwner, "users/ola"),
+        std::pair(Who::kTeamAdmin, "users/tim"), std::pair(Who::kTeamMember, "users/eli"),
+        std::pair(Who::kOtherTeam, "users/ben"), std::pair(Who::kService, "services/portal"),
+        std::pair(Who::kWorkload, "workloads/runner")}) {
+    tokens_[who] = NewToken(absl::StrCat("orgs/acme/", principal), 90 * 3600);
+  }
+  for (const SetUpCall& call : SetUpCallsWithTokens()) MustCall(call.who, call.method, call.request);
+}
+
+void World::LearnWords() {
+  words_.clear();
+  v1::Org org;
+  org.ParseFromString(MustCall(Who::kAdmin, "DirectoryService.GetOrg", R"(name: "orgs/acme")"));
+  words_.emplace_back("$ORG_ETAG", org.etag());
+  v1::McpServer github;
+  github.ParseFromString(
+      MustCall(Who::kAdmin, "McpServerService.GetMcpServer", R"(name: "orgs/acme/mcpServers/github")"));
+  words_.emplace_back("$GITHUB_ETAG", github.etag());
+  v1::ListTokensResponse tokens;
+  tokens.ParseFromString(MustCall(Who::kAdmin, "TokenService.ListTokens", R"(parent: "orgs/acme/users/mia")"));
+  words_.emplace_back("$TOKEN", tokens.tokens(0).name());
+  v1::ListUsersResponse users;
+  users.ParseFromString(MustCall(Who::kAdmin, "DirectoryService.ListUsers", R"(parent: "orgs/acme" page_size: 1)"));
+  std::string token = users.next_page_token();
+  words_.emplace_back("$PAGE_TOKEN", token);
+  token[3] = token[3] == 'A' ? 'B' : 'A';
+  words_.emplace_back("$CHANGED_PAGE_TOKEN", token);
+}
+
+std::string World::Fill(const std::string& text) const { return absl::StrReplaceAll(text, words_); }
+
+grpc::Status World::Call(Who who, const std::string& method, const std::string& request, std::string* response) {
+  std::vector<std::string> authorizations;
+  if (who != Who::kNobody) authorizations.push_back(Bearer(who));
+  return CallBytes(authorizations, method, MakeRequest(method, Fill(request))->SerializeAsString(), response);
+}
+
+grpc::Status World::CallBytes(const std::vector<std::string>& authorizations, const std::string& method,
+                              const std::string& request, std::string* response) {
+  grpc::GenericStub stub(channel_);
+  grpc::CompletionQueue queue;
+  Pending pending;
+  pending.Start(&stub, authorizations, PathOf(method), request, &queue);
+  AwaitOne(&queue);
+  if (response != nullptr) *response = pending.ResponseBytes();
+  return pending.status;
+}
+
+std::string World::MustCall(Who who, const std::string& method, const std::string& request) {
+  std::string response;
+  const grpc::Status status = Call(who, method, request, &response);
+  if (!status.ok()) Die(absl::StrCat(method, " ", request, ": ", status.error_message()));
+  return response;
+}
+
+std::string World::Bearer(Who who) const { return absl::StrCat("Bearer ", tokens_.at(who)); }
+
+std::string World::NewToken(const std::string& principal, int ttl_seconds) {
+  v1::CreateTokenResponse created;
+  created.ParseFromString(MustCall(Who::kAdmin, "TokenService.CreateToken",
+                                   absl::StrCat("parent: '", principal, "' ttl { seconds: ", ttl_seconds, " }")));
+  return created.token();
+}
+
+Digest World::TakeDigest() {
+  const std::vector<SetUpCall> reads = DigestCalls();
+  grpc::GenericStub stub(channel_);
+  grpc::CompletionQueue queue;
+  std::vector<Pending> pending(reads.size());
+  for (size_t i = 0; i < reads.size(); ++i) {
+    pending[i].Start(&stub, {Bearer(reads[i].who)}, PathOf(reads[i].method),
+                     MakeRequest(reads[i].method, reads[i].request)->SerializeAsString(), &queue);
+  }
+  for (size_t i = 0; i < reads.size(); ++i) AwaitOne(&queue);
+  Digest digest;
+  for (size_t i = 0; i < reads.size(); ++i) {
+    const std::unique_ptr<Message> response = NewMessage(FindMethod(reads[i].method)->output_type());
+    response->ParseFromString(pending[i].ResponseBytes());
+    // Both count reads as well: a resolution is recorded, with a revision and a seal of its own.
+    for (const char* counter : {"seal_count", "revision"}) {
+      const auto* field = response->GetDescriptor()->FindFieldByName(counter);
+      if (field != nullptr) response->GetReflection()->ClearField(response.get(), field);
+    }
+    digest[absl::StrCat(reads[i].method, " ", reads[i].request)] =
+        absl::StrCat(static_cast<int>(pending[i].status.error_code()), " ", response->SerializeAsString());
+  }
+  return digest;
+}
+
+std::string World::WhatIsWrong(const grpc::Status& status) const {
+  static constexpr grpc::StatusCode kExpected[] = {
+      grpc::INVALID_ARGUMENT, grpc::UNAUTHENTICATED,     grpc::PERMISSION_DENIED, grpc::NOT_FOUND,
+      grpc::ALREADY_EXISTS,   grpc::FAILED_PRECONDITION, grpc::ABORTED,           grpc::RESOURCE_EXHAUSTED};
+  const bool expected =
+      std::find(std::begin(kExpected), std::end(kExpected), status.error_code()) != std::end(kExpected);
+  if (!expected) return absl::StrCat("code ", static_cast<int>(status.error_code()), ": ", status.error_message());
+  rpc::RpcStatus wire;
+  v1::ErrorDetail detail;
+  if (!wire.ParseFromString(status.error_details())) return "the details are not a google.rpc.Status";
+  if (wire.code() != status.error_code() || wire.message() != status.error_message()) return "two different errors";
+  if (wire.details_size() != 1 || !wire.details(0).UnpackTo(&detail)) return "no ErrorDetail";
+  if (status.error_message().empty()) return "no message";
+  if (detail.reason().empty()) return "no reason";
+  if (detail.next_step().empty()) return "no next step";
+  if (status.error_code() == grpc::INVALID_ARGUMENT && detail.field().empty()) return "no field";
+  const std::string everything = absl::StrCat(status.error_message(), status.error_details());
+  if (absl::StrContains(everything, kMarker)) return "shows a value";
+  for (const auto& [who, token] : tokens_) {
+    // Its random part alone would do.
+    if (absl::StrContains(everything, token.substr(5, 20))) return "shows a token";
+  }
+  return "";
+}
+
+}  // namespace keyferry::testing

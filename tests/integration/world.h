@@ -1,0 +1,106 @@
+#ifndef KEYFERRY_TESTS_INTEGRATION_WORLD_H_
+#define KEYFERRY_TESTS_INTEGRATION_WORLD_H_
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "google/protobuf/message.h"
+#include "grpcpp/channel.h"
+#include "grpcpp/support/status.h"
+#include "keyferry/v1/errors.pb.h"
+#include "server/keyferry_server.h"
+
+namespace keyferry::testing {
+
+// Who calls. All but kRival belong to `acme`; kRival is the ADMIN of the organization `rival`.
+enum class Who {
+  kNobody,      // No token.
+  kAdmin,       // users/root, org role ADMIN, in no team.
+  kMember,      // users/mia, in no team.
+  kOwner,       // users/ola, OWNER of teams/eng.
+  kTeamAdmin,   // users/tim, ADMIN of teams/eng.
+  kTeamMember,  // users/eli, MEMBER of teams/eng.
+  kOtherTeam,   // users/ben, MEMBER of teams/ops.
+  kService,     // services/portal, org role MEMBER.
+  kWorkload,    // workloads/runner, granted mcpServers/github alone.
+  kRival,       // orgs/rival/users/eve.
+};
+std::string NameOf(Who who);
+
+// What the methods are called in these tests: "CredentialService.CreateCredential", in package keyferry.v1.
+std::vector<std::string> AllMethods();
+
+// A request of the method, parsed from text format. Ends the program if the text is not one.
+std::unique_ptr<google::protobuf::Message> MakeRequest(const std::string& method, const std::string& text);
+
+// Everything readable in both organizations, by the call that reads it.
+using Digest = std::map<std::string, std::string>;
+
+// The real server over real TLS on a free loopback port, with two organizations and one token per caller, filled
+// through the API. Every stored value contains kMarker. Ends the test program with a message if it cannot be set up.
+// Thread-safe but for LearnWords.
+class World {
+ public:
+  static constexpr absl::string_view kMarker = "marker-5e11ed";
+
+  World();
+  ~World();
+
+  // The server's clock stands still between these.
+  void Advance(absl::Duration by) { clock_nanos_ += absl::ToInt64Nanoseconds(by); }
+
+  // Calls as `who`. `request` may hold $WORDS; see Fill.
+  grpc::Status Call(Who who, const std::string& method, const std::string& request, std::string* response = nullptr);
+  grpc::Status CallBytes(const std::vector<std::string>& authorizations, const std::string& method,
+                         const std::string& request, std::string* response = nullptr);
+  // As kAdmin; ends the program unless it succeeds.
+  std::string MustCall(Who who, const std::string& method, const std::string& request);
+
+  // Replaces the words that only a running server knows: $ORG_ETAG, $GITHUB_ETAG and $TOKEN (the token of users/mia),
+  // $PAGE_TOKEN (of ListUsers as kAdmin) and $CHANGED_PAGE_TOKEN.
+  std::string Fill(const std::string& text) const;
+  // Reads them again.
+  void LearnWords();
+
+  // Equal before and after exactly if nothing changed that can be read, values included.
+  Digest TakeDigest();
+
+  // "" if `status` is as every error must be: a code that a caller can act on, a detail with a reason and a next step
+  // (and a field, for INVALID_ARGUMENT), and no value or token anywhere. Else what is wrong.
+  std::string WhatIsWrong(const grpc::Status& status) const;
+
+  std::string Bearer(Who who) const;
+  // A new token of the principal.
+  std::string NewToken(const std::string& principal, int ttl_seconds);
+
+  const std::string& address() const { return server_->address(); }
+  const std::string& ca() const { return ca_; }
+  const std::string& directory() const { return directory_; }
+  const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
+
+ private:
+  void StartServer();
+  void Populate();
+
+  std::atomic<int64_t> clock_nanos_;
+  std::string directory_;
+  std::string ca_;
+  std::unique_ptr<server::Logger> logger_;
+  std::unique_ptr<server::KeyferryServer> server_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::map<Who, std::string> tokens_;
+  std::vector<std::pair<std::string, std::string>> words_;
+};
+
+// The detail of an error, empty if it has none.
+v1::ErrorDetail DetailOf(const grpc::Status& status);
+
+}  // namespace keyferry::testing
+
+#endif  // KEYFERRY_TESTS_INTEGRATION_WORLD_H_
