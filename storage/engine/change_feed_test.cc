@@ -29,7 +29,7 @@ class ChangeFeedTest : public testing::Test {
 
   std::vector<Revision> Await(size_t count) {
     absl::MutexLock lock(&mu_);
-    const auto enough = [&] { return got_.size() >= count; };
+    const auto enough = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return got_.size() >= count; };
     EXPECT_TRUE(mu_.AwaitWithTimeout(absl::Condition(&enough), absl::Seconds(60)));
     return got_;
   }

@@ -29,7 +29,7 @@ class Collector {
   // The changes, once there are `count`.
   std::vector<EngineChange> Await(size_t count) {
     absl::MutexLock lock(&mu_);
-    const auto enough = [&] { return changes_.size() >= count; };
+    const auto enough = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return changes_.size() >= count; };
     EXPECT_TRUE(mu_.AwaitWithTimeout(absl::Condition(&enough), absl::Seconds(60)));
     return changes_;
   }

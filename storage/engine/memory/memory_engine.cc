@@ -79,7 +79,8 @@ class Versions {
   bool AwaitNoOlderViews(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mu_) {
     absl::MutexLock lock(&mu_);
     const Revision now = last_;
-    const auto none_older = [&] { return views_.empty() || *views_.begin() >= now; };
+    const auto none_older = [&]()
+                                ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return views_.empty() || *views_.begin() >= now; };
     return mu_.AwaitWithTimeout(absl::Condition(&none_older), timeout);
   }
 

@@ -86,15 +86,19 @@ absl::StatusOr<std::shared_ptr<DbHandle>> DbHandle::Open(const std::string& path
   return handle;
 }
 
-absl::Status DbHandle::DropOldLogs() {
+absl::StatusOr<bool> DbHandle::HasOldLogs() const {
   std::unique_ptr<rocksdb::LogFile> current;
   if (rocksdb::Status read = db_->GetCurrentWalFile(&current); !read.ok()) return FromRocksDb(read, "opening the log");
   rocksdb::VectorLogPtr logs;
   if (rocksdb::Status read = db_->GetSortedWalFiles(logs); !read.ok()) return FromRocksDb(read, "listing the logs");
-  const bool any = std::any_of(logs.begin(), logs.end(), [&](const std::unique_ptr<rocksdb::LogFile>& log) {
+  return std::any_of(logs.begin(), logs.end(), [&](const std::unique_ptr<rocksdb::LogFile>& log) {
     return log->LogNumber() != current->LogNumber();
   });
-  if (!any) return absl::OkStatus();
+}
+
+absl::Status DbHandle::DropOldLogs() {
+  absl::StatusOr<bool> old = HasOldLogs();
+  if (!old.ok() || !*old) return old.status();
   // Only a flush of something makes the logs before it obsolete. Nothing may go to the new log before: a torn one that
   // is not the last would be taken for damage.
   std::string meta;
@@ -109,7 +113,10 @@ absl::Status DbHandle::DropOldLogs() {
   if (status.ok()) status = db_->Flush(rocksdb::FlushOptions());
   if (status.ok()) status = db_->DisableFileDeletions();
   if (status.ok()) status = db_->EnableFileDeletions(/*force=*/false);
-  return FromRocksDb(status, "flushing");
+  if (!status.ok()) return FromRocksDb(status, "flushing");
+  old = HasOldLogs();
+  if (!old.ok() || !*old) return old.status();
+  return absl::UnavailableError(absl::StrCat("a log that is no longer needed cannot be deleted from ", path_));
 }
 
 DbHandle::~DbHandle() {
@@ -158,7 +165,9 @@ void DbHandle::ReleaseSnapshot(const rocksdb::Snapshot* snapshot) {
 
 bool DbHandle::AwaitNoSnapshotBefore(rocksdb::SequenceNumber sequence, absl::Time deadline) {
   absl::MutexLock lock(&mu_);
-  const auto none = [&] { return snapshots_.empty() || *snapshots_.begin() >= sequence; };
+  const auto none = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return snapshots_.empty() || *snapshots_.begin() >= sequence;
+  };
   return mu_.AwaitWithDeadline(absl::Condition(&none), deadline);
 }
 

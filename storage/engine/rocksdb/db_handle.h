@@ -51,7 +51,8 @@ class DbHandle {
 
   // Makes RocksDB give up the logs from before the open: it keeps those from which it read nothing, with what is torn
   // in them.
-  absl::Status DropOldLogs() ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status DropOldLogs();
+  absl::StatusOr<bool> HasOldLogs() const;
 
   const std::string path_;
   const std::unique_ptr<rocksdb::Env> env_;

@@ -58,18 +58,11 @@ absl::Status CheckLogs(rocksdb::Env& env, const std::string& path, const Guard& 
     const std::string file = absl::StrCat(path, "/", name);
     const absl::StatusOr<std::string> log = ReadAll(env, file);
     if (!log.ok()) return log.status();
-    if (log->empty()) continue;
-    // A log is synced before the next one is made.
-    if (!torn.empty()) return Damaged(torn, "was cut short");
-    switch (ScanLog(*log)) {
-      case LogState::kWhole:
-        break;
-      case LogState::kTorn:
-        torn = file;
-        break;
-      case LogState::kDamaged:
-        return Damaged(file, "was changed");
-    }
+    const LogScan scan = ScanLog(*log);
+    if (scan.state == LogState::kDamaged) return Damaged(file, "was changed");
+    // A log is synced before the next one is made, so only the last that was written to can be torn.
+    if (!torn.empty() && scan.has_writes) return Damaged(torn, "was cut short");
+    if (scan.state == LogState::kTorn) torn = file;
   }
   return absl::OkStatus();
 }

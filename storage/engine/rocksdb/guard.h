@@ -37,7 +37,7 @@ struct Guard {
 };
 
 // Reads the guard of the database in `path` and checks the files against it: CURRENT, the manifest, the presence of the
-// logs, and their content as far as LogState goes (only the last one that holds anything may be torn). DATA_LOSS names
+// logs, and their content as far as LogState goes (only the last one that was written to may be torn). DATA_LOSS names
 // the file.
 absl::StatusOr<Guard> CheckGuardedFiles(rocksdb::Env& env, const std::string& path);
 

@@ -45,6 +45,9 @@ bool IsZero(absl::string_view bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](char c) { return c == '\0'; });
 }
 
+// Whether this is a batch of no writes: 8 bytes of sequence number and 4 of count.
+bool IsEmptyBatch(absl::string_view data) { return data.size() == 12 && IsZero(data.substr(8)); }
+
 // `rest` starts at a record that claims to go on beyond the end. It is torn, unless it is whole but for its length, or
 // records come after it.
 LogState JudgeEnd(absl::string_view rest) {
@@ -57,23 +60,25 @@ LogState JudgeEnd(absl::string_view rest) {
 
 }  // namespace
 
-LogState ScanLog(absl::string_view content) {
+LogScan ScanLog(absl::string_view content) {
+  LogScan scan;
   for (size_t at = 0; at < content.size();) {
     const absl::string_view rest = content.substr(at);
     const size_t block_left = kBlockBytes - at % kBlockBytes;
     if (block_left < kHeaderBytes) {
-      if (!IsZero(rest.substr(0, block_left))) return LogState::kDamaged;
+      if (!IsZero(rest.substr(0, block_left))) return {LogState::kDamaged, scan.has_writes};
       at += block_left;
       continue;
     }
-    if (rest.size() < kHeaderBytes || IsZero(rest)) return LogState::kTorn;
+    if (rest.size() < kHeaderBytes || IsZero(rest)) return {LogState::kTorn, scan.has_writes};
     const Header header = ParseHeader(rest);
-    if (header.length > block_left - kHeaderBytes) return LogState::kDamaged;
-    if (header.length > rest.size() - kHeaderBytes) return JudgeEnd(rest);
-    if (!IsRecord(rest)) return LogState::kDamaged;
+    if (header.length > block_left - kHeaderBytes) return {LogState::kDamaged, scan.has_writes};
+    if (header.length > rest.size() - kHeaderBytes) return {JudgeEnd(rest), scan.has_writes};
+    if (!IsRecord(rest)) return {LogState::kDamaged, scan.has_writes};
+    scan.has_writes |= !IsEmptyBatch(rest.substr(kHeaderBytes, header.length));
     at += kHeaderBytes + header.length;
   }
-  return LogState::kWhole;
+  return scan;
 }
 
 }  // namespace keyferry::storage
