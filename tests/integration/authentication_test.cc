@@ -1,9 +1,14 @@
 // Who is calling: every method refuses every caller whose token is not good, and TLS is not optional.
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <chrono>
 #include <fstream>
 #include <sstream>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
@@ -199,6 +204,49 @@ TEST(AuthenticationTest, OnlyTlsWithTheServersOwnCa) {
   std::stringstream other_ca;
   other_ca << file.rdbuf();
   EXPECT_EQ(over_tls(other_ca.str(), ""), grpc::UNAVAILABLE) << "another CA";
+}
+
+// Sends bytes to the port without TLS and waits for the server to close the connection.
+void SendRaw(const std::string& address, const std::string& bytes) {
+  const int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_GE(connection, 0);
+  sockaddr_in to = {};
+  to.sin_family = AF_INET;
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  int port = 0;
+  ASSERT_TRUE(absl::SimpleAtoi(address.substr(address.rfind(':') + 1), &port));
+  to.sin_port = htons(static_cast<uint16_t>(port));
+  ASSERT_EQ(connect(connection, reinterpret_cast<const sockaddr*>(&to), sizeof(to)), 0);
+  for (size_t sent = 0; sent < bytes.size();) {
+    const ssize_t size = send(connection, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+    if (size <= 0) break;  // It has closed already.
+    sent += static_cast<size_t>(size);
+  }
+  shutdown(connection, SHUT_WR);
+  char buffer[4096];
+  while (recv(connection, buffer, sizeof(buffer), 0) > 0) {
+  }
+  close(connection);
+}
+
+TEST(AuthenticationTest, BytesThatAreNoTlsLeaveTheServerServing) {
+  World world;
+  const std::string hello("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11);
+  for (const std::string& bytes :
+       {std::string(), std::string("\0", 1), std::string("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+        std::string("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), hello, hello + std::string(600, '\xff'),
+        std::string("\x15\x03\x03\x00\x02\x02\x28", 7), std::string(1 << 20, '\xff'), std::string(1 << 20, 'A')}) {
+    SendRaw(world.address(), bytes);
+  }
+  EXPECT_EQ(Check(world.channel()), grpc::OK);
+  EXPECT_TRUE(world.CallBytes({world.Bearer(Who::kAdmin)}, "TokenService.GetCaller", "").ok());
+}
+
+TEST(AuthenticationTest, MetadataThatIsTooLargeIsRefused) {
+  World world;
+  const grpc::Status status = world.CallBytes({"Bearer " + std::string(20000, 'a')}, "TokenService.GetCaller", "");
+  EXPECT_EQ(status.error_code(), grpc::RESOURCE_EXHAUSTED) << status.error_message();
+  EXPECT_EQ(world.CallBytes({world.Bearer(Who::kAdmin)}, "TokenService.GetCaller", "").error_code(), grpc::OK);
 }
 
 }  // namespace

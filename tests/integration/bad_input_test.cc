@@ -112,6 +112,46 @@ TEST(BadInputTest, AnUnknownMethodIsUnimplemented) {
       grpc::UNIMPLEMENTED);
 }
 
+// A tier that does not include a scope: what is there stays, is seen, and is neither written nor resolved.
+TEST(BadInputTest, SuspendedScopesRefuseAndChangeNothing) {
+  World world;
+  world.MustCall(Who::kOwner, "CredentialService.RotateCredential",
+                 "name: 'orgs/acme/teams/eng/credentials/TEAM_KEY' value: 'marker-5e11ed-2'");
+  world.MustCall(Who::kAdmin, "DirectoryService.UpdateOrg", "org { name: 'orgs/acme' tier: TIER_FREE }");
+  const Digest before = world.TakeDigest();
+  const std::string name = "name: 'orgs/acme/teams/eng/credentials/TEAM_KEY' ";
+  const struct {
+    Who who;
+    std::string method;
+    std::string request;
+    std::string reason;
+  } cases[] = {
+      {Who::kOwner, "CredentialService.CreateCredential", "parent: 'orgs/acme/teams/eng' credential_id: 'B' value: 'x'",
+       "SCOPE_SUSPENDED"},
+      {Who::kOwner, "CredentialService.UpdateCredential", "credential { " + name + " description: 'x' }",
+       "SCOPE_SUSPENDED"},
+      {Who::kOwner, "CredentialService.RotateCredential", name + "value: 'x'", "SCOPE_SUSPENDED"},
+      {Who::kOwner, "CredentialService.RollbackCredential", name, "SCOPE_SUSPENDED"},
+      {Who::kOwner, "McpServerService.ApplyMcpServer",
+       "mcp_server { name: 'orgs/acme/teams/eng/mcpServers/x' transport: MCP_TRANSPORT_HTTP }", "SCOPE_SUSPENDED"},
+      {Who::kTeamMember, "ResolutionService.Resolve", "mcp_server: 'orgs/acme/teams/eng/mcpServers/builder'",
+       "SCOPE_SUSPENDED"},
+      {Who::kTeamMember, "ResolutionService.Explain", "mcp_server: 'orgs/acme/teams/eng/mcpServers/builder'",
+       "SCOPE_SUSPENDED"},
+      {Who::kAdmin, "DirectoryService.SetTeamMember",
+       "member { name: 'orgs/acme/teams/eng/members/mia' role: TEAM_ROLE_MEMBER }", "SCOPE_SUSPENDED"},
+      {Who::kAdmin, "DirectoryService.CreateTeam", "parent: 'orgs/acme' team_id: 'late'", "TIER_LIMIT"},
+  };
+  for (const auto& one : cases) {
+    SCOPED_TRACE(one.method);
+    const grpc::Status status = world.Call(one.who, one.method, one.request);
+    EXPECT_EQ(status.error_code(), grpc::FAILED_PRECONDITION) << status.error_message();
+    EXPECT_EQ(DetailOf(status).reason(), one.reason);
+    EXPECT_EQ(world.WhatIsWrong(status), "");
+    EXPECT_EQ(Differences(before, world.TakeDigest()), "");
+  }
+}
+
 struct SizeCase {
   const char* label;
   size_t value_bytes;

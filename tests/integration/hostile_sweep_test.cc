@@ -212,5 +212,33 @@ TEST(HostileSweepTest, EveryFieldOfEveryRequest) {
   for (const auto& [call, answer] : world.TakeDigest()) EXPECT_EQ(answer.substr(0, 2), "0 ") << call;
 }
 
+// One serialized request with a bit flipped or its end cut off.
+void ExpectWellFormed(World* world, const MethodEntry& entry, const std::string& bytes, const std::string& label) {
+  const grpc::Status status = world->CallBytes({world->Bearer(entry.who)}, entry.method, bytes);
+  if (!status.ok()) {
+    EXPECT_EQ(world->WhatIsWrong(status), "") << entry.method << ": " << label;
+  }
+}
+
+TEST(HostileSweepTest, EveryBitAndEveryLengthOfEveryGoodRequest) {
+  World world;
+  for (const MethodEntry& entry : AllEntries()) {
+    // What a flipped bit may still delete or create must not change what the others mean.
+    world.LearnWords();
+    const std::string good = MakeRequest(entry.method, world.Fill(entry.good))->SerializeAsString();
+    for (size_t size = 0; size < good.size(); ++size) {
+      ExpectWellFormed(&world, entry, good.substr(0, size), absl::StrCat("cut to ", size, " bytes"));
+    }
+    for (size_t bit = 0; bit < good.size() * 8; ++bit) {
+      std::string flipped = good;
+      flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
+      ExpectWellFormed(&world, entry, flipped, absl::StrCat("bit ", bit));
+    }
+  }
+  // One of the bits is another tier.
+  world.MustCall(Who::kAdmin, "DirectoryService.UpdateOrg", "org { name: 'orgs/acme' tier: TIER_BUSINESS }");
+  for (const auto& [call, answer] : world.TakeDigest()) EXPECT_EQ(answer.substr(0, 2), "0 ") << call;
+}
+
 }  // namespace
 }  // namespace keyferry::testing
