@@ -2,6 +2,7 @@
 #include <functional>
 #include <limits>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
@@ -97,7 +98,7 @@ void SetNumber(Message* message, const FieldDescriptor* field, int64_t number) {
 
 class Sweep {
  public:
-  Sweep(World* world, const MethodEntry& entry) : world_(world), entry_(entry) {}
+  Sweep(World* world, const MethodEntry& entry, Who who) : world_(world), entry_(entry), who_(who) {}
 
   // Sends the good request with each field of it, at any depth, changed alone.
   void Run() {
@@ -177,19 +178,24 @@ class Sweep {
     ++sent_;
     const std::string bytes = request.SerializeAsString();
     if (bytes == good_bytes()) return;
-    const grpc::Status status = world_->CallBytes({world_->Bearer(entry_.who)}, entry_.method, bytes);
+    std::string response;
+    const grpc::Status status = world_->CallBytes({world_->Bearer(who_)}, entry_.method, bytes, &response);
     if (!status.ok()) {
       EXPECT_EQ(world_->WhatIsWrong(status), "") << entry_.method << ": " << label;
       return;
     }
+    // The one way out for a value.
+    const bool may_show = entry_.method == "ResolutionService.Resolve";
+    EXPECT_FALSE(!may_show && absl::StrContains(response, World::kMarker)) << entry_.method << ": " << label;
     // Some contents are fine; what they changed is put back as far as the method can.
-    world_->Call(entry_.who, entry_.method, entry_.good);
+    world_->Call(who_, entry_.method, entry_.good);
   }
 
   std::string good_bytes() { return MakeRequest(entry_.method, world_->Fill(entry_.good))->SerializeAsString(); }
 
   World* const world_;
   const MethodEntry& entry_;
+  const Who who_;
   int sent_ = 0;
 };
 
@@ -198,7 +204,7 @@ TEST(HostileSweepTest, EveryFieldOfEveryRequest) {
   int sent = 0;
   for (const MethodEntry& entry : AllEntries()) {
     world.LearnWords();
-    Sweep sweep(&world, entry);
+    Sweep sweep(&world, entry, entry.who);
     sweep.Run();
     if (!entry.good.empty()) {
       EXPECT_GE(sweep.sent(), static_cast<int>(HostileTexts().size())) << entry.method;
@@ -210,6 +216,24 @@ TEST(HostileSweepTest, EveryFieldOfEveryRequest) {
   RecordProperty("requests", sent);
   // Everything is still there to be read, by everybody who may.
   for (const auto& [call, answer] : world.TakeDigest()) EXPECT_EQ(answer.substr(0, 2), "0 ") << call;
+}
+
+// Whatever they send, callers without a right to change anything do not.
+TEST(HostileSweepTest, CallersWithoutRightsChangeNothing) {
+  World world;
+  const Digest before = world.TakeDigest();
+  for (const Who who : {Who::kRival, Who::kWorkload, Who::kOtherTeam}) {
+    for (const MethodEntry& entry : AllEntries()) {
+      // The workload may resolve, which is a use and is recorded as one.
+      if (entry.method == "ResolutionService.Resolve" && who != Who::kRival) continue;
+      Sweep(&world, entry, who).Run();
+    }
+    const Digest after = world.TakeDigest();
+    for (const auto& [call, answer] : before) {
+      if (!absl::StrContains(call, "orgs/acme")) continue;
+      EXPECT_TRUE(after.at(call) == answer) << NameOf(who) << ": " << call;
+    }
+  }
 }
 
 // One serialized request with a bit flipped or its end cut off.
