@@ -1,6 +1,7 @@
 #include "server/credentials/service.h"
 
 #include "keyferry/v1/credentials.grpc.pb.h"
+#include "server/rpc/wiping_allocator.h"
 
 namespace keyferry::server {
 namespace {
@@ -11,12 +12,15 @@ using google::protobuf::Empty;
 
 class CredentialService : public v1::CredentialService::CallbackService {
  public:
-  CredentialService(Dispatcher* dispatcher, CredentialRules* rules) : dispatcher_(dispatcher), rules_(rules) {}
+  CredentialService(Dispatcher* dispatcher, CredentialRules* rules) : dispatcher_(dispatcher), rules_(rules) {
+    SetMessageAllocatorFor_CreateCredential(&create_credential_messages_);
+    SetMessageAllocatorFor_RotateCredential(&rotate_credential_messages_);
+  }
 
   Reactor* CreateCredential(Context* context, const v1::CreateCredentialRequest* request,
                             v1::Credential* response) override {
     return dispatcher_->Unary(
-        context, ChangeMethodWithValues("CredentialService/CreateCredential"), request, response,
+        context, ChangeMethod("CredentialService/CreateCredential"), request, response,
         [this](const Caller& caller, const auto& r) { return rules_->CreateCredential(caller, r); });
   }
   Reactor* GetCredential(Context* context, const v1::GetCredentialRequest* request, v1::Credential* response) override {
@@ -44,7 +48,7 @@ class CredentialService : public v1::CredentialService::CallbackService {
   Reactor* RotateCredential(Context* context, const v1::RotateCredentialRequest* request,
                             v1::Credential* response) override {
     return dispatcher_->Unary(
-        context, ChangeMethodWithValues("CredentialService/RotateCredential"), request, response,
+        context, ChangeMethod("CredentialService/RotateCredential"), request, response,
         [this](const Caller& caller, const auto& r) { return rules_->RotateCredential(caller, r); });
   }
   Reactor* RollbackCredential(Context* context, const v1::RollbackCredentialRequest* request,
@@ -60,6 +64,8 @@ class CredentialService : public v1::CredentialService::CallbackService {
   }
 
  private:
+  WipingAllocator<v1::CreateCredentialRequest, v1::Credential> create_credential_messages_;
+  WipingAllocator<v1::RotateCredentialRequest, v1::Credential> rotate_credential_messages_;
   Dispatcher* const dispatcher_;
   CredentialRules* const rules_;
 };

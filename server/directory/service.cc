@@ -7,6 +7,7 @@
 #include "server/directory/teams.h"
 #include "server/directory/tokens.h"
 #include "server/directory/users.h"
+#include "server/rpc/wiping_allocator.h"
 
 namespace keyferry::server {
 namespace {
@@ -143,11 +144,13 @@ class DirectoryService : public v1::DirectoryService::CallbackService {
 
 class TokenService : public v1::TokenService::CallbackService {
  public:
-  TokenService(Dispatcher* dispatcher, const DirectoryContext& context) : dispatcher_(dispatcher), tokens_(context) {}
+  TokenService(Dispatcher* dispatcher, const DirectoryContext& context) : dispatcher_(dispatcher), tokens_(context) {
+    SetMessageAllocatorFor_CreateToken(&create_token_messages_);
+  }
 
   Reactor* CreateToken(Context* context, const v1::CreateTokenRequest* request,
                        v1::CreateTokenResponse* response) override {
-    return dispatcher_->Unary(context, ChangeMethodWithValues("TokenService/CreateToken"), request, response,
+    return dispatcher_->Unary(context, ChangeMethod("TokenService/CreateToken"), request, response,
                               [this](const Caller& caller, const auto& r) { return tokens_.CreateToken(caller, r); });
   }
   Reactor* ListTokens(Context* context, const v1::ListTokensRequest* request,
@@ -165,6 +168,7 @@ class TokenService : public v1::TokenService::CallbackService {
   }
 
  private:
+  WipingAllocator<v1::CreateTokenRequest, v1::CreateTokenResponse> create_token_messages_;
   Dispatcher* const dispatcher_;
   const TokenRules tokens_;
 };

@@ -1,6 +1,7 @@
 #include "server/mcpservers/service.h"
 
 #include "keyferry/v1/mcp_servers.grpc.pb.h"
+#include "server/rpc/wiping_allocator.h"
 
 namespace keyferry::server {
 namespace {
@@ -11,12 +12,14 @@ using google::protobuf::Empty;
 
 class McpServerService : public v1::McpServerService::CallbackService {
  public:
-  McpServerService(Dispatcher* dispatcher, McpServerRules* rules) : dispatcher_(dispatcher), rules_(rules) {}
+  McpServerService(Dispatcher* dispatcher, McpServerRules* rules) : dispatcher_(dispatcher), rules_(rules) {
+    SetMessageAllocatorFor_ApplyMcpServer(&apply_mcp_server_messages_);
+  }
 
   Reactor* ApplyMcpServer(Context* context, const v1::ApplyMcpServerRequest* request,
                           v1::ApplyMcpServerResponse* response) override {
     return dispatcher_->Unary(
-        context, ChangeMethodWithValues("McpServerService/ApplyMcpServer"), request, response,
+        context, ChangeMethod("McpServerService/ApplyMcpServer"), request, response,
         [this](const Caller& caller, const auto& r) { return rules_->ApplyMcpServer(caller, r); });
   }
   Reactor* GetMcpServer(Context* context, const v1::GetMcpServerRequest* request, v1::McpServer* response) override {
@@ -36,6 +39,7 @@ class McpServerService : public v1::McpServerService::CallbackService {
   }
 
  private:
+  WipingAllocator<v1::ApplyMcpServerRequest, v1::ApplyMcpServerResponse> apply_mcp_server_messages_;
   Dispatcher* const dispatcher_;
   McpServerRules* const rules_;
 };

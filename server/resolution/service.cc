@@ -1,6 +1,7 @@
 #include "server/resolution/service.h"
 
 #include "keyferry/v1/resolution.grpc.pb.h"
+#include "server/rpc/wiping_allocator.h"
 
 namespace keyferry::server {
 namespace {
@@ -10,11 +11,13 @@ using Reactor = grpc::ServerUnaryReactor;
 
 class ResolutionService : public v1::ResolutionService::CallbackService {
  public:
-  ResolutionService(Dispatcher* dispatcher, Resolver* resolver) : dispatcher_(dispatcher), resolver_(resolver) {}
+  ResolutionService(Dispatcher* dispatcher, Resolver* resolver) : dispatcher_(dispatcher), resolver_(resolver) {
+    SetMessageAllocatorFor_Resolve(&resolve_messages_);
+  }
 
   // Its one commit is buffered and waits for no sync, so the gRPC thread runs it.
   Reactor* Resolve(Context* context, const v1::ResolveRequest* request, v1::ResolveResponse* response) override {
-    return dispatcher_->Unary(context, ReadMethodWithValues("ResolutionService/Resolve"), request, response,
+    return dispatcher_->Unary(context, ReadMethod("ResolutionService/Resolve"), request, response,
                               [this](const Caller& caller, const auto& r) { return resolver_->Resolve(caller, r); });
   }
   Reactor* Explain(Context* context, const v1::ExplainRequest* request, v1::ExplainResponse* response) override {
@@ -23,6 +26,7 @@ class ResolutionService : public v1::ResolutionService::CallbackService {
   }
 
  private:
+  WipingAllocator<v1::ResolveRequest, v1::ResolveResponse> resolve_messages_;
   Dispatcher* const dispatcher_;
   Resolver* const resolver_;
 };

@@ -23,16 +23,13 @@ struct MethodTraits {
   absl::string_view name;
   // Runs on the executor, since it waits for a synced commit; otherwise on the gRPC thread.
   bool mutates = false;
-  // The request or the response holds values: both messages are overwritten once the response has been written.
-  bool carries_values = false;
 };
-constexpr MethodTraits ReadMethod(absl::string_view name) { return {name, false, false}; }
-constexpr MethodTraits ReadMethodWithValues(absl::string_view name) { return {name, false, true}; }
-constexpr MethodTraits ChangeMethod(absl::string_view name) { return {name, true, false}; }
-constexpr MethodTraits ChangeMethodWithValues(absl::string_view name) { return {name, true, true}; }
+constexpr MethodTraits ReadMethod(absl::string_view name) { return {name, false}; }
+constexpr MethodTraits ChangeMethod(absl::string_view name) { return {name, true}; }
 
 // The one way of every call through the server: deadline, size, authentication, the domain's rule (which asks the
-// access decision), status mapping, log line, wiping. Thread-safe; must outlive the calls.
+// access decision), status mapping, log line. Methods whose messages carry values have a WipingAllocator. Thread-safe;
+// must outlive the calls.
 class Dispatcher {
  public:
   struct Limits {
@@ -53,15 +50,14 @@ class Dispatcher {
       response->Swap(&*answer);
       return absl::OkStatus();
     };
-    return Start(context, traits, request, response, std::move(bound));
+    return Start(context, traits, request, std::move(bound));
   }
 
  private:
   using BoundRule = std::function<absl::Status(const Caller&)>;
 
   grpc::ServerUnaryReactor* Start(grpc::CallbackServerContext* context, const MethodTraits& traits,
-                                  const google::protobuf::Message* request, google::protobuf::Message* response,
-                                  BoundRule rule);
+                                  const google::protobuf::Message* request, BoundRule rule);
   // Everything from the deadline to the rule. Sets `principal` once it is known.
   absl::Status Run(grpc::CallbackServerContext* context, const google::protobuf::Message& request,
                    const BoundRule& rule, std::string* principal) const;

@@ -92,8 +92,9 @@ absl::Status UsageRecorder::Record(const ResolutionEvent& event) {
     use->set_version(used.version);
   }
   storage::Mutation mutation;
+  // No sequence number comes twice, so there is nothing to look for first.
   mutation.Put({Table::kUsageEvent, event.org, "", sequence}, storage::SerializeSecret(record), /*version=*/1,
-               /*expected=*/0);
+               /*expected=*/std::nullopt);
   RETURN_IF_ERROR(store_->Commit(mutation, Durability::kBuffered).status());
   absl::MutexLock lock(&mutex_);
   Add(event.org, event.credentials, event.mcp_server, now, std::move(sequence));

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/synchronization/mutex.h"
 #include "tests/bench/flags.h"
 #include "tests/bench/floor.grpc.pb.h"
 
@@ -31,6 +32,8 @@ class Floor final : public FloorService::CallbackService {
 
 int Main(int argc, char** argv) {
   auto flags = ParseFlags(argc, argv);
+  // As keyferryd does.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   sigset_t stop;
   sigemptyset(&stop);
   sigaddset(&stop, SIGTERM);

@@ -1,10 +1,10 @@
 // Sends one kind of request from a number of callers, each over its own mutual-TLS connection and with one request at a
 // time, for a number of seconds; prints `requests_per_second p50_us p99_us` on one line. Callers share two threads of
-// gRPC's own, so that the load itself stays small beside what it measures.
+// gRPC's own and leave answers as bytes, so that the load itself stays small beside what it measures.
 // Flags: --address --ca --cert --key --method floor|resolve --callers --seconds, and for resolve: --token --mcp-server.
 // `--method size` makes one Resolve and prints the bytes of its answer.
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
-#include <grpcpp/support/client_callback.h>
 
 #include <algorithm>
 #include <atomic>
@@ -19,7 +19,6 @@
 
 #include "keyferry/v1/resolution.grpc.pb.h"
 #include "tests/bench/flags.h"
-#include "tests/bench/floor.grpc.pb.h"
 
 namespace keyferry::bench {
 namespace {
@@ -75,6 +74,10 @@ class Load {
       while (!token_.empty() && token_.back() == '\n') token_.pop_back();
     }
     resolve_.set_mcp_server(flags_["mcp-server"]);
+    const bool floor = flags_["method"] == "floor";
+    method_ = floor ? "/keyferry.bench.FloorService/Answer" : "/keyferry.v1.ResolutionService/Resolve";
+    const grpc::Slice bytes(floor ? std::string() : resolve_.SerializeAsString());
+    request_ = grpc::ByteBuffer(&bytes, 1);
   }
 
   void PrintSize() {
@@ -117,21 +120,12 @@ class Load {
       std::cerr << "no connection to " << flags_["address"] << "\n";
       std::exit(1);
     }
-    if (flags_["method"] == "floor") {
-      auto stub = std::shared_ptr<FloorService::Stub>(FloorService::NewStub(channel));
-      auto response = std::make_shared<FloorResponse>();
-      sends_.push_back([this, stub, response](grpc::ClientContext* context, std::function<void(grpc::Status)> done) {
-        context->AddMetadata("authorization", "Bearer " + token_);
-        stub->async()->Answer(context, &floor_, response.get(), std::move(done));
-      });
-    } else {
-      auto stub = std::shared_ptr<v1::ResolutionService::Stub>(v1::ResolutionService::NewStub(channel));
-      auto response = std::make_shared<v1::ResolveResponse>();
-      sends_.push_back([this, stub, response](grpc::ClientContext* context, std::function<void(grpc::Status)> done) {
-        context->AddMetadata("authorization", "Bearer " + token_);
-        stub->async()->Resolve(context, &resolve_, response.get(), std::move(done));
-      });
-    }
+    auto stub = std::make_shared<grpc::GenericStub>(channel);
+    auto response = std::make_shared<grpc::ByteBuffer>();
+    sends_.push_back([this, stub, response](grpc::ClientContext* context, std::function<void(grpc::Status)> done) {
+      context->AddMetadata("authorization", "Bearer " + token_);
+      stub->UnaryCall(context, method_, grpc::StubOptions(), &request_, response.get(), std::move(done));
+    });
   }
 
   void Done() {
@@ -151,8 +145,9 @@ class Load {
   std::map<std::string, std::string> flags_;
   grpc::SslCredentialsOptions tls_;
   std::string token_;
-  FloorRequest floor_;
   v1::ResolveRequest resolve_;
+  std::string method_;
+  grpc::ByteBuffer request_;
   std::vector<Caller::Send> sends_;
   std::vector<std::unique_ptr<Caller>> callers_;
   std::mutex mutex_;

@@ -8,13 +8,14 @@
 #include "absl/strings/string_view.h"
 #include "storage/crypto/aead.h"
 #include "storage/envelope.h"
+#include "storage/format.h"
 #include "storage/header.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace keyferry::storage;
   static const auto& key = *new auto(*Aead::Create(SecretBytes::CopyOf(std::string(Aead::kKeySize, 'k'))));
   const absl::string_view input(reinterpret_cast<const char*>(data), size);
-  const std::string place(49, 'p');
+  const std::string place(kRecordKeySize, 'p');
 
   (void)ParseSealedRecord(input);
   (void)StoreHeader::Parse(input);

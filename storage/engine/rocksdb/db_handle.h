@@ -14,6 +14,7 @@
 #include "rocksdb/db.h"
 #include "rocksdb/env.h"
 #include "storage/engine/engine.h"
+#include "storage/engine/rocksdb/entry_cache.h"
 
 namespace keyferry::storage {
 
@@ -35,6 +36,7 @@ class DbHandle {
   rocksdb::DB& db() const { return *db_; }
   rocksdb::Env& env() const { return *env_; }
   const std::string& path() const { return path_; }
+  EntryCache& cache() { return cache_; }
 
   // DATA_LOSS if the database does not hold what the engine writes into it, FAILED_PRECONDITION for a format version
   // that is not known; 0 for a new database.
@@ -58,6 +60,7 @@ class DbHandle {
   const std::unique_ptr<rocksdb::Env> env_;
   std::unique_ptr<rocksdb::DB> db_;
   std::atomic<bool> abandoned_{false};
+  EntryCache cache_;
   absl::Mutex mu_;
   std::multiset<rocksdb::SequenceNumber> snapshots_ ABSL_GUARDED_BY(mu_);
 };

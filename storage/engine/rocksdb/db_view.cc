@@ -34,15 +34,21 @@ DbView::~DbView() { handle_->ReleaseSnapshot(snapshot_); }
 
 absl::StatusOr<std::optional<EngineEntry>> DbView::Get(absl::string_view key) const {
   if (absl::Status status = CheckEngineKey(key); !status.ok()) return status;
+  if (auto known = handle_->cache().Find(key, revision_); known.has_value()) return *std::move(known);
   rocksdb::ReadOptions options;
   options.snapshot = snapshot_;
   rocksdb::PinnableSlice stored;
   const rocksdb::Status read = handle_->db().Get(options, handle_->db().DefaultColumnFamily(), ToSlice(key), &stored);
-  if (read.IsNotFound()) return std::nullopt;
+  if (read.IsNotFound()) {
+    handle_->cache().Insert(key, revision_, std::nullopt);
+    return std::nullopt;
+  }
   if (!read.ok()) return FromRocksDb(read, "reading a key");
   absl::StatusOr<EngineEntry> entry = ParseEntry(key, stored, revision_);
   if (!entry.ok()) return entry.status();
-  return std::optional<EngineEntry>(*std::move(entry));
+  std::optional<EngineEntry> found(*std::move(entry));
+  handle_->cache().Insert(key, revision_, found);
+  return found;
 }
 
 absl::Status DbView::Scan(absl::string_view prefix, absl::string_view after,

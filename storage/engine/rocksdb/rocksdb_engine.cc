@@ -116,6 +116,9 @@ absl::Status RocksDbEngine::CheckUsable() const {
 }
 
 absl::StatusOr<bool> RocksDbEngine::Holds(const EngineBatch::Precondition& precondition) const {
+  if (const auto known = handle_->cache().Find(precondition.key, last_); known.has_value()) {
+    return precondition.revision == (known->has_value() ? (*known)->revision : 0);
+  }
   rocksdb::PinnableSlice stored;
   const rocksdb::Status read = handle_->db().Get(rocksdb::ReadOptions(), handle_->db().DefaultColumnFamily(),
                                                  ToSlice(precondition.key), &stored);
@@ -143,6 +146,7 @@ absl::Status RocksDbEngine::Write(const EngineBatch& batch) {
   writes_.Clear();
   for (const EngineBatch::Write& write : batch.writes) {
     change.keys.push_back(write.key);
+    handle_->cache().Invalidate(write.key, revision);
     const rocksdb::Slice key = ToSlice(write.key);
     rocksdb::Status added;
     if (write.value.has_value()) {
