@@ -62,6 +62,26 @@ TEST_F(PurgeTest, ValuesAreGoneFromSeveralLevels) {
   store_.Check();
 }
 
+// Compactions that ran while an old view lived leave the old value beside the new one in the deepest file.
+TEST_F(PurgeTest, ValueIsGoneFromTheDeepestFileThatAlsoHoldsTheNewOne) {
+  Put("k", Marked(1));
+  auto old = store_.engine().Snapshot();
+  Put("k", Marked(2));
+  // Enough for several flushes and a compaction of what they wrote.
+  for (int round = 0; round < 8; ++round) {
+    for (int i = 0; i < 6; ++i) {
+      EngineBatch batch;
+      batch.writes.push_back({absl::StrCat(i < 3 ? "a" : "z", i), std::string(1000000, 'x')});
+      ASSERT_TRUE(store_.Commit(std::move(batch), Durability::kBuffered).ok());
+    }
+  }
+  ASSERT_FALSE(store_.Files("", ".sst").empty());
+  old.reset();
+  ASSERT_TRUE(store_.engine().Purge({"k"}, kLong).ok());
+  EXPECT_FALSE(store_.AnyFileHolds(Marked(1)));
+  EXPECT_TRUE(store_.AnyFileHolds(Marked(2)));
+}
+
 TEST_F(PurgeTest, WaitsForAnOldViewAndThenSucceeds) {
   Put("k", Marked(1));
   auto old = store_.engine().Snapshot();
