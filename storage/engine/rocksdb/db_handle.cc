@@ -5,7 +5,9 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "rocksdb/file_system.h"
 #include "storage/engine/rocksdb/db_options.h"
 #include "storage/engine/rocksdb/format.h"
@@ -89,10 +91,12 @@ absl::StatusOr<std::shared_ptr<DbHandle>> DbHandle::Open(const std::string& path
 absl::StatusOr<bool> DbHandle::HasOldLogs() const {
   std::unique_ptr<rocksdb::LogFile> current;
   if (rocksdb::Status read = db_->GetCurrentWalFile(&current); !read.ok()) return FromRocksDb(read, "opening the log");
-  rocksdb::VectorLogPtr logs;
-  if (rocksdb::Status read = db_->GetSortedWalFiles(logs); !read.ok()) return FromRocksDb(read, "listing the logs");
-  return std::any_of(logs.begin(), logs.end(), [&](const std::unique_ptr<rocksdb::LogFile>& log) {
-    return log->LogNumber() != current->LogNumber();
+  // RocksDB's own list of logs leaves out one whose first record is torn.
+  std::vector<std::string> files;
+  if (rocksdb::Status read = env_->GetChildren(path_, &files); !read.ok()) return FromRocksDb(read, "listing the logs");
+  return std::any_of(files.begin(), files.end(), [&](absl::string_view name) {
+    uint64_t number = 0;
+    return absl::ConsumeSuffix(&name, ".log") && absl::SimpleAtoi(name, &number) && number != current->LogNumber();
   });
 }
 
