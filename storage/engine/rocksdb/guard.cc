@@ -53,16 +53,13 @@ absl::Status CheckManifest(rocksdb::Env& env, const std::string& path, const Gua
 }
 
 absl::Status CheckLogs(rocksdb::Env& env, const std::string& path, const Guard& guard) {
-  std::string torn;
-  for (const std::string& name : guard.logs) {
+  for (const auto& [name, synced_bytes] : guard.logs) {
     const std::string file = absl::StrCat(path, "/", name);
     const absl::StatusOr<std::string> log = ReadAll(env, file);
     if (!log.ok()) return log.status();
-    const LogScan scan = ScanLog(*log);
-    if (scan.state == LogState::kDamaged) return Damaged(file, "was changed");
-    // A log is synced before the next one is made, so only the last that was written to can be torn.
-    if (!torn.empty() && scan.has_writes) return Damaged(torn, "was cut short");
-    if (scan.state == LogState::kTorn) torn = file;
+    if (log->size() < synced_bytes) return Damaged(file, "was cut short");
+    const absl::string_view synced = absl::string_view(*log).substr(0, synced_bytes);
+    if (ScanLog(synced) != LogState::kWhole || ScanLog(*log) == LogState::kDamaged) return Damaged(file, "was changed");
   }
   return absl::OkStatus();
 }
@@ -74,7 +71,7 @@ std::string Guard::Encode() const {
   for (const auto& [name, extent] : manifests) {
     absl::StrAppendFormat(&text, "manifest %s %d %08x\n", name, extent.bytes, extent.crc);
   }
-  for (const std::string& name : logs) absl::StrAppend(&text, "log ", name, "\n");
+  for (const auto& [name, bytes] : logs) absl::StrAppend(&text, "log ", name, " ", bytes, "\n");
   return text + CheckLine(text);
 }
 
@@ -87,8 +84,8 @@ absl::StatusOr<Guard> Guard::Parse(absl::string_view text) {
   Guard guard;
   for (size_t i = 1; i < lines.size(); ++i) {
     const std::vector<absl::string_view> words = absl::StrSplit(lines[i], ' ');
-    if (words.size() == 2 && words[0] == "log") {
-      guard.logs.emplace(words[1]);
+    if (words.size() == 3 && words[0] == "log") {
+      if (!absl::SimpleAtoi(words[2], &guard.logs[std::string(words[1])])) return malformed;
     } else if (words.size() == 4 && words[0] == "manifest") {
       Extent& extent = guard.manifests[std::string(words[1])];
       if (!absl::SimpleAtoi(words[2], &extent.bytes) || !absl::SimpleHexAtoi(words[3], &extent.crc)) return malformed;

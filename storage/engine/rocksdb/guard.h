@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <map>
-#include <set>
 #include <string>
 
 #include "absl/status/status.h"
@@ -19,8 +18,8 @@ constexpr absl::string_view kGuardName = "GUARD";
 // What RocksDB cannot tell of its own files: that a manifest was cut short, and that a log is missing. Both would show
 // an older state without a word.
 //
-// The file is text: "keyferry-guard 1", then lines `manifest NAME BYTES CRC32C` and `log NAME`, then `check CRC32C` of
-// all that precedes it; CRCs are 8 hexadecimal digits.
+// The file is text: "keyferry-guard 1", then lines `manifest NAME BYTES CRC32C` and `log NAME BYTES`, then `check
+// CRC32C` of all that precedes it; CRCs are 8 hexadecimal digits.
 struct Guard {
   struct Extent {
     uint64_t bytes = 0;
@@ -28,8 +27,8 @@ struct Guard {
   };
   // How much of each manifest has been synced.
   std::map<std::string, Extent> manifests;
-  // The logs that must be there.
-  std::set<std::string> logs;
+  // The logs that must be there, and how much of each had been synced when the next one was made; 0 until then.
+  std::map<std::string, uint64_t> logs;
 
   std::string Encode() const;
   // DATA_LOSS if this is not what Encode wrote.
@@ -37,8 +36,7 @@ struct Guard {
 };
 
 // Reads the guard of the database in `path` and checks the files against it: CURRENT, the manifest, the presence of the
-// logs, and their content as far as LogState goes (only the last one that was written to may be torn). DATA_LOSS names
-// the file.
+// logs, and their content as far as LogState goes (what is known to be synced must be whole). DATA_LOSS names the file.
 absl::StatusOr<Guard> CheckGuardedFiles(rocksdb::Env& env, const std::string& path);
 
 }  // namespace keyferry::storage

@@ -1,5 +1,6 @@
 #include "storage/engine/rocksdb/guarded_fs.h"
 
+#include <atomic>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -53,9 +54,22 @@ class GuardedFs::Manifest : public rocksdb::FSWritableFileWrapper {
 
 class GuardedFs::Log : public rocksdb::FSWritableFileWrapper {
  public:
-  Log(GuardedFs* fs, std::unique_ptr<rocksdb::FSWritableFile> file)
-      : FSWritableFileWrapper(file.get()), fs_(fs), file_(std::move(file)) {}
+  Log(GuardedFs* fs, std::string name, std::unique_ptr<rocksdb::FSWritableFile> file)
+      : FSWritableFileWrapper(file.get()), fs_(fs), name_(std::move(name)), file_(std::move(file)) {}
   ~Log() override { Forget(); }
+
+  const std::string& name() const { return name_; }
+  uint64_t bytes() const { return bytes_; }
+
+  IOStatus Append(const Slice& data, const IOOptions& options, IODebugContext* dbg) override {
+    IOStatus status = file_->Append(data, options, dbg);
+    if (status.ok()) bytes_ += data.size();
+    return status;
+  }
+  IOStatus Append(const Slice& data, const IOOptions& options, const rocksdb::DataVerificationInfo&,
+                  IODebugContext* dbg) override {
+    return Append(data, options, dbg);
+  }
 
   IOStatus Close(const IOOptions& options, IODebugContext* dbg) override {
     Forget();
@@ -69,7 +83,9 @@ class GuardedFs::Log : public rocksdb::FSWritableFileWrapper {
   }
 
   GuardedFs* const fs_;
+  const std::string name_;
   const std::unique_ptr<rocksdb::FSWritableFile> file_;
+  std::atomic<uint64_t> bytes_{0};
 };
 
 IOStatus GuardedFs::NewWritableFile(const std::string& file, const rocksdb::FileOptions& options,
@@ -87,15 +103,17 @@ IOStatus GuardedFs::NewLog(const std::string& file, const std::string& name, con
                            std::unique_ptr<rocksdb::FSWritableFile>* result, IODebugContext* dbg) {
   absl::MutexLock lock(&mu_);
   for (Log* log : open_logs_) {
+    const uint64_t bytes = log->bytes();
     if (IOStatus status = log->Sync(IOOptions(), dbg); !status.ok()) return status;
+    if (const auto known = guard_.logs.find(log->name()); known != guard_.logs.end()) known->second = bytes;
   }
   std::unique_ptr<rocksdb::FSWritableFile> opened;
   if (IOStatus status = target()->NewWritableFile(file, options, &opened, dbg); !status.ok()) return status;
   // The guard must not list what a power loss could still take back.
   if (IOStatus status = SyncDirectory(); !status.ok()) return status;
-  guard_.logs.insert(name);
+  guard_.logs[name] = 0;
   if (IOStatus status = Save(); !status.ok()) return status;
-  auto log = std::make_unique<Log>(this, std::move(opened));
+  auto log = std::make_unique<Log>(this, name, std::move(opened));
   open_logs_.insert(log.get());
   *result = std::move(log);
   return IOStatus::OK();
@@ -106,9 +124,9 @@ IOStatus GuardedFs::DeleteFile(const std::string& file, const IOOptions& options
   if (IsManifest(name) || IsLog(name)) {
     absl::MutexLock lock(&mu_);
     guard_.manifests.erase(name);
-    if (guard_.logs.erase(name) != 0) {
+    if (auto known = guard_.logs.extract(name); !known.empty()) {
       if (IOStatus status = Save(); !status.ok()) {
-        guard_.logs.insert(name);
+        guard_.logs.insert(std::move(known));
         return status;
       }
     }

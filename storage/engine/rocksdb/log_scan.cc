@@ -45,9 +45,6 @@ bool IsZero(absl::string_view bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](char c) { return c == '\0'; });
 }
 
-// Whether this is a batch of no writes: 8 bytes of sequence number and 4 of count.
-bool IsEmptyBatch(absl::string_view data) { return data.size() == 12 && IsZero(data.substr(8)); }
-
 // `rest` starts at a record that claims to go on beyond the end. It is torn, unless it is whole but for its length, or
 // records come after it.
 LogState JudgeEnd(absl::string_view rest) {
@@ -60,25 +57,23 @@ LogState JudgeEnd(absl::string_view rest) {
 
 }  // namespace
 
-LogScan ScanLog(absl::string_view content) {
-  LogScan scan;
+LogState ScanLog(absl::string_view content) {
   for (size_t at = 0; at < content.size();) {
     const absl::string_view rest = content.substr(at);
     const size_t block_left = kBlockBytes - at % kBlockBytes;
     if (block_left < kHeaderBytes) {
-      if (!IsZero(rest.substr(0, block_left))) return {LogState::kDamaged, scan.has_writes};
+      if (!IsZero(rest.substr(0, block_left))) return LogState::kDamaged;
       at += block_left;
       continue;
     }
-    if (rest.size() < kHeaderBytes || IsZero(rest)) return {LogState::kTorn, scan.has_writes};
+    if (rest.size() < kHeaderBytes || IsZero(rest)) return LogState::kTorn;
     const Header header = ParseHeader(rest);
-    if (header.length > block_left - kHeaderBytes) return {LogState::kDamaged, scan.has_writes};
-    if (header.length > rest.size() - kHeaderBytes) return {JudgeEnd(rest), scan.has_writes};
-    if (!IsRecord(rest)) return {LogState::kDamaged, scan.has_writes};
-    scan.has_writes |= !IsEmptyBatch(rest.substr(kHeaderBytes, header.length));
+    if (header.length > block_left - kHeaderBytes) return LogState::kDamaged;
+    if (header.length > rest.size() - kHeaderBytes) return JudgeEnd(rest);
+    if (!IsRecord(rest)) return LogState::kDamaged;
     at += kHeaderBytes + header.length;
   }
-  return scan;
+  return LogState::kWhole;
 }
 
 }  // namespace keyferry::storage

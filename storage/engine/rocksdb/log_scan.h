@@ -13,16 +13,10 @@ enum class LogState {
   kDamaged,
 };
 
-struct LogScan {
-  LogState state = LogState::kWhole;
-  // Whether a batch is in it that writes anything: RocksDB begins a log after a recovery with an empty batch.
-  bool has_writes = false;
-};
-
 // Judges the content of one of RocksDB's write-ahead logs (blocks of 32 KiB; records of masked CRC-32C, length and
 // type, then data). Stricter than RocksDB, which takes a record whose length was changed, in the last block, for a torn
 // end, and drops all that follow it.
-LogScan ScanLog(absl::string_view content);
+LogState ScanLog(absl::string_view content);
 
 }  // namespace keyferry::storage
 
