@@ -70,9 +70,9 @@ grpc::ChannelArguments Arguments(const ConnectionOptions& options) {
   return arguments;
 }
 
-// gRPC writes to standard error what every caller of ours reports as one line.
+// gRPC writes to standard error what every caller of ours reports as one line, and with GRPC_TRACE the token as well.
 void SilenceGrpc() {
-  if (getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
+  gpr_set_log_function([](gpr_log_func_args*) {});
 }
 
 absl::Status CheckAddress(const std::string& address) {

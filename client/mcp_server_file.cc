@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "client/utf8.h"
+#include "client/yaml_documents.h"
 #include "yaml-cpp/yaml.h"
 
 namespace keyferry::client {
@@ -32,6 +33,13 @@ bool FindBadByte(absl::string_view text, Position* position) {
     }
   }
   return true;
+}
+
+// A key as messages repeat it. What is no word may be a value whose colon has no space after it.
+std::string Shown(const std::string& key) {
+  const bool word =
+      key.size() <= 32 && std::all_of(key.begin(), key.end(), [](unsigned char c) { return isalpha(c) || c == '_'; });
+  return word ? absl::StrCat("`", key, "`") : "(not shown)";
 }
 
 class Parser {
@@ -68,7 +76,7 @@ class Parser {
   absl::Status Key(const YAML::Node& node, std::set<std::string>& seen, std::string* key) const {
     if (!node.IsScalar()) return At(node, "a key must be a word");
     *key = node.Scalar();
-    if (!seen.insert(*key).second) return At(node, absl::StrCat("`", *key, "` is given twice"));
+    if (!seen.insert(*key).second) return At(node, absl::StrCat(Shown(*key), " is given twice"));
     return absl::OkStatus();
   }
 
@@ -104,7 +112,8 @@ class Parser {
     if (key == "transport") return Transport(node, &document->server);
     if (key == "args") return Args(node, &document->server);
     if (key == "env") return Env(node, &document->server);
-    return At(key_node, absl::StrCat("unknown key `", key, "`; known are id, team, transport, command, args, env"));
+    return At(key_node,
+              absl::StrCat("unknown key ", Shown(key), "; known are id, team, transport, command, args, env"));
   }
 
   absl::Status Transport(const YAML::Node& node, v1::McpServer* server) const {
@@ -175,8 +184,8 @@ class Parser {
                       v1::EnvBinding* binding) const {
     static constexpr const char* kSources[] = {"static", "orgSecret", "teamSecret", "userSecret", "oauth"};
     if (std::find(std::begin(kSources), std::end(kSources), key) == std::end(kSources)) {
-      return At(key_node, absl::StrCat("unknown key `", key,
-                                       "`; known are name, static, orgSecret, teamSecret, userSecret, oauth, "
+      return At(key_node, absl::StrCat("unknown key ", Shown(key),
+                                       "; known are name, static, orgSecret, teamSecret, userSecret, oauth, "
                                        "template, required, overridable"));
     }
     if (binding->source_case() != v1::EnvBinding::SOURCE_NOT_SET) {
@@ -202,7 +211,12 @@ absl::StatusOr<std::vector<McpServerDocument>> ParseMcpServerFile(absl::string_v
   try {
     std::vector<McpServerDocument> documents;
     std::set<std::pair<std::string, std::string>> ids;
-    for (const YAML::Node& node : YAML::LoadAll(std::string(text))) {
+    const std::string whole(text);
+    // Each document takes a line at least.
+    if (!HasAtMostDocuments(whole, 1 + std::count(text.begin(), text.end(), '\n'))) {
+      return parser.At(Position(), "not YAML: a document begins with a character that begins none");
+    }
+    for (const YAML::Node& node : YAML::LoadAll(whole)) {
       // Between `---` lines and at the end there may be nothing.
       if (!node.IsDefined() || node.IsNull()) continue;
       McpServerDocument& document = documents.emplace_back();
@@ -215,7 +229,8 @@ absl::StatusOr<std::vector<McpServerDocument>> ParseMcpServerFile(absl::string_v
     if (documents.empty()) return parser.At(Position(), "no MCP server in this file");
     return documents;
   } catch (const YAML::Exception& error) {
-    return parser.At(error.mark, error.msg);
+    // What follows a colon repeats the text.
+    return parser.At(error.mark, error.msg.substr(0, error.msg.find(':')));
   }
 }
 

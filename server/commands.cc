@@ -173,6 +173,7 @@ absl::Status Init(const CommandLine& command_line) {
     RETURN_IF_ERROR(storage::CreateKekFile(kek));
   }
   ASSIGN_OR_RETURN(const auto store, OpenConfiguredStore(config, /*create=*/true));
+  RETURN_IF_ERROR(FinishOrgDeletions(store.get()));
   absl::Mutex changes;
   const DirectoryContext context{store.get(), absl::Now, /*pages=*/nullptr, &changes};
   ASSIGN_OR_RETURN(const bool made,

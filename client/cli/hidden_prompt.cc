@@ -79,7 +79,8 @@ ReadResult ReadLine(int terminal, SecretText* line) {
     too_long = too_long || size == buffer.size();
     if (!too_long) buffer.ExposeMutable()[size++] = c;
   }
-  if (too_long) return ReadResult::kTooLong;
+  // A terminal hands out no more than 4095 bytes of a line (N_TTY) and drops the rest without a word.
+  if (too_long || size >= 4095) return ReadResult::kTooLong;
   buffer.Truncate(size);
   *line = std::move(buffer);
   return ReadResult::kLine;

@@ -152,11 +152,13 @@ const std::vector<ConfigKey>& ConfigKeys() {
 
 absl::Status ReadConfigYaml(const std::string& yaml, const std::string& source, config::Config* config) {
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(yaml);
-    if (documents.size() > 1) return absl::InvalidArgumentError(absl::StrCat(source, ": more than one YAML document"));
-    if (documents.empty()) return absl::OkStatus();
+    // YAML::LoadAll would not return from a text such as a lone comma (yaml-cpp 0.7).
+    if (yaml.rfind("\n---") != std::string::npos) {
+      return absl::InvalidArgumentError(absl::StrCat(source, ": more than one YAML document; leave out `---`"));
+    }
+    const YAML::Node document = YAML::Load(yaml);
     config::Config read = *config;
-    RETURN_IF_ERROR(ReadMap(documents[0], source, "", &read));
+    RETURN_IF_ERROR(ReadMap(document, source, "", &read));
     config->Swap(&read);
     return absl::OkStatus();
   } catch (const YAML::Exception& e) {

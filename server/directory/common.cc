@@ -108,6 +108,13 @@ absl::Status DeleteEverythingBelow(const storage::StoreView& view, const std::st
   return absl::OkStatus();
 }
 
+absl::Status SweepBelow(storage::Store* store, const std::string& org, const std::string& parent) {
+  storage::Mutation mutation;
+  RETURN_IF_ERROR(DeleteEverythingBelow(*store->View(), org, parent, &mutation));
+  if (mutation.empty()) return absl::OkStatus();
+  return FromStore(store->Commit(mutation, storage::Durability::kSynced).status(), absl::StrCat("orgs/", org));
+}
+
 void PutTeam(const std::string& org, const std::string& team, const std::string& display_name, int64_t create_time,
              storage::Mutation* mutation) {
   records::TeamRecord record;

@@ -65,6 +65,10 @@ absl::StatusOr<OrgState> ReadOrg(const storage::StoreView& view, const std::stri
 absl::Status DeleteEverythingBelow(const storage::StoreView& view, const std::string& org, const std::string& parent,
                                    storage::Mutation* mutation);
 
+// Deletes what a call wrote below `parent` while it was being deleted. Call once that deletion is committed: from then
+// on every write below it fails, since it requires the parent.
+absl::Status SweepBelow(storage::Store* store, const std::string& org, const std::string& parent);
+
 // Adds a new team.
 void PutTeam(const std::string& org, const std::string& team, const std::string& display_name, int64_t create_time,
              storage::Mutation* mutation);

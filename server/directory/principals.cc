@@ -198,9 +198,11 @@ absl::StatusOr<google::protobuf::Empty> PrincipalRules::Delete(const Caller& cal
   if (!found->has_value()) return NotFound(name);
   storage::Mutation mutation;
   mutation.Delete(key, (*found)->revision);
-  RETURN_IF_ERROR(DeleteEverythingBelow(*view, child.parent.org, absl::StrCat(collection, "/", child.id), &mutation));
+  const std::string below = absl::StrCat(collection, "/", child.id);
+  RETURN_IF_ERROR(DeleteEverythingBelow(*view, child.parent.org, below, &mutation));
   const auto committed = context_.store->Commit(mutation, storage::Durability::kSynced);
   if (!committed.ok()) return FromStore(committed.status(), name);
+  RETURN_IF_ERROR(SweepBelow(context_.store, child.parent.org, below));
   return google::protobuf::Empty();
 }
 

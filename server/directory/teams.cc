@@ -122,6 +122,7 @@ absl::StatusOr<google::protobuf::Empty> TeamRules::DeleteTeam(const Caller& call
   for (const auto& member : *members) DeleteMembership(name.parent.org, name.id, member.record.user(), &mutation);
   const auto committed = context_.store->Commit(mutation, storage::Durability::kSynced);
   if (!committed.ok()) return FromStore(committed.status(), request.name());
+  RETURN_IF_ERROR(SweepBelow(context_.store, name.parent.org, below));
   return google::protobuf::Empty();
 }
 

@@ -24,6 +24,8 @@ using storage::Table;
 
 constexpr absl::Duration kDefaultTtl = absl::Hours(24);
 constexpr absl::Duration kMinTtl = absl::Minutes(1);
+// Of one principal.
+constexpr size_t kMaxLiveTokens = 1000;
 constexpr absl::Duration kMaxTtl = absl::Hours(24 * 365);
 
 absl::StatusOr<ParentName> ParsePrincipal(absl::string_view name, absl::string_view field) {
@@ -98,12 +100,22 @@ absl::Status DropExpired(const storage::StoreView& view, const ParentName& princ
                          storage::Mutation* mutation) {
   auto tokens = ScanRecords<records::TokenRecord>(view, Table::kToken, principal.org, principal.RecordParent());
   if (!tokens.ok()) return FromStore(tokens.status(), principal.Name());
+  size_t live = 0;
   for (const auto& token : *tokens) {
-    if (token.record.expire_time() > now) continue;
+    if (token.record.expire_time() > now) {
+      ++live;
+      continue;
+    }
     mutation->Delete({Table::kToken, principal.org, principal.RecordParent(), token.record.id()}, std::nullopt);
     mutation->Delete(IndexKey(token.record.hash()), std::nullopt);
   }
-  return absl::OkStatus();
+  if (live < kMaxLiveTokens) return absl::OkStatus();
+  v1::ErrorDetail detail;
+  detail.set_reason("TOO_MANY");
+  detail.set_resource(principal.Name());
+  detail.set_next_step("Revoke tokens that are no longer used.");
+  return MakeError(absl::StatusCode::kResourceExhausted,
+                   absl::StrCat(principal.Name(), ": has ", kMaxLiveTokens, " tokens that have not expired"), detail);
 }
 
 }  // namespace

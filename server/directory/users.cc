@@ -153,6 +153,7 @@ absl::StatusOr<google::protobuf::Empty> UserRules::DeleteUser(const Caller& call
   }
   const auto committed = context_.store->Commit(mutation, storage::Durability::kSynced);
   if (!committed.ok()) return FromStore(committed.status(), request.name());
+  RETURN_IF_ERROR(SweepBelow(context_.store, name.parent.org, below));
   return google::protobuf::Empty();
 }
 
