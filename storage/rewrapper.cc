@@ -63,7 +63,11 @@ void Rewrapper::Run() {
     mutex_.Await(absl::Condition(&has_work));
     if (stop_) return;
     const bool rotate = !rotate_.empty();
-    const std::string org = rotate ? rotate_.begin()->first : *rewrap_.begin();
+    // By turns, so that an org which fails does not keep the others waiting.
+    auto turn = rewrap_.upper_bound(last_rewrapped_);
+    if (turn == rewrap_.end()) turn = rewrap_.begin();
+    const std::string org = rotate ? rotate_.begin()->first : *turn;
+    if (!rotate) last_rewrapped_ = org;
     const uint32_t key_id = rotate ? rotate_.begin()->second : 0;
     rotate_.erase(org);
     rewrap_.erase(org);

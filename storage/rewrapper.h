@@ -52,6 +52,7 @@ class Rewrapper {
   // With the key that is to be replaced.
   std::map<std::string, uint32_t> rotate_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string> rewrap_ ABSL_GUARDED_BY(mutex_);
+  std::string last_rewrapped_ ABSL_GUARDED_BY(mutex_);
   bool busy_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status last_error_ ABSL_GUARDED_BY(mutex_);
   std::thread thread_;

@@ -168,6 +168,8 @@ absl::Status StoreImpl::RotateKek(const KeyProvider& next) {
     if (!entry.has_value()) return absl::DataLossError("the store's header is missing");
     ASSIGN_OR_RETURN(const StoreHeader header, StoreHeader::Parse(entry->value));
     ASSIGN_OR_RETURN(const StoreHeader rewrapped, WrapHeader(next, header.store_id, root_->root_key()));
+    // It is about to become the only way in.
+    RETURN_IF_ERROR(UnwrapHeader(next, rewrapped).status());
     EngineBatch batch;
     batch.writes.push_back({HeaderKey(), rewrapped.Serialize()});
     batch.preconditions.push_back({HeaderKey(), entry->revision});

@@ -97,13 +97,12 @@ std::vector<KeyRange> Coalesce(DbHandle& handle, const std::vector<std::string>&
   return ranges;
 }
 
-absl::Status Rewrite(DbHandle& handle, const std::vector<std::string>& keys, absl::Time deadline) {
+absl::Status Rewrite(DbHandle& handle, const std::vector<std::string>& keys) {
   rocksdb::CompactRangeOptions options;
   options.exclusive_manual_compaction = false;
   // Also the deepest file is rewritten: a flush may have put the old value there beside the new one.
   options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
   for (const KeyRange& range : Coalesce(handle, keys)) {
-    if (absl::Now() > deadline) return absl::DeadlineExceededError("the purge takes longer; purge again");
     const rocksdb::Slice first(range.first);
     const rocksdb::Slice last(range.second);
     const rocksdb::Status compacted = handle.db().CompactRange(options, &first, &last);
@@ -124,8 +123,10 @@ absl::Status PurgeKeys(DbHandle& handle, const std::vector<std::string>& keys, r
   if (!current_log.ok()) return current_log.status();
   const absl::StatusOr<std::set<std::string>> files = ListFiles(handle);
   if (!files.ok()) return files.status();
-  if (absl::Status rewritten = Rewrite(handle, keys, deadline); !rewritten.ok()) return rewritten;
+  if (absl::Status rewritten = Rewrite(handle, keys); !rewritten.ok()) return rewritten;
 
+  // However long the rewriting took, it is not to be done again for a file that is about to go.
+  deadline = std::max(deadline, absl::Now() + absl::Seconds(2));
   // RocksDB deletes files on its own threads, or when the last iterator over them ends, and tells nobody.
   for (absl::Duration pause = absl::Milliseconds(1);; pause = std::min(2 * pause, absl::Milliseconds(50))) {
     const absl::StatusOr<bool> remain = ObsoleteRemain(handle, *files, *current_log);

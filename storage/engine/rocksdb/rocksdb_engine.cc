@@ -245,7 +245,12 @@ absl::Status RocksDbEngine::Lead() {
     absl::MutexLock lock(&mu_);
     if (synced.ok()) {
       durable_ = std::max(durable_, target);
-      if (target > shown_) Publish(std::move(view));
+      if (last_synced_ <= durable_ && last_ > shown_) {
+        // Buffered batches came during the sync, and nothing that still waits for one.
+        Publish(TakeView());
+      } else if (target > shown_) {
+        Publish(std::move(view));
+      }
     } else {
       Fail(synced).IgnoreError();
     }
