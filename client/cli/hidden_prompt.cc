@@ -1,6 +1,7 @@
 #include "client/cli/hidden_prompt.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <termios.h>
 #include <unistd.h>
@@ -26,16 +27,30 @@ class SignalGuard {
     struct sigaction action = {};
     action.sa_handler = RememberSignal;
     sigemptyset(&action.sa_mask);
-    for (size_t i = 0; i < std::size(kSignals); ++i) sigaction(kSignals[i], &action, &previous_[i]);
+    sigset_t caught;
+    sigemptyset(&caught);
+    for (size_t i = 0; i < std::size(kSignals); ++i) {
+      sigaction(kSignals[i], &action, &previous_[i]);
+      sigaddset(&caught, kSignals[i]);
+    }
+    // They come only while ReadLine waits, so that none can slip in just before it does and be missed.
+    sigprocmask(SIG_BLOCK, &caught, &mask_);
   }
   ~SignalGuard() {
     for (size_t i = 0; i < std::size(kSignals); ++i) sigaction(kSignals[i], &previous_[i], nullptr);
+    // What came since the last wait now does what it did before.
+    sigprocmask(SIG_SETMASK, &mask_, nullptr);
   }
+
+  // The mask to wait with.
+  const sigset_t& mask() const { return mask_; }
+
   SignalGuard(const SignalGuard&) = delete;
   SignalGuard& operator=(const SignalGuard&) = delete;
 
  private:
   struct sigaction previous_[std::size(kSignals)];
+  sigset_t mask_;
 };
 
 // While it exists, what is typed is not shown.
@@ -63,17 +78,19 @@ class EchoOff {
 
 enum class ReadResult { kLine, kTooLong, kEnd, kSignal, kNoTerminal };
 
-ReadResult ReadLine(int terminal, SecretText* line) {
+ReadResult ReadLine(int terminal, const sigset_t& waiting_mask, SecretText* line) {
   EchoOff echo_off(terminal);
   if (!echo_off.active()) return ReadResult::kNoTerminal;
   SecretText buffer(line->size());
   size_t size = 0;
   bool too_long = false;
   for (;;) {
+    pollfd input = {terminal, POLLIN, 0};
+    const int ready = ppoll(&input, 1, /*timeout=*/nullptr, &waiting_mask);
+    if (caught_signal != 0) return ReadResult::kSignal;
+    if (ready < 0 && errno == EINTR) continue;
     char c = 0;
     const ssize_t count = read(terminal, &c, 1);
-    if (caught_signal != 0) return ReadResult::kSignal;
-    if (count < 0 && errno == EINTR) continue;
     if (count <= 0) return ReadResult::kEnd;
     if (c == '\n') break;
     too_long = too_long || size == buffer.size();
@@ -96,7 +113,7 @@ Outcome HiddenPrompt(int terminal, std::ostream& output, const std::string& ques
     {
       SignalGuard guard;
       output << question << std::flush;
-      result = ReadLine(terminal, &line);
+      result = ReadLine(terminal, guard.mask(), &line);
       output << std::endl;
     }
     switch (result) {
