@@ -137,7 +137,7 @@ void PrintExplanation(const Context& context, const v1::ExplainResponse& respons
         absl::StrCat(variable.variable(), variable.required() ? "" : " (optional)", ": ", variable.summary(), "\n"));
     std::vector<v1::ResolutionStep> steps(variable.steps().begin(), variable.steps().end());
     if (steps.empty()) continue;
-    context.PrintList(steps, {{"  SCOPE", "scope"},
+    context.PrintList(steps, {{"SCOPE", "scope"},
                               {"OUTCOME", "outcome"},
                               {"VERSION", "version"},
                               {"UPDATED", "update_time"},
