@@ -57,6 +57,38 @@ TEST(TokensTest, OwnTokensEndNoLaterThanTheOnePresented) {
   EXPECT_EQ(ExpiryOf(for_other->metadata()), directory.now + absl::Hours(24 * 90));
 }
 
+TEST(TokensTest, ALimitOnLiveTokensThatExpiryMakesRoomIn) {
+  TestDirectory directory;
+  directory.AddUser("ada");
+  directory.AddUser("bob");
+  const Caller root = directory.Root();
+  for (int i = 0; i < 1000; ++i) {
+    ASSERT_TRUE(directory.tokens.CreateToken(root, TokenFor("orgs/acme/users/ada", 3600)).ok()) << i;
+  }
+  const auto refused = directory.tokens.CreateToken(root, TokenFor("orgs/acme/users/ada", 3600));
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ReasonOf(refused.status()), "TOO_MANY");
+  EXPECT_TRUE(directory.tokens.CreateToken(root, TokenFor("orgs/acme/users/bob")).ok());
+  directory.now += absl::Seconds(3600);
+  EXPECT_TRUE(directory.tokens.CreateToken(root, TokenFor("orgs/acme/users/ada")).ok());
+}
+
+TEST(TokensTest, SweepTakesWhatWasWrittenBelowAndNothingElse) {
+  TestDirectory directory;
+  directory.AddUser("ada");
+  directory.AddUser("bob");
+  directory.PutCredential("users/ada", "LATE");
+  directory.PutCredential("users/bob", "KEPT");
+  const std::string ada = directory.Login("orgs/acme/users/ada");
+  const std::string bob = directory.Login("orgs/acme/users/bob");
+  ASSERT_TRUE(SweepBelow(directory.store.get(), "acme", "users/ada").ok());
+  EXPECT_FALSE(directory.HasCredential("users/ada", "LATE"));
+  EXPECT_EQ(ReasonOf(directory.Authenticate(ada)), "TOKEN_UNKNOWN");
+  EXPECT_TRUE(directory.HasCredential("users/bob", "KEPT"));
+  EXPECT_TRUE(directory.Authenticate(bob).ok());
+  EXPECT_TRUE(SweepBelow(directory.store.get(), "acme", "users/ada").ok());
+}
+
 TEST(TokensTest, NobodyElseManagesThem) {
   TestDirectory directory;
   directory.AddUser("ada");
