@@ -15,6 +15,7 @@ class BorrowedEngine : public Engine {
  public:
   BorrowedEngine(Engine* engine, TestEngine* owner) : engine_(engine), owner_(owner) {}
   std::shared_ptr<const EngineSnapshot> Snapshot() override { return engine_->Snapshot(); }
+  void SetCommitHook(CommitHook* hook) override { engine_->SetCommitHook(hook); }
   absl::StatusOr<Revision> Commit(const EngineBatch& batch, Durability durability) override {
     owner_->RunHook();
     return engine_->Commit(batch, durability);

@@ -48,6 +48,28 @@ struct EngineBatch {
   };
   std::vector<Write> writes;
   std::vector<Precondition> preconditions;
+
+  // What a CommitHook needs to know of the batch; the engine only hands it on. Must outlive the commit.
+  class Attachment {
+   public:
+    virtual ~Attachment() = default;
+  };
+  const Attachment* attachment = nullptr;
+};
+
+// Adds writes that depend on the order in which batches are committed, like the next link of a chain. Called by one
+// thread at a time. A hook must not call the engine.
+class CommitHook {
+ public:
+  virtual ~CommitHook() = default;
+
+  // `accepted` are batches whose preconditions hold and that are about to be written together, in order of revision.
+  // Appends to `more` what is written with the last of them, or fails them all, with nothing written.
+  virtual absl::Status Extend(absl::Span<const EngineBatch* const> accepted, std::vector<EngineBatch::Write>& more) = 0;
+
+  // How the write after the last Extend that returned OK ended. On an error it is not known whether it was applied; the
+  // engine takes no more.
+  virtual void Written(bool ok) = 0;
 };
 
 // One committed batch, as a watcher sees it: the keys that it wrote or deleted, without values.
@@ -89,7 +111,11 @@ class Engine {
   // after a Commit failed with ABORTED shows what it collided with.
   virtual std::shared_ptr<const EngineSnapshot> Snapshot() = 0;
 
+  // Call while nothing commits. Null for none; otherwise `hook` must outlive the commits that follow.
+  virtual void SetCommitHook(CommitHook* hook) = 0;
+
   // Applies the batch and returns its revision. A synced batch becomes visible to Snapshot only once it is durable.
+  // Batches of concurrent callers are written together, each with a revision of its own.
   virtual absl::StatusOr<Revision> Commit(const EngineBatch& batch, Durability durability) = 0;
 
   // Makes every batch that was committed before the call durable.

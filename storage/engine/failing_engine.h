@@ -33,6 +33,7 @@ class FailingEngine : public Engine {
   explicit FailingEngine(absl::Status status = absl::UnavailableError("this engine always fails"))
       : status_(std::move(status)) {}
   std::shared_ptr<const EngineSnapshot> Snapshot() override { return std::make_shared<FailingSnapshot>(status_); }
+  void SetCommitHook(CommitHook*) override {}
   absl::StatusOr<Revision> Commit(const EngineBatch&, Durability) override { return status_; }
   absl::Status Sync() override { return status_; }
   absl::StatusOr<std::unique_ptr<EngineWatch>> Watch(Revision, std::function<void(const EngineChange&)>) override {

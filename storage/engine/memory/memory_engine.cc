@@ -56,6 +56,11 @@ class Versions {
     return entries;
   }
 
+  void SetHook(CommitHook* hook) ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    hook_ = hook;
+  }
+
   absl::StatusOr<Revision> Apply(const EngineBatch& batch, ChangeFeed& feed) ABSL_LOCKS_EXCLUDED(mu_) {
     absl::MutexLock lock(&mu_);
     for (const EngineBatch::Precondition& precondition : batch.preconditions) {
@@ -63,13 +68,21 @@ class Versions {
         return absl::AbortedError("a key was changed by another commit");
       }
     }
+    std::vector<EngineBatch::Write> more;
+    if (hook_ != nullptr) {
+      const EngineBatch* const accepted[] = {&batch};
+      if (absl::Status extended = hook_->Extend(accepted, more); !extended.ok()) return extended;
+      hook_->Written(/*ok=*/true);
+    }
     EngineChange change;
     change.revision = ++last_;
-    for (const EngineBatch::Write& write : batch.writes) {
-      change.keys.push_back(write.key);
-      std::vector<Version>& versions = keys_[write.key];
-      versions.push_back({last_, write.value});
-      DropUnseen(versions);
+    for (const auto* writes : {&batch.writes, static_cast<const std::vector<EngineBatch::Write>*>(&more)}) {
+      for (const EngineBatch::Write& write : *writes) {
+        change.keys.push_back(write.key);
+        std::vector<Version>& versions = keys_[write.key];
+        versions.push_back({last_, write.value});
+        DropUnseen(versions);
+      }
     }
     feed.Append(std::move(change));
     feed.Release(last_);
@@ -117,6 +130,7 @@ class Versions {
   }
 
   mutable absl::Mutex mu_;
+  CommitHook* hook_ ABSL_GUARDED_BY(mu_) = nullptr;
   std::map<std::string, std::vector<Version>, std::less<>> keys_ ABSL_GUARDED_BY(mu_);
   std::multiset<Revision> views_ ABSL_GUARDED_BY(mu_);
   Revision last_ ABSL_GUARDED_BY(mu_) = 0;
@@ -157,6 +171,8 @@ class MemorySnapshot : public EngineSnapshot {
 class MemoryEngine : public Engine {
  public:
   std::shared_ptr<const EngineSnapshot> Snapshot() override { return std::make_shared<MemorySnapshot>(versions_); }
+
+  void SetCommitHook(CommitHook* hook) override { versions_->SetHook(hook); }
 
   absl::StatusOr<Revision> Commit(const EngineBatch& batch, Durability durability) override {
     if (absl::Status status = CheckEngineBatch(batch); !status.ok()) return status;

@@ -34,6 +34,15 @@ std::optional<std::optional<EngineEntry>> EntryCache::Find(absl::string_view key
   return found;
 }
 
+std::optional<Revision> EntryCache::FindRevision(absl::string_view key, Revision view) const {
+  const size_t hash = absl::Hash<absl::string_view>()(key);
+  const Stripe& stripe = stripes_[hash % kStripes];
+  absl::MutexLock lock(&stripe.mutex);
+  const Slot& slot = stripe.slots[hash / kStripes % stripe.slots.size()];
+  if (slot.key != key || slot.read_at > view || slot.changed > slot.read_at) return std::nullopt;
+  return slot.revision;
+}
+
 void EntryCache::Insert(absl::string_view key, Revision view, const std::optional<EngineEntry>& entry) {
   if (entry.has_value() && entry->value.size() > kMaxValueBytes) return;
   const size_t hash = absl::Hash<absl::string_view>()(key);

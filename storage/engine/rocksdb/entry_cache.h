@@ -27,6 +27,9 @@ class EntryCache {
   // What `key` holds in a view of `view`: nullopt if it is not known here, else the entry or its absence.
   std::optional<std::optional<EngineEntry>> Find(absl::string_view key, Revision view) const;
 
+  // The revision of what `key` holds in a view of `view`, 0 for its absence; nullopt if it is not known here.
+  std::optional<Revision> FindRevision(absl::string_view key, Revision view) const;
+
   // `entry` is what a view of revision `view` showed for `key`. Large values are not kept.
   void Insert(absl::string_view key, Revision view, const std::optional<EngineEntry>& entry);
 

@@ -12,32 +12,33 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "rocksdb/db.h"
-#include "rocksdb/write_batch.h"
 #include "storage/engine/batch_check.h"
 #include "storage/engine/change_feed.h"
 #include "storage/engine/rocksdb/db_handle.h"
 #include "storage/engine/rocksdb/db_view.h"
-#include "storage/engine/rocksdb/format.h"
+#include "storage/engine/rocksdb/group_writer.h"
 #include "storage/engine/rocksdb/purge.h"
 #include "storage/engine/rocksdb/status.h"
 
 namespace keyferry::storage {
 namespace {
 
-rocksdb::Slice ToSlice(absl::string_view text) { return rocksdb::Slice(text.data(), text.size()); }
-
-// Writes are made one after the other under a lock, without a sync. A caller that needs one either leads it, for
-// everything that was written until then, or waits for the leader, who hands the lead on to the first that it could not
-// cover. Writes go on during a sync.
+// Commits pass two stages, each led by one of the callers. The writer takes what has gathered and writes it as one
+// group, without a sync, then hands on to the first that came meanwhile. Of those that need a sync, one leads it for
+// everything that was written until it began, and hands on to the first that it could not cover. A group is written
+// during a sync.
 class RocksDbEngine : public Engine {
  public:
   RocksDbEngine(std::shared_ptr<DbHandle> handle, Revision newest)
-      : handle_(std::move(handle)), feed_(newest), last_(newest), durable_(newest) {
+      : handle_(std::move(handle)), feed_(newest), writer_(handle_, &feed_, newest), last_(newest), durable_(newest) {
     absl::MutexLock lock(&mu_);
-    Publish(TakeView());
+    newest_ = TakeView();
+    Publish(newest_);
   }
 
   std::shared_ptr<const EngineSnapshot> Snapshot() override { return std::atomic_load(&published_); }
+
+  void SetCommitHook(CommitHook* hook) override { writer_.set_hook(hook); }
 
   absl::StatusOr<Revision> Commit(const EngineBatch& batch, Durability durability) override ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Sync() override ABSL_LOCKS_EXCLUDED(mu_);
@@ -52,30 +53,51 @@ class RocksDbEngine : public Engine {
   absl::Status Verify() override { return FromRocksDb(handle_->db().VerifyChecksum(), "verifying checksums"); }
 
  private:
-  // A caller that waits for a sync.
-  struct Waiter {
-    Revision revision = 0;
-    // Set before `woken`: the caller must lead the next sync; otherwise `result` is what it waited for.
-    bool leads = false;
+  // What a caller does next.
+  enum class Turn { kWrites, kSyncs, kDone, kWaits };
+
+  // One Commit or Sync, on its caller's stack; others touch it, under the lock, until they wake it for the last time.
+  struct Call {
+    GroupWriter::Item item;
+    bool synced = true;
+    // What must be durable before it returns.
+    Revision target = 0;
+    // Set before it is woken.
+    Turn turn = Turn::kWaits;
     absl::Status result;
-    absl::Notification woken;
+    // It is woken to write, and once more after it has to wait for a sync.
+    absl::Notification woken[2];
+    int wakes = 0;
   };
+  using Wakes = std::vector<absl::Notification*>;
 
-  // Lets no later write in; hands the status back.
-  absl::Status Fail(absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Lets no later write in.
+  void Fail(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (failure_.ok()) failure_ = status;
+    handle_->Abandon();
+  }
   absl::Status CheckUsable() const ABSL_SHARED_LOCKS_REQUIRED(mu_);
-  absl::StatusOr<bool> Holds(const EngineBatch::Precondition& precondition) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  absl::StatusOr<bool> AllHold(const EngineBatch& batch) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  absl::Status Write(const EngineBatch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
-  // Joins the group that makes everything up to `waiter.revision` durable; whether the caller leads.
-  bool Join(Waiter& waiter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Waits for the outcome, and leads where it is the caller's turn.
-  absl::Status Await(Waiter& waiter, bool leads) ABSL_LOCKS_EXCLUDED(mu_);
-  absl::Status Lead() ABSL_LOCKS_EXCLUDED(mu_);
+  // Takes the call from its first turn to its end.
+  absl::Status Run(Call& call, Turn turn) ABSL_LOCKS_EXCLUDED(mu_);
+  // Each leads one round, of which `own` is part, and answers its next turn.
+  Turn LeadWrite(Call& own) ABSL_LOCKS_EXCLUDED(mu_);
+  Turn LeadSync(Call& own) ABSL_LOCKS_EXCLUDED(mu_);
 
-  std::shared_ptr<const DbView> TakeView() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return std::make_shared<DbView>(handle_, handle_->AcquireSnapshot(), last_);
+  std::vector<Call*> TakeGroup() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Shows what may be seen and sorts a written group into what is done and what waits for a sync.
+  void Settle(const std::vector<Call*>& group, const Call& own, Wakes& wakes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Gives the lead of the next sync to `preferred` if it waits for one, else to the first that does.
+  void HandOnSync(Call* preferred, const Call& own, Wakes& wakes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Notes the turn, and the wake unless it is the caller's own.
+  static void Give(Turn turn, Call& call, const Call& own, Wakes& wakes) {
+    call.turn = turn;
+    if (&call != &own) wakes.push_back(&call.woken[call.wakes++]);
+  }
+
+  // By the writer alone, so that snapshot and revision belong together.
+  std::shared_ptr<const DbView> TakeView() {
+    return std::make_shared<DbView>(handle_, handle_->AcquireSnapshot(), writer_.last());
   }
   void Publish(std::shared_ptr<const DbView> view) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     shown_ = view->revision();
@@ -84,29 +106,29 @@ class RocksDbEngine : public Engine {
 
   const std::shared_ptr<DbHandle> handle_;
   ChangeFeed feed_;
+  // Used by whoever has set `writing_`.
+  GroupWriter writer_;
   // Read without the lock.
   std::shared_ptr<const DbView> published_;
 
   absl::Mutex mu_;
-  rocksdb::WriteBatch writes_ ABSL_GUARDED_BY(mu_);
+  // The state after the newest group.
+  std::shared_ptr<const DbView> newest_ ABSL_GUARDED_BY(mu_);
   Revision last_ ABSL_GUARDED_BY(mu_);
   Revision durable_ ABSL_GUARDED_BY(mu_);
   // The newest revision that must not be seen before it is durable.
   Revision last_synced_ ABSL_GUARDED_BY(mu_) = 0;
   // The revision of `published_`.
   Revision shown_ ABSL_GUARDED_BY(mu_) = 0;
+  // Calls that are still to be written, in the order in which they came.
+  std::deque<Call*> queue_ ABSL_GUARDED_BY(mu_);
+  bool writing_ ABSL_GUARDED_BY(mu_) = false;
+  // Calls that wait for a sync, group after group.
+  std::deque<Call*> unsynced_ ABSL_GUARDED_BY(mu_);
   bool syncing_ ABSL_GUARDED_BY(mu_) = false;
-  // In order of revision.
-  std::deque<Waiter*> waiters_ ABSL_GUARDED_BY(mu_);
   // The first failed write or sync.
   absl::Status failure_ ABSL_GUARDED_BY(mu_);
 };
-
-absl::Status RocksDbEngine::Fail(absl::Status status) {
-  if (failure_.ok()) failure_ = status;
-  handle_->Abandon();
-  return status;
-}
 
 absl::Status RocksDbEngine::CheckUsable() const {
   if (failure_.ok()) return absl::OkStatus();
@@ -115,163 +137,173 @@ absl::Status RocksDbEngine::CheckUsable() const {
                    failure_.message()));
 }
 
-absl::StatusOr<bool> RocksDbEngine::Holds(const EngineBatch::Precondition& precondition) const {
-  if (const auto known = handle_->cache().Find(precondition.key, last_); known.has_value()) {
-    return precondition.revision == (known->has_value() ? (*known)->revision : 0);
-  }
-  rocksdb::PinnableSlice stored;
-  const rocksdb::Status read = handle_->db().Get(rocksdb::ReadOptions(), handle_->db().DefaultColumnFamily(),
-                                                 ToSlice(precondition.key), &stored);
-  if (read.IsNotFound()) return precondition.revision == 0;
-  if (!read.ok()) return FromRocksDb(read, "checking a precondition");
-  if (stored.size() < kRevisionBytes) return absl::DataLossError("a stored value is shorter than its revision");
-  return DecodeRevision(stored.data()) == precondition.revision;
-}
-
-absl::StatusOr<bool> RocksDbEngine::AllHold(const EngineBatch& batch) const {
-  for (const EngineBatch::Precondition& precondition : batch.preconditions) {
-    absl::StatusOr<bool> holds = Holds(precondition);
-    if (!holds.ok() || !*holds) return holds;
-  }
-  return true;
-}
-
-absl::Status RocksDbEngine::Write(const EngineBatch& batch) {
-  const Revision revision = last_ + 1;
-  char prefix[kRevisionBytes];
-  EncodeRevision(revision, prefix);
-  EngineChange change;
-  change.revision = revision;
-  change.keys.reserve(batch.writes.size());
-  writes_.Clear();
-  for (const EngineBatch::Write& write : batch.writes) {
-    change.keys.push_back(write.key);
-    handle_->cache().Invalidate(write.key, revision);
-    const rocksdb::Slice key = ToSlice(write.key);
-    rocksdb::Status added;
-    if (write.value.has_value()) {
-      const rocksdb::Slice value[] = {rocksdb::Slice(prefix, sizeof(prefix)), ToSlice(*write.value)};
-      added = writes_.Put(rocksdb::SliceParts(&key, 1), rocksdb::SliceParts(value, 2));
-    } else {
-      added = writes_.Delete(key);
-    }
-    if (!added.ok()) return FromRocksDb(added, "building a batch");
-  }
-  const std::string meta = EncodeMeta(revision);
-  if (rocksdb::Status added = writes_.Put(ToSlice(kMetaKey), meta); !added.ok()) {
-    return FromRocksDb(added, "building a batch");
-  }
-  rocksdb::WriteOptions options;
-  options.sync = false;
-  if (const rocksdb::Status written = handle_->db().Write(options, &writes_); !written.ok()) {
-    return Fail(FromRocksDb(written, "writing"));
-  }
-  last_ = revision;
-  feed_.Append(std::move(change));
-  return absl::OkStatus();
-}
-
 absl::StatusOr<Revision> RocksDbEngine::Commit(const EngineBatch& batch, Durability durability) {
   if (absl::Status status = CheckEngineBatch(batch); !status.ok()) return status;
-  Waiter waiter;
-  bool leads = false;
-  absl::Status outcome;
+  Call call;
+  call.item.batch = &batch;
+  call.synced = durability == Durability::kSynced;
+  Turn turn = Turn::kWaits;
   {
     absl::MutexLock lock(&mu_);
     if (absl::Status status = CheckUsable(); !status.ok()) return status;
-    const absl::StatusOr<bool> holds = AllHold(batch);
-    if (!holds.ok()) return holds.status();
-    if (!*holds) {
-      outcome = absl::AbortedError("a key was changed by another commit");
-      if (shown_ == last_) return outcome;
-      // The caller reads again and retries: by then it must see what it collided with.
-    } else {
-      if (absl::Status status = Write(batch); !status.ok()) return status;
-      if (durability == Durability::kBuffered) {
-        // Nothing that waits for its sync may be seen with it; if there is such, its sync shows both.
-        if (last_synced_ <= durable_) Publish(TakeView());
-        return last_;
-      }
-      last_synced_ = last_;
-    }
-    waiter.revision = last_;
-    leads = Join(waiter);
+    queue_.push_back(&call);
+    if (!writing_) turn = Turn::kWrites;
+    writing_ = true;
   }
-  if (absl::Status status = Await(waiter, leads); !status.ok()) return status;
-  if (!outcome.ok()) return outcome;
-  return waiter.revision;
+  if (absl::Status status = Run(call, turn); !status.ok()) return status;
+  return call.item.revision;
 }
 
 absl::Status RocksDbEngine::Sync() {
-  Waiter waiter;
-  bool leads = false;
+  Call call;
+  Turn turn = Turn::kWaits;
   {
     absl::MutexLock lock(&mu_);
     if (absl::Status status = CheckUsable(); !status.ok()) return status;
     if (durable_ == last_) return absl::OkStatus();
-    waiter.revision = last_;
-    leads = Join(waiter);
+    call.target = last_;
+    if (syncing_) {
+      unsynced_.push_back(&call);
+    } else {
+      syncing_ = true;
+      turn = Turn::kSyncs;
+    }
   }
-  return Await(waiter, leads);
+  return Run(call, turn);
 }
 
-bool RocksDbEngine::Join(Waiter& waiter) {
-  if (!syncing_) {
-    syncing_ = true;
-    return true;
+absl::Status RocksDbEngine::Run(Call& call, Turn turn) {
+  for (int waits = 0; turn != Turn::kDone;) {
+    switch (turn) {
+      case Turn::kWrites:
+        turn = LeadWrite(call);
+        break;
+      case Turn::kSyncs:
+        turn = LeadSync(call);
+        break;
+      default:
+        call.woken[waits++].WaitForNotification();
+        turn = call.turn;
+    }
   }
-  waiters_.push_back(&waiter);
-  return false;
+  return call.result;
 }
 
-absl::Status RocksDbEngine::Await(Waiter& waiter, bool leads) {
-  if (leads) return Lead();
-  waiter.woken.WaitForNotification();
-  return waiter.leads ? Lead() : waiter.result;
+std::vector<RocksDbEngine::Call*> RocksDbEngine::TakeGroup() {
+  constexpr size_t kMaxCalls = 128;
+  constexpr size_t kMaxBytes = size_t{1} << 20;
+  std::vector<Call*> group;
+  for (size_t bytes = 0; !queue_.empty() && group.size() < kMaxCalls && bytes < kMaxBytes; queue_.pop_front()) {
+    for (const EngineBatch::Write& write : queue_.front()->item.batch->writes) {
+      bytes += write.key.size() + (write.value.has_value() ? write.value->size() : 0);
+    }
+    group.push_back(queue_.front());
+  }
+  return group;
 }
 
-absl::Status RocksDbEngine::Lead() {
+RocksDbEngine::Turn RocksDbEngine::LeadWrite(Call& own) {
+  std::vector<Call*> group;
+  absl::Status usable;
+  {
+    absl::MutexLock lock(&mu_);
+    group = TakeGroup();
+    usable = CheckUsable();
+  }
+  std::vector<GroupWriter::Item*> items;
+  items.reserve(group.size());
+  for (Call* call : group) items.push_back(&call->item);
+  absl::Status written = usable;
+  std::shared_ptr<const DbView> view;
+  if (usable.ok()) {
+    written = writer_.Write(absl::MakeSpan(items));
+    if (written.ok()) view = TakeView();
+  } else {
+    for (Call* call : group) call->item.status = usable;
+  }
+
+  Wakes wakes;
+  Turn next = Turn::kWaits;
+  {
+    absl::MutexLock lock(&mu_);
+    if (usable.ok() && !written.ok()) Fail(written);
+    if (view != nullptr) {
+      last_ = view->revision();
+      newest_ = std::move(view);
+    }
+    own.turn = Turn::kWaits;
+    Settle(group, own, wakes);
+    if (!syncing_ && !unsynced_.empty()) HandOnSync(&own, own, wakes);
+    writing_ = !queue_.empty();
+    if (writing_) Give(Turn::kWrites, *queue_.front(), own, wakes);
+    next = own.turn;
+  }
+  // A call is gone as soon as it is woken for the last time.
+  for (absl::Notification* wake : wakes) wake->Notify();
+  return next;
+}
+
+void RocksDbEngine::Settle(const std::vector<Call*>& group, const Call& own, Wakes& wakes) {
+  for (const Call* call : group) {
+    if (call->item.status.ok() && call->synced) last_synced_ = std::max(last_synced_, call->item.revision);
+  }
+  // Nothing that waits for its sync may be seen; if there is such, its sync shows it with all others.
+  if (last_synced_ <= durable_ && last_ > shown_) Publish(newest_);
+  for (Call* call : group) {
+    call->result = call->item.status;
+    call->target = last_;
+    // What lost to another commit is read again and repeated: by then it must see what it collided with.
+    const bool collided = absl::IsAborted(call->result) && shown_ < last_;
+    if (collided || (call->result.ok() && call->synced)) {
+      unsynced_.push_back(call);
+    } else {
+      Give(Turn::kDone, *call, own, wakes);
+    }
+  }
+}
+
+void RocksDbEngine::HandOnSync(Call* preferred, const Call& own, Wakes& wakes) {
+  auto leader = std::find(unsynced_.begin(), unsynced_.end(), preferred);
+  if (leader == unsynced_.end()) leader = unsynced_.begin();
+  Call& call = **leader;
+  unsynced_.erase(leader);
+  syncing_ = true;
+  Give(Turn::kSyncs, call, own, wakes);
+}
+
+RocksDbEngine::Turn RocksDbEngine::LeadSync(Call& own) {
   std::shared_ptr<const DbView> view;
   {
     absl::MutexLock lock(&mu_);
-    view = TakeView();
+    view = newest_;
   }
   const Revision target = view->revision();
   const absl::Status synced = FromRocksDb(handle_->db().SyncWAL(), "syncing the log");
 
-  std::vector<Waiter*> covered;
-  Waiter* next = nullptr;
+  Wakes wakes;
   {
     absl::MutexLock lock(&mu_);
     if (synced.ok()) {
       durable_ = std::max(durable_, target);
-      if (last_synced_ <= durable_ && last_ > shown_) {
-        // Buffered batches came during the sync, and nothing that still waits for one.
-        Publish(TakeView());
-      } else if (target > shown_) {
-        Publish(std::move(view));
-      }
+      // Where nothing waits for a sync any more, buffered batches that came during this one are shown with it.
+      if (last_synced_ <= durable_) view = newest_;
+      if (view->revision() > shown_) Publish(std::move(view));
     } else {
-      Fail(synced).IgnoreError();
+      Fail(synced);
     }
-    while (!waiters_.empty() && (!synced.ok() || waiters_.front()->revision <= target)) {
-      waiters_.front()->result = synced;
-      covered.push_back(waiters_.front());
-      waiters_.pop_front();
+    unsynced_.push_front(&own);
+    while (!unsynced_.empty() && (!synced.ok() || unsynced_.front()->target <= target)) {
+      Call& call = *unsynced_.front();
+      unsynced_.pop_front();
+      if (!synced.ok()) call.result = synced;
+      Give(Turn::kDone, call, own, wakes);
     }
-    if (waiters_.empty()) {
-      syncing_ = false;
-    } else {
-      next = waiters_.front();
-      waiters_.pop_front();
-      next->leads = true;
-    }
+    syncing_ = false;
+    if (!unsynced_.empty()) HandOnSync(/*preferred=*/nullptr, own, wakes);
   }
-  // A waiter is gone as soon as it is woken.
-  if (next != nullptr) next->woken.Notify();
-  for (Waiter* waiter : covered) waiter->woken.Notify();
+  for (absl::Notification* wake : wakes) wake->Notify();
   if (synced.ok()) feed_.Release(target);
-  return synced;
+  return Turn::kDone;
 }
 
 absl::Status RocksDbEngine::Purge(absl::Span<const std::string> keys, absl::Duration timeout) {
