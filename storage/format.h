@@ -72,6 +72,10 @@ inline uint64_t ReadUint(absl::string_view bytes, size_t size) {
   return value;
 }
 
+// Ids of a journal's records.
+constexpr absl::string_view kJournalHeadId = "head";
+std::string JournalBlockId(uint64_t number);
+
 // A space byte, followed by `rest`.
 std::string SpaceKey(Space space, absl::string_view rest);
 

@@ -16,4 +16,11 @@ void Mutation::Require(RecordKey key, Revision expected) {
   changes_.push_back({std::move(key), Change::kRequire, SecretBytes(), 0, expected});
 }
 
+void Mutation::Append(std::string org, std::string entry) { appends_.push_back({std::move(org), std::move(entry)}); }
+
+void Mutation::PruneJournal(std::string org, uint64_t first_block, uint64_t first_sequence,
+                            const Sha256Digest& previous_hash) {
+  prunes_.push_back({std::move(org), first_block, first_sequence, previous_hash});
+}
+
 }  // namespace keyferry::storage

@@ -32,6 +32,8 @@ OrgKeys::OrgKeys(Keyring keyring, Revision revision, std::vector<Expanded> aeads
       org_tag_(org_tag),
       engine_key_(SpaceKey(Space::kKeyring, View(org_tag))),
       prf_(keyring_.prf_key),
+      journal_blocks_(ParentPrefix(Table::kJournalBlock, "")),
+      journal_head_key_(RecordKeyFor(Table::kJournalHead, "", kJournalHeadId).view()),
       seal_counter_(engine, root, org_tag, keyring_.current_id(), seal_block) {}
 
 RecordKeyBytes OrgKeys::TablePrefix(Table table) const {
@@ -60,6 +62,10 @@ RecordKeyBytes OrgKeys::RecordKeyBelow(RecordKeyBytes key, absl::string_view id)
       prf_.Compute({absl::string_view(&kIdDomain, 1), key.view().substr(kTablePrefixSize, kTagSize), id});
   std::memcpy(&key.bytes_[kParentPrefixSize], tag.data(), kTagSize);
   return key;
+}
+
+std::string OrgKeys::JournalBlockKey(uint64_t number) const {
+  return std::string(RecordKeyBelow(journal_blocks_, JournalBlockId(number)).view());
 }
 
 const Aead* OrgKeys::Find(uint32_t key_id) const {

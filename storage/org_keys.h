@@ -56,6 +56,10 @@ class OrgKeys {
   // Only the first kTablePrefixSize bytes are set.
   RecordKeyBytes TablePrefix(Table table) const;
 
+  // Of the org's journal (journal.h).
+  const std::string& journal_head_key() const { return journal_head_key_; }
+  std::string JournalBlockKey(uint64_t number) const;
+
   const Aead& current() const { return *aeads_.back().aead; }
   // Null if the keyring does not hold it (any more).
   const Aead* Find(uint32_t key_id) const;
@@ -75,6 +79,8 @@ class OrgKeys {
   const Prf::Tag org_tag_;
   const std::string engine_key_;
   const Prf prf_;
+  const RecordKeyBytes journal_blocks_;
+  const std::string journal_head_key_;
   mutable SealCounter seal_counter_;
 };
 

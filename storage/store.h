@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "storage/crypto/key_provider.h"
 #include "storage/crypto/secret_bytes.h"
+#include "storage/crypto/sha256.h"
 #include "storage/engine/engine.h"
 #include "storage/table.h"
 
@@ -72,8 +73,13 @@ class Mutation {
   void Delete(RecordKey key, std::optional<Revision> expected);
   // Only checks.
   void Require(RecordKey key, Revision expected);
+  // Adds an entry, at most 64 KiB, to the end of the org's journal (journal.h); org "" is the system's.
+  void Append(std::string org, std::string entry);
+  // Takes the blocks before `first_block` away from the org's journal. `first_sequence` is that block's, and
+  // `previous_hash` what it says was before it.
+  void PruneJournal(std::string org, uint64_t first_block, uint64_t first_sequence, const Sha256Digest& previous_hash);
 
-  bool empty() const { return changes_.empty(); }
+  bool empty() const { return changes_.empty() && appends_.empty() && prunes_.empty(); }
 
   struct Change {
     RecordKey key;
@@ -84,9 +90,34 @@ class Mutation {
   };
   const std::vector<Change>& changes() const { return changes_; }
 
+  struct JournalAppend {
+    std::string org;
+    std::string entry;
+  };
+  const std::vector<JournalAppend>& appends() const { return appends_; }
+
+  struct JournalPrune {
+    std::string org;
+    uint64_t first_block = 0;
+    uint64_t first_sequence = 0;
+    Sha256Digest previous_hash;
+  };
+  const std::vector<JournalPrune>& prunes() const { return prunes_; }
+
  private:
   std::vector<Change> changes_;
+  std::vector<JournalAppend> appends_;
+  std::vector<JournalPrune> prunes_;
 };
+
+// An entry that was added to a journal. Valid during the call of the listener.
+struct JournaledEntry {
+  absl::string_view org;
+  uint64_t sequence = 0;
+  Sha256Digest hash;
+  absl::string_view payload;
+};
+using JournalListener = std::function<void(const JournaledEntry&)>;
 
 // What is known of one org's data keys.
 struct KeyringInfo {
@@ -116,6 +147,10 @@ class Store {
   // which this replaces or deletes are gone from every file within PurgeBound; WaitForPurge waits for it.
   virtual absl::StatusOr<Revision> Commit(const Mutation& mutation, Durability durability) = 0;
 
+  // `listener` is called for each journal entry once it is written, in order for each org, before its commit returns.
+  // It must not block and not call the store. Call while nothing commits; null for none.
+  virtual void SetJournalListener(JournalListener listener) = 0;
+
   // Makes buffered commits durable.
   virtual absl::Status Sync() = 0;
 
@@ -142,7 +177,8 @@ class Store {
   // pending.
   virtual absl::Status WaitForPurge(absl::Duration timeout) = 0;
 
-  // Opens every record of every org and checks the engine's checksums. DATA_LOSS says what is wrong and where.
+  // Opens every record of every org, follows every journal and checks the engine's checksums. DATA_LOSS says what is
+  // wrong and where.
   virtual absl::Status Verify() = 0;
 };
 

@@ -60,8 +60,50 @@ absl::StatusOr<StoreImpl::Plan> StoreImpl::MakePlan(const Mutation& mutation) {
     }
     plan.batch.writes.push_back({std::move(engine_key), std::move(value)});
   }
+  RETURN_IF_ERROR(PlanJournals(mutation, plan));
   if (!replaced.empty()) plan.marker = Purger::AddMarker(std::move(replaced), plan.batch);
   return plan;
+}
+
+absl::StatusOr<JournalChain::Append*> StoreImpl::JournalFor(absl::string_view org, Plan& plan) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<const OrgKeys> keys, KeysFor(org, plan));
+  if (plan.journals == nullptr) plan.journals = std::make_unique<JournalChain::Attachment>();
+  std::vector<JournalChain::Append>& appends = plan.journals->appends;
+  for (JournalChain::Append& append : appends) {
+    if (append.keys == keys) return &append;
+  }
+  RETURN_IF_ERROR(keys->seal_counter().Take(JournalChain::kSealsPerAppend));
+  RETURN_IF_ERROR(chain_.Prepare(*engine_->Snapshot(), *keys));
+  appends.emplace_back();
+  appends.back().keys = keys;
+  return &appends.back();
+}
+
+absl::Status StoreImpl::PlanJournals(const Mutation& mutation, Plan& plan) {
+  constexpr size_t kMaxEntryBytes = size_t{64} << 10;
+  constexpr size_t kErasedBlocks = 1000;
+  for (const Mutation::JournalAppend& entry : mutation.appends()) {
+    ASSIGN_OR_RETURN(JournalChain::Append * append, JournalFor(entry.org, plan));
+    append->bytes += entry.entry.size();
+    if (entry.entry.size() > kMaxEntryBytes || append->bytes > JournalChain::kMaxAppendBytes) {
+      return absl::InvalidArgumentError("an entry of a journal is too large");
+    }
+    append->entries.push_back(entry.entry);
+    append->digests.push_back(Sha256({entry.entry}));
+  }
+  for (const Mutation::JournalPrune& prune : mutation.prunes()) {
+    ASSIGN_OR_RETURN(JournalChain::Append * append, JournalFor(prune.org, plan));
+    append->first_block = prune.first_block;
+    append->first_sequence = prune.first_sequence;
+    append->first_previous_hash = prune.previous_hash;
+    // Older ones went with earlier prunes.
+    const uint64_t oldest = prune.first_block > kErasedBlocks ? prune.first_block - kErasedBlocks : 1;
+    for (uint64_t number = oldest; number < prune.first_block; ++number) {
+      plan.batch.writes.push_back({append->keys->JournalBlockKey(number), std::nullopt});
+    }
+  }
+  plan.batch.attachment = plan.journals.get();
+  return absl::OkStatus();
 }
 
 absl::StatusOr<bool> StoreImpl::KeyringsChanged(const Plan& plan) {

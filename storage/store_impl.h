@@ -10,6 +10,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "storage/format.h"
+#include "storage/journal_chain.h"
 #include "storage/keyrings.h"
 #include "storage/purger.h"
 #include "storage/rewrapper.h"
@@ -36,6 +37,7 @@ class StoreImpl : public Store {
 
   std::unique_ptr<StoreView> View() override;
   absl::StatusOr<Revision> Commit(const Mutation& mutation, Durability durability) override;
+  void SetJournalListener(JournalListener listener) override { chain_.SetListener(std::move(listener)); }
   absl::Status Sync() override { return engine_->Sync(); }
   absl::Status CreateKeyring(absl::string_view org) override;
   absl::Status DestroyOrg(absl::string_view org) override;
@@ -51,6 +53,8 @@ class StoreImpl : public Store {
   struct Plan {
     EngineBatch batch;
     std::vector<std::shared_ptr<const OrgKeys>> keyrings;
+    // The batch's attachment, if it appends to journals.
+    std::unique_ptr<JournalChain::Attachment> journals;
     // Has no keys if nothing needs to be purged.
     Purger::Marker marker;
   };
@@ -62,6 +66,9 @@ class StoreImpl : public Store {
   absl::Status Resume();
   absl::StatusOr<Plan> MakePlan(const Mutation& mutation);
   absl::StatusOr<std::shared_ptr<const OrgKeys>> KeysFor(absl::string_view org, Plan& plan);
+  absl::Status PlanJournals(const Mutation& mutation, Plan& plan);
+  absl::StatusOr<JournalChain::Append*> JournalFor(absl::string_view org, Plan& plan);
+  absl::Status VerifyJournals();
   // Whether a keyring of the plan was changed by another commit.
   absl::StatusOr<bool> KeyringsChanged(const Plan& plan);
   void AfterCommit(const Mutation& mutation, Plan plan);
@@ -75,6 +82,18 @@ class StoreImpl : public Store {
   std::array<std::atomic<uint64_t>, 256> generations_{};
   absl::Mutex header_mutex_;
   Keyrings keyrings_;
+  // Called by every commit, and so declared before the threads that make some.
+  JournalChain chain_;
+  // Takes the hook away from an engine that may outlive the store.
+  class HookHold {
+   public:
+    HookHold(Engine* engine, CommitHook* hook) : engine_(engine) { engine_->SetCommitHook(hook); }
+    ~HookHold() { engine_->SetCommitHook(nullptr); }
+
+   private:
+    Engine* const engine_;
+  };
+  const HookHold hook_;
   // The threads, which use all of the above.
   Purger purger_;
   Rewrapper rewrapper_;

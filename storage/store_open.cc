@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "storage/header.h"
+#include "storage/journal.h"
 #include "storage/open.h"
 #include "storage/status_macros.h"
 #include "storage/store_impl.h"
@@ -57,6 +58,7 @@ StoreImpl::StoreImpl(std::shared_ptr<void> lock, std::unique_ptr<Engine> engine,
       root_(std::move(root)),
       tuning_(tuning),
       keyrings_(engine_.get(), root_.get(), tuning.keyring_cache, tuning.seal_block),
+      hook_(engine_.get(), &chain_),
       purger_(engine_.get(), tuning.purge_delay),
       rewrapper_(engine_.get(), &keyrings_, &purger_) {}
 
@@ -122,7 +124,29 @@ absl::Status StoreImpl::Verify() {
     return damage.ok();
   };
   RETURN_IF_ERROR(snapshot->Scan(SpaceKey(Space::kRecord, ""), /*after=*/"", visit));
-  return damage;
+  RETURN_IF_ERROR(damage);
+  return VerifyJournals();
+}
+
+absl::Status StoreImpl::VerifyJournals() {
+  const std::shared_ptr<const EngineSnapshot> snapshot = engine_->Snapshot();
+  std::vector<std::string> orgs;
+  absl::Status damage;
+  RETURN_IF_ERROR(snapshot->Scan(SpaceKey(Space::kKeyring, ""), /*after=*/"", [&](const EngineEntry& entry) {
+    const absl::StatusOr<std::shared_ptr<const OrgKeys>> keys = keyrings_.Open(entry);
+    damage = keys.status();
+    if (keys.ok()) orgs.push_back((*keys)->org());
+    return damage.ok();
+  }));
+  RETURN_IF_ERROR(damage);
+  const StoreViewImpl view(snapshot, &keyrings_);
+  for (const std::string& org : orgs) {
+    ASSIGN_OR_RETURN(const auto broken, VerifyJournal(view, org, /*visit=*/nullptr));
+    if (!broken.has_value()) continue;
+    return absl::DataLossError(absl::StrCat("the journal of organization \"", org, "\" breaks at entry ",
+                                            broken->sequence, ": ", broken->problem));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::unique_ptr<Store>> OpenStoreOn(std::unique_ptr<Engine> engine, bool create,

@@ -22,6 +22,7 @@ absl::Status BadRecord(const OrgKeys& keys, const EngineEntry& entry, const absl
 }  // namespace
 
 absl::Status CheckSpace(Table table, absl::string_view org) {
+  if (IsJournal(table)) return absl::OkStatus();
   const bool system_table = static_cast<uint8_t>(table) < kFirstOrgTable;
   if (system_table == org.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(

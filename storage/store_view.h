@@ -59,7 +59,7 @@ class StoreViewImpl : public StoreView {
 // authenticate, with the table in the message.
 absl::StatusOr<Record> OpenEntry(const OrgKeys& keys, const EngineEntry& entry);
 
-// INVALID_ARGUMENT unless system tables are used with an empty org and all others with one.
+// INVALID_ARGUMENT unless system tables are used with an empty org and all others with one. Journals have both.
 absl::Status CheckSpace(Table table, absl::string_view org);
 
 }  // namespace keyferry::storage

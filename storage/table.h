@@ -25,8 +25,14 @@ enum class Table : uint8_t {
   kPreviousValue = 34,    // parent = scope, id = name; the version kept for rollback. Holds values.
   kCredentialUsage = 35,  // parent = scope, id = name; last use
   kMcpServer = 48,        // parent = scope, id = server; static values included. Holds values.
-  kUsageEvent = 64,       // parent "", id = 16 hex digits of a sequence number
+  // 64 was the events of resolutions, before there were journals.
+
+  // In the organization space and in the system space.
+  kJournalHead = 65,   // parent "", id "head": the ends of the journal (journal.h)
+  kJournalBlock = 66,  // parent "", id = 16 hex digits of the block's number
 };
+
+constexpr bool IsJournal(Table table) { return table == Table::kJournalHead || table == Table::kJournalBlock; }
 
 // Whether payloads of the table hold values that must leave the files after a delete or replacement.
 constexpr bool HoldsValues(Table table) {

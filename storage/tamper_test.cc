@@ -35,7 +35,8 @@ constexpr TableCase kTables[] = {
     {Table::kPreviousValue, "PreviousValue"},
     {Table::kCredentialUsage, "CredentialUsage"},
     {Table::kMcpServer, "McpServer"},
-    {Table::kUsageEvent, "UsageEvent"},
+    {Table::kJournalHead, "JournalHead"},
+    {Table::kJournalBlock, "JournalBlock"},
 };
 
 // A store over a memory engine whose entries the test rewrites below it.

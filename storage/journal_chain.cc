@@ -1,0 +1,113 @@
+#include "storage/journal_chain.h"
+
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "storage/envelope.h"
+#include "storage/status_macros.h"
+#include "storage/store_view.h"
+
+namespace keyferry::storage {
+namespace {
+
+// A block is closed at this size, well below what an engine takes.
+constexpr size_t kBlockBytes = size_t{256} << 10;
+
+std::string Seal(const OrgKeys& keys, absl::string_view engine_key, uint64_t version, absl::string_view payload) {
+  return SealRecord(keys.current(), keys.current_id(), engine_key, version, SecretBytes::CopyOf(payload));
+}
+
+}  // namespace
+
+absl::Status JournalChain::Prepare(const EngineSnapshot& snapshot, const OrgKeys& keys) {
+  const std::string& head_key = keys.journal_head_key();
+  {
+    absl::ReaderMutexLock lock(&mutex_);
+    if (ends_.contains(head_key)) return absl::OkStatus();
+  }
+  // Whoever appends has prepared before, so an end that is not known was not changed since the store was opened.
+  ASSIGN_OR_RETURN(const std::optional<EngineEntry> entry, snapshot.Get(head_key));
+  JournalHead head;
+  if (entry.has_value()) {
+    ASSIGN_OR_RETURN(const Record record, OpenEntry(keys, *entry));
+    ASSIGN_OR_RETURN(head, JournalHead::Parse(record.payload.Expose()));
+  }
+  absl::MutexLock lock(&mutex_);
+  ends_.try_emplace(head_key, head);
+  return absl::OkStatus();
+}
+
+void JournalChain::SetListener(JournalListener listener) {
+  absl::MutexLock lock(&mutex_);
+  listener_ = std::move(listener);
+}
+
+void JournalChain::CloseBlock(Growing& journal, std::vector<EngineBatch::Write>& more) {
+  if (journal.block.empty()) return;
+  std::string key = journal.keys->JournalBlockKey(journal.head.last_block);
+  std::string sealed = Seal(*journal.keys, key, journal.head.last_block, journal.block);
+  more.push_back({std::move(key), std::move(sealed)});
+  journal.block.clear();
+}
+
+void JournalChain::Grow(const Append& append, Growing& journal, std::vector<EngineBatch::Write>& more) {
+  JournalHead& head = journal.head;
+  for (size_t i = 0; i < append.entries.size(); ++i) {
+    const std::string& entry = append.entries[i];
+    if (journal.block.size() + entry.size() > kBlockBytes) CloseBlock(journal, more);
+    if (journal.block.empty()) {
+      ++head.last_block;
+      journal.block = BeginJournalBlock(head.last_block, head.last_sequence + 1, head.hash);
+    }
+    ++head.last_sequence;
+    head.hash = ChainHash(head.hash, head.last_sequence, append.digests[i]);
+    AppendJournalEntry(entry, journal.block);
+    if (listener_ != nullptr) announced_.push_back({append.keys->org(), head.last_sequence, head.hash, entry});
+  }
+  if (append.first_block > head.first_block) {
+    head.first_block = append.first_block;
+    head.first_sequence = append.first_sequence;
+    head.first_previous_hash = append.first_previous_hash;
+  }
+}
+
+absl::Status JournalChain::Extend(absl::Span<const EngineBatch* const> accepted,
+                                  std::vector<EngineBatch::Write>& more) {
+  absl::MutexLock lock(&mutex_);
+  group_.clear();
+  announced_.clear();
+  for (const EngineBatch* batch : accepted) {
+    if (batch->attachment == nullptr) continue;
+    for (const Append& append : static_cast<const Attachment*>(batch->attachment)->appends) {
+      const std::string& head_key = append.keys->journal_head_key();
+      const auto [journal, added] = group_.try_emplace(head_key);
+      if (added) {
+        const auto end = ends_.find(head_key);
+        if (end == ends_.end()) return absl::InternalError("the end of a journal is not known");
+        journal->second.head = end->second;
+      }
+      journal->second.keys = append.keys;
+      Grow(append, journal->second, more);
+    }
+  }
+  for (auto& [head_key, journal] : group_) {
+    CloseBlock(journal, more);
+    more.push_back({head_key, Seal(*journal.keys, head_key, journal.head.last_sequence, journal.head.Serialize())});
+  }
+  return absl::OkStatus();
+}
+
+void JournalChain::Written(bool ok) {
+  absl::MutexLock lock(&mutex_);
+  if (ok) {
+    for (auto& [head_key, journal] : group_) ends_[head_key] = journal.head;
+    if (listener_ != nullptr) {
+      for (const JournaledEntry& entry : announced_) listener_(entry);
+    }
+  }
+  group_.clear();
+  announced_.clear();
+}
+
+}  // namespace keyferry::storage
