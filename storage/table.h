@@ -20,6 +20,8 @@ enum class Table : uint8_t {
   kService = 20,          // parent "", id = service
   kWorkload = 21,         // parent "", id = workload
   kToken = 22,            // parent = the principal, id = token id
+  kSession = 24,          // parent "", id = session id
+  kSessionKey = 25,       // parent "", id = decimal key id. Holds a private key.
   kCredential = 32,       // parent = scope, id = name; metadata only
   kCredentialValue = 33,  // parent = scope, id = name; the current value. Holds values.
   kPreviousValue = 34,    // parent = scope, id = name; the version kept for rollback. Holds values.
