@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
+#include "server/audit/audit_log.h"
 #include "server/credentials/previous_sweeper.h"
 #include "server/credentials/service.h"
 #include "server/directory/bootstrap.h"
@@ -21,9 +22,10 @@ namespace keyferry::server {
 
 // In the order in which they depend on one another; destroyed from the last to the first.
 struct KeyferryServer::Parts {
-  Parts(std::unique_ptr<storage::Store> opened, std::unique_ptr<UsageRecorder> recorder,
+  Parts(std::unique_ptr<storage::Store> opened, std::unique_ptr<AuditLog> log, std::unique_ptr<UsageRecorder> recorder,
         const KeyferryServerOptions& options, std::function<absl::Time()> clock, Logger* logger)
       : store(std::move(opened)),
+        audit(std::move(log)),
         usage(std::move(recorder)),
         credentials(store.get(), clock, &pages, usage.get()),
         sweeper(store.get(), clock, logger),
@@ -31,7 +33,7 @@ struct KeyferryServer::Parts {
         resolver(store.get(), clock, usage.get()),
         authenticator(store.get(), clock),
         executor(options.change_threads, options.max_queued_changes),
-        dispatcher(&authenticator, &executor, logger, Dispatcher::Limits{}) {
+        dispatcher(&authenticator, audit.get(), &executor, logger, Dispatcher::Limits{}) {
     directory = {store.get(), clock, &pages, &directory_changes};
   }
 
@@ -46,6 +48,7 @@ struct KeyferryServer::Parts {
   }
 
   std::unique_ptr<storage::Store> store;
+  std::unique_ptr<AuditLog> audit;
   std::unique_ptr<UsageRecorder> usage;
   PageTokens pages;
   CredentialRules credentials;
@@ -69,8 +72,10 @@ absl::StatusOr<std::unique_ptr<KeyferryServer>> KeyferryServer::Start(std::uniqu
                                                                       std::function<absl::Time()> clock,
                                                                       Logger* logger) {
   RETURN_IF_ERROR(FinishOrgDeletions(store.get()));
-  ASSIGN_OR_RETURN(auto usage, UsageRecorder::Start(store.get(), clock, logger, UsageRecorder::Options()));
-  auto parts = std::make_unique<Parts>(std::move(store), std::move(usage), options, std::move(clock), logger);
+  auto audit = std::make_unique<AuditLog>(store.get(), AuditLog::Options());
+  ASSIGN_OR_RETURN(auto usage, UsageRecorder::Start(store.get(), audit.get(), clock, logger, UsageRecorder::Options()));
+  auto parts =
+      std::make_unique<Parts>(std::move(store), std::move(audit), std::move(usage), options, std::move(clock), logger);
   ASSIGN_OR_RETURN(parts->grpc, GrpcServer::Start(options.grpc, parts->MakeServices()));
   return std::unique_ptr<KeyferryServer>(new KeyferryServer(std::move(parts)));
 }

@@ -63,7 +63,9 @@ void JournalChain::Grow(const Append& append, Growing& journal, std::vector<Engi
     ++head.last_sequence;
     head.hash = ChainHash(head.hash, head.last_sequence, append.digests[i]);
     AppendJournalEntry(entry, journal.block);
-    if (listener_ != nullptr) announced_.push_back({append.keys->org(), head.last_sequence, head.hash, entry});
+    if (listener_ != nullptr) {
+      announced_.push_back({append.keys->org(), head.last_sequence, head.hash, entry, append.contexts[i]});
+    }
   }
   if (append.first_block > head.first_block) {
     head.first_block = append.first_block;

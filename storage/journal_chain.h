@@ -30,6 +30,7 @@ class JournalChain : public CommitHook {
     std::shared_ptr<const OrgKeys> keys;
     std::vector<std::string> entries;
     std::vector<Sha256Digest> digests;
+    std::vector<const void*> contexts;
     size_t bytes = 0;
     // If set, the beginning of what is kept from now on, with the hash before it.
     uint64_t first_block = 0;

@@ -16,7 +16,9 @@ void Mutation::Require(RecordKey key, Revision expected) {
   changes_.push_back({std::move(key), Change::kRequire, SecretBytes(), 0, expected});
 }
 
-void Mutation::Append(std::string org, std::string entry) { appends_.push_back({std::move(org), std::move(entry)}); }
+void Mutation::Append(std::string org, std::string entry, const void* context) {
+  appends_.push_back({std::move(org), std::move(entry), context});
+}
 
 void Mutation::PruneJournal(std::string org, uint64_t first_block, uint64_t first_sequence,
                             const Sha256Digest& previous_hash) {

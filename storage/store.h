@@ -73,8 +73,9 @@ class Mutation {
   void Delete(RecordKey key, std::optional<Revision> expected);
   // Only checks.
   void Require(RecordKey key, Revision expected);
-  // Adds an entry, at most 64 KiB, to the end of the org's journal (journal.h); org "" is the system's.
-  void Append(std::string org, std::string entry);
+  // Adds an entry, at most 64 KiB, to the end of the org's journal (journal.h); org "" is the system's. `context` is
+  // handed on to the listener alone, and must outlive the commit.
+  void Append(std::string org, std::string entry, const void* context = nullptr);
   // Takes the blocks before `first_block` away from the org's journal. `first_sequence` is that block's, and
   // `previous_hash` what it says was before it.
   void PruneJournal(std::string org, uint64_t first_block, uint64_t first_sequence, const Sha256Digest& previous_hash);
@@ -93,6 +94,7 @@ class Mutation {
   struct JournalAppend {
     std::string org;
     std::string entry;
+    const void* context = nullptr;
   };
   const std::vector<JournalAppend>& appends() const { return appends_; }
 
@@ -116,6 +118,8 @@ struct JournaledEntry {
   uint64_t sequence = 0;
   Sha256Digest hash;
   absl::string_view payload;
+  // As given to Mutation::Append.
+  const void* context = nullptr;
 };
 using JournalListener = std::function<void(const JournaledEntry&)>;
 

@@ -90,6 +90,7 @@ absl::Status StoreImpl::PlanJournals(const Mutation& mutation, Plan& plan) {
     }
     append->entries.push_back(entry.entry);
     append->digests.push_back(Sha256({entry.entry}));
+    append->contexts.push_back(entry.context);
   }
   for (const Mutation::JournalPrune& prune : mutation.prunes()) {
     ASSIGN_OR_RETURN(JournalChain::Append * append, JournalFor(prune.org, plan));

@@ -32,6 +32,8 @@ enum class Table : uint8_t {
   // In the organization space and in the system space.
   kJournalHead = 65,   // parent "", id "head": the ends of the journal (journal.h)
   kJournalBlock = 66,  // parent "", id = 16 hex digits of the block's number
+
+  kUsageState = 67,  // parent "", id "state": which entries of the journal are in kCredentialUsage
 };
 
 constexpr bool IsJournal(Table table) { return table == Table::kJournalHead || table == Table::kJournalBlock; }

@@ -37,6 +37,7 @@ constexpr TableCase kTables[] = {
     {Table::kMcpServer, "McpServer"},
     {Table::kJournalHead, "JournalHead"},
     {Table::kJournalBlock, "JournalBlock"},
+    {Table::kUsageState, "UsageState"},
 };
 
 // A store over a memory engine whose entries the test rewrites below it.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/hash/hash.h"
+#include "server/audit/call_record.h"
 #include "server/credentials/conversion.h"
 #include "server/credentials/credential_rules.h"
 #include "server/credentials/record_fields.h"
@@ -15,7 +16,6 @@ namespace keyferry::server {
 namespace {
 
 namespace records = storage::records;
-using storage::Durability;
 using storage::SecretBytes;
 using storage::Table;
 
@@ -150,7 +150,7 @@ absl::StatusOr<v1::Credential> CredentialRules::CreateCredential(const Caller& c
   if (absl::Status taken = counts_.Take(parent.org, record.parent(), parent.Name()); !taken.ok()) {
     return FromStore(taken, parent.Name());
   }
-  const absl::Status created = RepeatOnConflict(resource, [&] { return CreateOnce(name, record, payload); });
+  const absl::Status created = RepeatOnConflict(resource, [&] { return CreateOnce(caller, name, record, payload); });
   if (!created.ok()) {
     counts_.GiveBack(parent.org, record.parent());
     return created;
@@ -158,7 +158,7 @@ absl::StatusOr<v1::Credential> CredentialRules::CreateCredential(const Caller& c
   return ToCredential(parent, record, LastUse(), caller.tier, now);
 }
 
-absl::Status CredentialRules::CreateOnce(const ChildName& name, const CredentialRecord& record,
+absl::Status CredentialRules::CreateOnce(const Caller& caller, const ChildName& name, const CredentialRecord& record,
                                          const SecretBytes& payload) {
   const std::unique_ptr<storage::StoreView> view = store_->View();
   const storage::RecordKey key = CredentialKey(Table::kCredential, name);
@@ -176,7 +176,9 @@ absl::Status CredentialRules::CreateOnce(const ChildName& name, const Credential
   mutation.Put(key, storage::SerializeSecret(record), /*version=*/1, /*expected=*/0);
   mutation.Put(CredentialKey(Table::kCredentialValue, name), payload.Clone(), /*version=*/1,
                /*expected=*/std::nullopt);
-  return store_->Commit(mutation, Durability::kSynced).status();
+  NoteResource(caller, name.Name("credentials"));
+  NoteCredential(caller, name.Name("credentials"), record.version());
+  return CommitAudited(store_, caller, std::move(mutation)).status();
 }
 
 absl::StatusOr<v1::Credential> CredentialRules::UpdateCredential(const Caller& caller,
@@ -248,12 +250,12 @@ absl::StatusOr<google::protobuf::Empty> CredentialRules::DeleteCredential(const 
                                                                           const v1::DeleteCredentialRequest& request) {
   ASSIGN_OR_RETURN(const ChildName name, ParseCredentialName(request.name(), "name"));
   RETURN_IF_ERROR(Authorize(caller, Action::kDelete, CredentialResource(name.parent, request.name())));
-  RETURN_IF_ERROR(RepeatOnConflict(request.name(), [&] { return DeleteOnce(name, request.etag()); }));
+  RETURN_IF_ERROR(RepeatOnConflict(request.name(), [&] { return DeleteOnce(caller, name, request.etag()); }));
   counts_.GiveBack(name.parent.org, name.parent.RecordParent());
   return google::protobuf::Empty();
 }
 
-absl::Status CredentialRules::DeleteOnce(const ChildName& name, const std::string& etag) {
+absl::Status CredentialRules::DeleteOnce(const Caller& caller, const ChildName& name, const std::string& etag) {
   ASSIGN_OR_RETURN(const Found found, Find(name));
   if (!etag.empty() && etag != CredentialEtag(found.record)) return StaleEtag(name.Name("credentials"));
   storage::Mutation mutation;
@@ -261,7 +263,8 @@ absl::Status CredentialRules::DeleteOnce(const ChildName& name, const std::strin
   for (const Table table : {Table::kCredentialValue, Table::kPreviousValue, Table::kCredentialUsage}) {
     mutation.Delete(CredentialKey(table, name), /*expected=*/std::nullopt);
   }
-  return store_->Commit(mutation, Durability::kSynced).status();
+  NoteCredential(caller, name.Name("credentials"), found.record.version());
+  return CommitAudited(store_, caller, std::move(mutation)).status();
 }
 
 absl::StatusOr<CredentialRules::Found> CredentialRules::Find(const ChildName& name) const {
@@ -300,7 +303,8 @@ absl::StatusOr<v1::Credential> CredentialRules::ChangeOnce(const Caller& caller,
   record.set_updater(caller.Name());
   mutation.Put(CredentialKey(Table::kCredential, name), storage::SerializeSecret(record),
                static_cast<uint64_t>(record.change_count()), found.revision);
-  RETURN_IF_ERROR(store_->Commit(mutation, Durability::kSynced).status());
+  NoteCredential(caller, name.Name("credentials"), record.version());
+  RETURN_IF_ERROR(CommitAudited(store_, caller, std::move(mutation)).status());
   return Show(caller, name.parent, record, *found.view);
 }
 

@@ -65,8 +65,9 @@ class CredentialRules {
                                         const Edit& edit);
   absl::StatusOr<v1::Credential> ChangeOnce(const Caller& caller, const ChildName& name, const std::string& etag,
                                             const Edit& edit);
-  absl::Status CreateOnce(const ChildName& name, const CredentialRecord& record, const storage::SecretBytes& payload);
-  absl::Status DeleteOnce(const ChildName& name, const std::string& etag);
+  absl::Status CreateOnce(const Caller& caller, const ChildName& name, const CredentialRecord& record,
+                          const storage::SecretBytes& payload);
+  absl::Status DeleteOnce(const Caller& caller, const ChildName& name, const std::string& etag);
   // Runs until it does not lose a race; one repeater of a credential at a time.
   absl::Status RepeatOnConflict(const std::string& resource, const std::function<absl::Status()>& attempt);
 

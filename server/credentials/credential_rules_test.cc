@@ -147,7 +147,10 @@ TEST_P(CredentialRulesTest, DeleteRemovesEverythingAndANewOneStartsAnew) {
   const Caller root = world_.As("root");
   const std::string old_etag = world_.Create(root, "orgs/acme", "TOKEN", "one").etag();
   ASSERT_TRUE(Rotate(root, kOrgToken, "two").ok());
-  ASSERT_TRUE(world_.usage->Record({"acme", "orgs/acme/mcpServers/m", root.Name(), "", "", {{"", "TOKEN", 2}}}).ok());
+  ASSERT_TRUE(world_.usage
+                  ->RecordNow({"acme", "orgs/acme/mcpServers/m", root.Name(), "", "", {{"", "TOKEN", 2}}},
+                              "ResolutionService/Resolve")
+                  .ok());
   ASSERT_TRUE(world_.usage->FoldNow().ok());
   ASSERT_TRUE(MustGet(kOrgToken).has_last_use_time());
   ASSERT_TRUE(Delete(root, kOrgToken).ok());

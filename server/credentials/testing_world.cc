@@ -41,7 +41,17 @@ void World::Open() {
   store = *std::move(opened);
   UsageRecorder::Options options;
   options.background = false;
-  auto recorder = UsageRecorder::Start(store.get(), clock(), /*logger=*/nullptr, options);
+  RestartUsage(options);
+}
+
+void World::RestartUsage(const UsageRecorder::Options& options) {
+  credentials.reset();
+  usage.reset();
+  AuditLog::Options audit_options;
+  audit_options.background = false;
+  audit.reset();
+  audit = std::make_unique<AuditLog>(store.get(), audit_options);
+  auto recorder = UsageRecorder::Start(store.get(), audit.get(), clock(), /*logger=*/nullptr, options);
   ASSERT_TRUE(recorder.ok()) << recorder.status();
   usage = *std::move(recorder);
   credentials = std::make_unique<CredentialRules>(store.get(), clock(), &pages, usage.get());
@@ -50,6 +60,7 @@ void World::Open() {
 void World::Restart() {
   credentials.reset();
   usage.reset();
+  audit.reset();
   store.reset();
   engine_.Reopen();
   Open();

@@ -31,6 +31,8 @@ class World {
 
   // What kill -9 and a new start do: nothing is folded, the store is opened again.
   void Restart();
+  // A recorder with other options, and the rules with it.
+  void RestartUsage(const UsageRecorder::Options& options);
 
   // A caller as the authenticator would make it, in tier `tier`.
   Caller As(absl::string_view user) const;
@@ -54,6 +56,7 @@ class World {
   absl::Time now = absl::FromUnixSeconds(1800000000);
   PageTokens pages;
   std::unique_ptr<storage::Store> store;
+  std::unique_ptr<AuditLog> audit;
   std::unique_ptr<UsageRecorder> usage;
   std::unique_ptr<CredentialRules> credentials;
 

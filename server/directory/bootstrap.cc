@@ -5,6 +5,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "server/audit/call_record.h"
 #include "server/errors.h"
 #include "server/records.h"
 #include "server/status_macros.h"
@@ -33,6 +34,17 @@ absl::Status PutAdmin(const storage::StoreView& view, const std::string& org, co
   mutation->Put(key, storage::SerializeSecret(user), found->has_value() ? (*found)->version + 1 : 1,
                 found->has_value() ? (*found)->revision : 0);
   return absl::OkStatus();
+}
+
+// Of what the program does by itself, at the word of whoever may start it.
+CallRecord OwnRecord(const DirectoryContext& context, const std::string& org, absl::string_view method,
+                     const std::string& resource) {
+  CallRecord record;
+  record.org = org;
+  *record.entry.mutable_time() = ToTimestamp(context.NowNanos());
+  record.entry.set_method(std::string(method));
+  record.entry.set_resource(resource);
+  return record;
 }
 
 }  // namespace
@@ -67,7 +79,11 @@ absl::StatusOr<bool> EnsureOrgWithAdmin(const DirectoryContext& context, const s
                                                         std::string(kDefaultTeam)}));
     if (!member) PutMembership(org, std::string(kDefaultTeam), admin, v1::TEAM_ROLE_MEMBER, now, &mutation);
   }
-  if (!mutation.empty()) RETURN_IF_ERROR(context.store->Commit(mutation, storage::Durability::kSynced).status());
+  if (mutation.empty()) return made;
+  CallRecord record = OwnRecord(context, org, "keyferryd/Init", absl::StrCat("orgs/", org, "/users/", admin));
+  Caller self;
+  self.record = &record;
+  RETURN_IF_ERROR(CommitAudited(context.store, self, std::move(mutation)).status());
   return made;
 }
 
@@ -80,7 +96,10 @@ absl::StatusOr<IssuedToken> IssueTokenForUser(const DirectoryContext& context, c
   principal.id = user;
   const auto view = context.store->View();
   ASSIGN_OR_RETURN(const storage::Revision revision, FindPrincipal(*view, principal));
-  return IssueToken(context, *view, principal, revision, display_name, principal.Name(), context.clock() + ttl);
+  CallRecord record = OwnRecord(context, org, "keyferryd/IssueToken", principal.Name());
+  Caller self;
+  self.record = &record;
+  return IssueToken(context, self, *view, principal, revision, display_name, principal.Name(), context.clock() + ttl);
 }
 
 absl::Status FinishOrgDeletions(storage::Store* store) {

@@ -1,8 +1,10 @@
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "server/access/access.h"
+#include "server/audit/call_record.h"
 #include "server/directory/teams.h"
 #include "server/errors.h"
 #include "server/records.h"
@@ -75,7 +77,7 @@ absl::StatusOr<v1::TeamMember> TeamRules::SetTeamMember(const Caller& caller,
   storage::Mutation mutation;
   mutation.Require({Table::kUser, team.org, "", name.id}, (*user)->revision);
   PutMembership(team.org, team.id, name.id, record.role(), record.create_time(), &mutation);
-  const auto committed = context_.store->Commit(mutation, storage::Durability::kSynced);
+  const auto committed = CommitAudited(context_.store, caller, std::move(mutation));
   if (!committed.ok()) return FromStore(committed.status(), member_name);
   return ToProto(team.org, record);
 }
@@ -126,7 +128,7 @@ absl::StatusOr<google::protobuf::Empty> TeamRules::RemoveTeamMember(const Caller
   mutation.Require({Table::kTeamMember, team.org, team.RecordParent(), name.id}, (*member)->revision);
   mutation.Delete({Table::kMembership, team.org, absl::StrCat("users/", name.id), team.id}, std::nullopt);
   mutation.Delete({Table::kTeamMember, team.org, team.RecordParent(), name.id}, std::nullopt);
-  const auto committed = context_.store->Commit(mutation, storage::Durability::kSynced);
+  const auto committed = CommitAudited(context_.store, caller, std::move(mutation));
   if (!committed.ok()) return FromStore(committed.status(), request.name());
   return google::protobuf::Empty();
 }

@@ -1,10 +1,12 @@
 #include "server/directory/orgs.h"
 
+#include <utility>
 #include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "server/access/access.h"
+#include "server/audit/call_record.h"
 #include "server/errors.h"
 #include "server/records.h"
 #include "server/status_macros.h"
@@ -83,7 +85,7 @@ absl::StatusOr<v1::Org> OrgRules::UpdateOrg(const Caller& caller, const v1::Upda
   }
   org.record.set_update_time(now);
   mutation.Put({Table::kOrg, "", "", name.org}, storage::SerializeSecret(org.record), /*version=*/1, org.revision);
-  const auto committed = context_.store->Commit(mutation, storage::Durability::kSynced);
+  const auto committed = CommitAudited(context_.store, caller, std::move(mutation));
   if (!committed.ok()) return FromStore(committed.status(), name.Name());
   return ToProto(org.record);
 }
@@ -115,13 +117,15 @@ absl::StatusOr<google::protobuf::Empty> OrgRules::DeleteOrg(const Caller& caller
   auto view = context_.store->View();
   ASSIGN_OR_RETURN(const OrgState org, ReadOrg(*view, name.org));
   RETURN_IF_ERROR(CheckEtag(request.etag(), EtagOf(org.record), name.Name()));
-  const auto system_records = SystemRecordsOf(*view, name.org);
+  auto system_records = SystemRecordsOf(*view, name.org);
   if (!system_records.ok()) return FromStore(system_records.status(), name.Name());
   view.reset();  // It would keep the org's files alive.
   const absl::Status destroyed = context_.store->DestroyOrg(name.org);
   // Past the deadline the org is destroyed all the same; only its last bytes are still being purged.
   if (!destroyed.ok() && !absl::IsDeadlineExceeded(destroyed)) return FromStore(destroyed, name.Name());
-  const auto committed = context_.store->Commit(*system_records, storage::Durability::kSynced);
+  // The org's own log is gone with it.
+  if (caller.record != nullptr) caller.record->org.clear();
+  const auto committed = CommitAudited(context_.store, caller, *std::move(system_records));
   if (!committed.ok()) return FromStore(committed.status(), name.Name());
   return google::protobuf::Empty();
 }

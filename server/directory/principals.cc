@@ -2,9 +2,11 @@
 
 #include <map>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "server/audit/call_record.h"
 #include "server/errors.h"
 #include "server/records.h"
 #include "server/status_macros.h"
@@ -54,14 +56,15 @@ absl::Status CheckGrants(const google::protobuf::RepeatedPtrField<std::string>& 
 }
 
 // Commits a new principal record, unless there is one.
-absl::Status CommitNew(storage::Store* store, const storage::RecordKey& key, storage::SecretBytes payload,
-                       const std::string& name) {
+absl::Status CommitNew(storage::Store* store, const Caller& caller, const storage::RecordKey& key,
+                       storage::SecretBytes payload, const std::string& name) {
   const auto exists = store->View()->Contains(key);
   if (!exists.ok()) return FromStore(exists.status(), name);
   if (*exists) return AlreadyExists(name);
   storage::Mutation mutation;
   mutation.Put(key, std::move(payload), /*version=*/1, /*expected=*/0);
-  const absl::Status committed = store->Commit(mutation, storage::Durability::kSynced).status();
+  NoteResource(caller, name);
+  const absl::Status committed = CommitAudited(store, caller, std::move(mutation)).status();
   return absl::IsAborted(committed) ? AlreadyExists(name) : FromStore(committed, name);
 }
 
@@ -108,7 +111,7 @@ absl::StatusOr<v1::Service> PrincipalRules::CreateService(const Caller& caller,
   record.set_display_name(request.service().display_name());
   record.set_role(role);
   record.set_create_time(context_.NowNanos());
-  RETURN_IF_ERROR(CommitNew(context_.store, {Table::kService, parent.org, "", record.id()},
+  RETURN_IF_ERROR(CommitNew(context_.store, caller, {Table::kService, parent.org, "", record.id()},
                             storage::SerializeSecret(record), name));
   return ToProto(parent.org, record);
 }
@@ -140,7 +143,7 @@ absl::StatusOr<v1::Workload> PrincipalRules::CreateWorkload(const Caller& caller
   *record.mutable_mcp_servers() = request.workload().mcp_servers();
   record.set_create_time(context_.NowNanos());
   record.set_update_time(record.create_time());
-  RETURN_IF_ERROR(CommitNew(context_.store, {Table::kWorkload, parent.org, "", record.id()},
+  RETURN_IF_ERROR(CommitNew(context_.store, caller, {Table::kWorkload, parent.org, "", record.id()},
                             storage::SerializeSecret(record), name));
   return ToProto(parent.org, record);
 }
@@ -176,7 +179,7 @@ absl::StatusOr<v1::Workload> PrincipalRules::UpdateWorkload(const Caller& caller
   record.set_update_time(context_.NowNanos());
   storage::Mutation mutation;
   mutation.Put(key, storage::SerializeSecret(record), (*found)->version + 1, (*found)->revision);
-  const auto committed = context_.store->Commit(mutation, storage::Durability::kSynced);
+  const auto committed = CommitAudited(context_.store, caller, std::move(mutation));
   if (!committed.ok()) return FromStore(committed.status(), asked.name());
   return ToProto(org, record);
 }
@@ -200,7 +203,7 @@ absl::StatusOr<google::protobuf::Empty> PrincipalRules::Delete(const Caller& cal
   mutation.Delete(key, (*found)->revision);
   const std::string below = absl::StrCat(collection, "/", child.id);
   RETURN_IF_ERROR(DeleteEverythingBelow(*view, child.parent.org, below, &mutation));
-  const auto committed = context_.store->Commit(mutation, storage::Durability::kSynced);
+  const auto committed = CommitAudited(context_.store, caller, std::move(mutation));
   if (!committed.ok()) return FromStore(committed.status(), name);
   RETURN_IF_ERROR(SweepBelow(context_.store, child.parent.org, below));
   return google::protobuf::Empty();

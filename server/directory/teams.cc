@@ -1,10 +1,12 @@
 #include "server/directory/teams.h"
 
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "server/access/access.h"
+#include "server/audit/call_record.h"
 #include "server/errors.h"
 #include "server/records.h"
 #include "server/status_macros.h"
@@ -68,7 +70,7 @@ absl::StatusOr<v1::Team> TeamRules::CreateTeam(const Caller& caller, const v1::C
   RETURN_IF_ERROR(DeleteEverythingBelow(*view, parent.org, absl::StrCat("teams/", name.id), &mutation));
   const int64_t now = context_.NowNanos();
   PutTeam(parent.org, name.id, request.team().display_name(), now, &mutation);
-  const auto committed = context_.store->Commit(mutation, storage::Durability::kSynced);
+  const auto committed = CommitAudited(context_.store, caller, std::move(mutation));
   if (!committed.ok()) return FromStore(committed.status(), name.Name("teams"));
   ASSIGN_OR_RETURN(const auto team, ReadTeam(*context_.store->View(), name));
   return ToProto(parent.org, static_cast<v1::Tier>(org.record.tier()), team.record);
@@ -120,7 +122,7 @@ absl::StatusOr<google::protobuf::Empty> TeamRules::DeleteTeam(const Caller& call
   const auto members = ScanRecords<records::TeamMemberRecord>(*view, Table::kTeamMember, name.parent.org, below);
   if (!members.ok()) return FromStore(members.status(), request.name());
   for (const auto& member : *members) DeleteMembership(name.parent.org, name.id, member.record.user(), &mutation);
-  const auto committed = context_.store->Commit(mutation, storage::Durability::kSynced);
+  const auto committed = CommitAudited(context_.store, caller, std::move(mutation));
   if (!committed.ok()) return FromStore(committed.status(), request.name());
   RETURN_IF_ERROR(SweepBelow(context_.store, name.parent.org, below));
   return google::protobuf::Empty();

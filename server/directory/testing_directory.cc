@@ -57,7 +57,7 @@ std::string TestDirectory::Login(const std::string& principal) {
   const auto view = store->View();
   const auto revision = FindPrincipal(*view, *name);
   Check(revision.status(), principal);
-  const auto issued = IssueToken(context, *view, *name, *revision, "", principal, now + absl::Hours(24));
+  const auto issued = IssueToken(context, Caller(), *view, *name, *revision, "", principal, now + absl::Hours(24));
   Check(issued.status(), principal);
   return absl::StrCat("Bearer ", issued->text.Expose());
 }

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "server/access/access.h"
+#include "server/audit/call_record.h"
 #include "server/errors.h"
 #include "server/identity/token_text.h"
 #include "server/records.h"
@@ -127,10 +128,10 @@ absl::StatusOr<storage::Revision> FindPrincipal(const storage::StoreView& view, 
   return (*found)->revision;
 }
 
-absl::StatusOr<IssuedToken> IssueToken(const DirectoryContext& context, const storage::StoreView& view,
-                                       const ParentName& principal, storage::Revision revision,
-                                       absl::string_view display_name, absl::string_view creator,
-                                       absl::Time expire_time) {
+absl::StatusOr<IssuedToken> IssueToken(const DirectoryContext& context, const Caller& caller,
+                                       const storage::StoreView& view, const ParentName& principal,
+                                       storage::Revision revision, absl::string_view display_name,
+                                       absl::string_view creator, absl::Time expire_time) {
   const std::string parent = principal.RecordParent();
   IssuedToken issued;
   issued.text = MakeTokenText(KindOf(principal.kind));
@@ -153,7 +154,7 @@ absl::StatusOr<IssuedToken> IssueToken(const DirectoryContext& context, const st
   mutation.Put({Table::kToken, principal.org, parent, token.id()}, storage::SerializeSecret(token), /*version=*/1,
                /*expected=*/0);
   mutation.Put(IndexKey(token.hash()), storage::SerializeSecret(index), /*version=*/1, /*expected=*/0);
-  const auto committed = context.store->Commit(mutation, storage::Durability::kSynced);
+  const auto committed = CommitAudited(context.store, caller, std::move(mutation));
   if (!committed.ok()) return FromStore(committed.status(), principal.Name());
   issued.metadata = ToProto(token);
   return issued;
@@ -169,7 +170,7 @@ absl::StatusOr<v1::CreateTokenResponse> TokenRules::CreateToken(const Caller& ca
   if (principal.Name() == caller.Name()) expire_time = std::min(expire_time, caller.token_expire_time);
   const auto view = context_.store->View();
   ASSIGN_OR_RETURN(const storage::Revision revision, FindPrincipal(*view, principal));
-  ASSIGN_OR_RETURN(IssuedToken issued, IssueToken(context_, *view, principal, revision, request.display_name(),
+  ASSIGN_OR_RETURN(IssuedToken issued, IssueToken(context_, caller, *view, principal, revision, request.display_name(),
                                                   caller.Name(), expire_time));
   v1::CreateTokenResponse response;
   response.set_token(issued.text.Expose().data(), issued.text.size());
@@ -213,7 +214,7 @@ absl::StatusOr<google::protobuf::Empty> TokenRules::RevokeToken(const Caller& ca
   storage::Mutation mutation;
   mutation.Delete(key, (*token)->revision);
   mutation.Delete(IndexKey((*token)->record.hash()), std::nullopt);
-  const auto committed = context_.store->Commit(mutation, storage::Durability::kSynced);
+  const auto committed = CommitAudited(context_.store, caller, std::move(mutation));
   if (!committed.ok()) return FromStore(committed.status(), request.name());
   return google::protobuf::Empty();
 }

@@ -38,10 +38,10 @@ struct IssuedToken {
   storage::SecretBytes text;
   v1::Token metadata;
 };
-absl::StatusOr<IssuedToken> IssueToken(const DirectoryContext& context, const storage::StoreView& view,
-                                       const ParentName& principal, storage::Revision revision,
-                                       absl::string_view display_name, absl::string_view creator,
-                                       absl::Time expire_time);
+absl::StatusOr<IssuedToken> IssueToken(const DirectoryContext& context, const Caller& caller,
+                                       const storage::StoreView& view, const ParentName& principal,
+                                       storage::Revision revision, absl::string_view display_name,
+                                       absl::string_view creator, absl::Time expire_time);
 
 // The revision of a user's, service's or workload's record. NOT_FOUND if there is none.
 absl::StatusOr<storage::Revision> FindPrincipal(const storage::StoreView& view, const ParentName& principal);

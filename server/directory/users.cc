@@ -1,10 +1,12 @@
 #include "server/directory/users.h"
 
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "server/access/access.h"
+#include "server/audit/call_record.h"
 #include "server/errors.h"
 #include "server/records.h"
 #include "server/status_macros.h"
@@ -70,7 +72,7 @@ absl::StatusOr<v1::User> UserRules::CreateUser(const Caller& caller, const v1::C
   if (org.record.tier() == v1::TIER_TEAM) {
     PutMembership(parent.org, std::string(kDefaultTeam), name.id, v1::TEAM_ROLE_MEMBER, user.create_time(), &mutation);
   }
-  const auto committed = context_.store->Commit(mutation, storage::Durability::kSynced);
+  const auto committed = CommitAudited(context_.store, caller, std::move(mutation));
   if (!committed.ok()) return FromStore(committed.status(), name.Name("users"));
   return ToProto(parent.org, user);
 }
@@ -127,7 +129,7 @@ absl::StatusOr<v1::User> UserRules::UpdateUser(const Caller& caller, const v1::U
   storage::Mutation mutation;
   mutation.Put({Table::kUser, name.parent.org, "", name.id}, storage::SerializeSecret(user.record), user.version + 1,
                user.revision);
-  const auto committed = context_.store->Commit(mutation, storage::Durability::kSynced);
+  const auto committed = CommitAudited(context_.store, caller, std::move(mutation));
   if (!committed.ok()) return FromStore(committed.status(), request.user().name());
   return ToProto(name.parent.org, user.record);
 }
@@ -151,7 +153,7 @@ absl::StatusOr<google::protobuf::Empty> UserRules::DeleteUser(const Caller& call
   for (const auto& membership : *memberships) {
     DeleteMembership(name.parent.org, membership.record.team(), name.id, &mutation);
   }
-  const auto committed = context_.store->Commit(mutation, storage::Durability::kSynced);
+  const auto committed = CommitAudited(context_.store, caller, std::move(mutation));
   if (!committed.ok()) return FromStore(committed.status(), request.name());
   RETURN_IF_ERROR(SweepBelow(context_.store, name.parent.org, below));
   return google::protobuf::Empty();

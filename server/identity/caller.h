@@ -11,6 +11,8 @@
 
 namespace keyferry::server {
 
+struct CallRecord;
+
 enum class PrincipalKind { kUser, kService, kWorkload };
 
 // Who is calling, with everything that the access decision needs. Made by the Authenticator from one snapshot; valid
@@ -29,6 +31,9 @@ struct Caller {
   // Of a workload: resource names of the MCP servers that it may resolve.
   std::vector<std::string> granted_mcp_servers;
   absl::Time token_expire_time = absl::InfiniteFuture();
+  // What this call will say of itself in the audit log (server/audit/call_record.h); null for callers that stand for no
+  // call.
+  CallRecord* record = nullptr;
 
   // Resource name of the principal.
   std::string Name() const;

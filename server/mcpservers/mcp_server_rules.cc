@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/access/access.h"
+#include "server/audit/call_record.h"
 #include "server/credentials/record_fields.h"
 #include "server/errors.h"
 #include "server/mcpservers/definition.h"
@@ -19,7 +20,6 @@ namespace keyferry::server {
 namespace {
 
 namespace records = storage::records;
-using storage::Durability;
 using storage::StoreView;
 using storage::Table;
 using storage::Wiped;
@@ -163,14 +163,15 @@ absl::StatusOr<v1::ApplyMcpServerResponse> McpServerRules::ApplyOnce(const Calle
   }
   mutation.Put(McpServerKey(name), storage::SerializeSecret(*record), static_cast<uint64_t>(record->change_count()),
                found == nullptr ? 0 : found->revision);
-  RETURN_IF_ERROR(Commit(name, /*created=*/found == nullptr, mutation));
+  RETURN_IF_ERROR(Commit(caller, name, /*created=*/found == nullptr, std::move(mutation)));
   return response;
 }
 
-absl::Status McpServerRules::Commit(const ChildName& name, bool created, const storage::Mutation& mutation) {
+absl::Status McpServerRules::Commit(const Caller& caller, const ChildName& name, bool created,
+                                    storage::Mutation mutation) {
   const std::string parent = name.parent.RecordParent();
   if (created) RETURN_IF_ERROR(counts_.Take(name.parent.org, parent, name.parent.Name()));
-  const absl::Status committed = store_->Commit(mutation, Durability::kSynced).status();
+  const absl::Status committed = CommitAudited(store_, caller, std::move(mutation)).status();
   if (created && !committed.ok()) counts_.GiveBack(name.parent.org, parent);
   return committed;
 }
@@ -179,21 +180,21 @@ absl::StatusOr<google::protobuf::Empty> McpServerRules::DeleteMcpServer(const Ca
                                                                         const v1::DeleteMcpServerRequest& request) {
   ASSIGN_OR_RETURN(const ChildName name, ParseMcpServerName(request.name(), "name"));
   RETURN_IF_ERROR(Authorize(caller, Action::kDelete, McpServerResource(name.parent, request.name())));
-  absl::Status deleted = DeleteOnce(name, request.etag());
-  for (int i = 0; i < kMaxAttempts && IsLostRace(deleted); ++i) deleted = DeleteOnce(name, request.etag());
+  absl::Status deleted = DeleteOnce(caller, name, request.etag());
+  for (int i = 0; i < kMaxAttempts && IsLostRace(deleted); ++i) deleted = DeleteOnce(caller, name, request.etag());
   RETURN_IF_ERROR(FromStore(deleted, request.name()));
   counts_.GiveBack(name.parent.org, name.parent.RecordParent());
   return google::protobuf::Empty();
 }
 
-absl::Status McpServerRules::DeleteOnce(const ChildName& name, const std::string& etag) {
+absl::Status McpServerRules::DeleteOnce(const Caller& caller, const ChildName& name, const std::string& etag) {
   const std::unique_ptr<StoreView> view = store_->View();
   ASSIGN_OR_RETURN(const std::unique_ptr<Found> found, Find(*view, name));
   if (found == nullptr) return NotFound(name.Name("mcpServers"));
   if (!etag.empty() && etag != McpServerEtag(*found->record)) return StaleEtag(name.Name("mcpServers"));
   storage::Mutation mutation;
   mutation.Delete(McpServerKey(name), found->revision);
-  return store_->Commit(mutation, Durability::kSynced).status();
+  return CommitAudited(store_, caller, std::move(mutation)).status();
 }
 
 absl::StatusOr<v1::McpServer> McpServerRules::GetMcpServer(const Caller& caller,

@@ -54,8 +54,8 @@ class McpServerRules {
   static absl::StatusOr<std::unique_ptr<Found>> Find(const storage::StoreView& view, const ChildName& name);
   absl::StatusOr<v1::ApplyMcpServerResponse> ApplyOnce(const Caller& caller, const ChildName& name,
                                                        const v1::ApplyMcpServerRequest& request);
-  absl::Status Commit(const ChildName& name, bool created, const storage::Mutation& mutation);
-  absl::Status DeleteOnce(const ChildName& name, const std::string& etag);
+  absl::Status Commit(const Caller& caller, const ChildName& name, bool created, storage::Mutation mutation);
+  absl::Status DeleteOnce(const Caller& caller, const ChildName& name, const std::string& etag);
 
   storage::Store* const store_;
   const Clock clock_;

@@ -16,6 +16,7 @@ class ReadOnlyStore : public storage::Store {
   explicit ReadOnlyStore(storage::Store* store) : store_(store) {}
   std::unique_ptr<storage::StoreView> View() override { return store_->View(); }
   absl::StatusOr<storage::Revision> Commit(const storage::Mutation&, storage::Durability) override { return Error(); }
+  void SetJournalListener(storage::JournalListener) override {}
   absl::Status Sync() override { return Error(); }
   absl::Status CreateKeyring(absl::string_view) override { return Error(); }
   absl::Status DestroyOrg(absl::string_view) override { return Error(); }
@@ -47,7 +48,10 @@ TEST(FailClosedTest, WithoutAUsageRecordNothingIsGivenOut) {
   ReadOnlyStore full(world.store.get());
   UsageRecorder::Options options;
   options.background = false;
-  const auto usage = UsageRecorder::Start(&full, world.clock(), /*logger=*/nullptr, options);
+  AuditLog::Options audit_options;
+  audit_options.background = false;
+  AuditLog audit(&full, audit_options);
+  const auto usage = UsageRecorder::Start(&full, &audit, world.clock(), /*logger=*/nullptr, options);
   ASSERT_TRUE(usage.ok());
   Resolver resolver(&full, world.clock(), usage->get());
   v1::ResolveRequest request;

@@ -87,7 +87,7 @@ absl::StatusOr<v1::ResolveResponse> Resolver::Resolve(const Caller& caller, cons
   if (!session.user.empty()) event.user = ParentIn(session, ParentName::kUser).Name();
   event.team = session.team;
   event.credentials = std::move(answer.used);
-  RETURN_IF_ERROR(FromStore(usage_->Record(event), request.mcp_server()));
+  RETURN_IF_ERROR(FromStore(usage_->Record(caller, std::move(event)), request.mcp_server()));
   answer.response->set_revision(static_cast<int64_t>(view->revision()));
   v1::ResolveResponse response;
   response.Swap(&*answer.response);

@@ -30,8 +30,9 @@ class Resolver {
   // All pointers must outlive this.
   Resolver(storage::Store* store, Clock clock, UsageRecorder* usage);
 
-  // Reads and makes one buffered commit (the usage event, before anything is given out); waits for no sync. The values
-  // are in the response alone, which is the RPC layer's to wipe.
+  // Reads, and puts what it gives out into the record of the caller's call, which is stored before the answer leaves;
+  // for a caller without one, stores an entry of its own. The values are in the response alone, which is the RPC
+  // layer's to wipe.
   absl::StatusOr<v1::ResolveResponse> Resolve(const Caller& caller, const v1::ResolveRequest& request);
 
   // Only reads, and opens no value.

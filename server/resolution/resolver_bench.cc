@@ -18,7 +18,10 @@ constexpr int kVariables = 10;
 struct Bench {
   Bench() {
     const Clock clock = [] { return absl::Now(); };
-    world.usage = *UsageRecorder::Start(world.store.get(), clock, nullptr, {});
+    world.usage.reset();
+    world.audit.reset();
+    world.audit = std::make_unique<AuditLog>(world.store.get(), AuditLog::Options());
+    world.usage = *UsageRecorder::Start(world.store.get(), world.audit.get(), clock, nullptr, {});
     resolver = std::make_unique<Resolver>(world.store.get(), clock, world.usage.get());
     // The world's own rules hold its first recorder.
     world.credentials = std::make_unique<CredentialRules>(world.store.get(), clock, &world.pages, world.usage.get());
@@ -84,7 +87,7 @@ void BM_RecordUse(benchmark::State& state) {
   ResolutionEvent event = {"acme", "orgs/acme/mcpServers/m", "orgs/acme/users/ada", "orgs/acme/users/ada", "eng", {}};
   for (int i = 0; i < kVariables; ++i) event.credentials.push_back({"", absl::StrCat("VARIABLE_", i), 1});
   for (auto _ : state) {
-    if (!bench.world.usage->Record(event).ok()) std::abort();
+    if (!bench.world.usage->RecordNow(event, "ResolutionService/Resolve").ok()) std::abort();
   }
 }
 BENCHMARK(BM_RecordUse)->UseRealTime();

@@ -15,7 +15,6 @@ class ResolutionService : public v1::ResolutionService::CallbackService {
     SetMessageAllocatorFor_Resolve(&resolve_messages_);
   }
 
-  // Its one commit is buffered and waits for no sync, so the gRPC thread runs it.
   Reactor* Resolve(Context* context, const v1::ResolveRequest* request, v1::ResolveResponse* response) override {
     return dispatcher_->Unary(context, ReadMethod("ResolutionService/Resolve"), request, response,
                               [this](const Caller& caller, const auto& r) { return resolver_->Resolve(caller, r); });

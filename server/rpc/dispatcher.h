@@ -1,6 +1,7 @@
 #ifndef KEYFERRY_SERVER_RPC_DISPATCHER_H_
 #define KEYFERRY_SERVER_RPC_DISPATCHER_H_
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -11,6 +12,7 @@
 #include "absl/time/time.h"
 #include "google/protobuf/message.h"
 #include "grpcpp/support/server_callback.h"
+#include "server/audit/audit_log.h"
 #include "server/identity/authenticator.h"
 #include "server/log.h"
 #include "server/rpc/executor.h"
@@ -27,17 +29,17 @@ struct MethodTraits {
 constexpr MethodTraits ReadMethod(absl::string_view name) { return {name, false}; }
 constexpr MethodTraits ChangeMethod(absl::string_view name) { return {name, true}; }
 
-// The one way of every call through the server: deadline, size, authentication, the domain's rule (which asks the
-// access decision), status mapping, log line. Methods whose messages carry values have a WipingAllocator. Thread-safe;
-// must outlive the calls.
+// The one way of every call through the server: authentication, deadline, size, the domain's rule (which asks the
+// access decision), the audit entry, status mapping, log line. A call whose entry cannot be stored fails. Methods whose
+// messages carry values have a WipingAllocator. Thread-safe; must outlive the calls.
 class Dispatcher {
  public:
   struct Limits {
     size_t max_request_bytes = size_t{256} << 10;
   };
 
-  Dispatcher(Authenticator* authenticator, Executor* executor, Logger* logger, Limits limits)
-      : authenticator_(authenticator), executor_(executor), logger_(logger), limits_(limits) {}
+  Dispatcher(Authenticator* authenticator, AuditLog* audit, Executor* executor, Logger* logger, Limits limits)
+      : authenticator_(authenticator), audit_(audit), executor_(executor), logger_(logger), limits_(limits) {}
 
   // Answers a unary call with `rule(caller, request)`, a StatusOr<Response>.
   template <typename Request, typename Response, typename Rule>
@@ -55,16 +57,21 @@ class Dispatcher {
 
  private:
   using BoundRule = std::function<absl::Status(const Caller&)>;
+  struct Call;
 
   grpc::ServerUnaryReactor* Start(grpc::CallbackServerContext* context, const MethodTraits& traits,
                                   const google::protobuf::Message* request, BoundRule rule);
-  // Everything from the deadline to the rule. Sets `principal` once it is known.
-  absl::Status Run(grpc::CallbackServerContext* context, const google::protobuf::Message& request,
-                   const BoundRule& rule, std::string* principal) const;
-  void WriteLog(const MethodTraits& traits, const grpc::CallbackServerContext& context, const std::string& principal,
-                const absl::Status& status, absl::Duration latency) const;
+  // Everything from authentication to the rule.
+  absl::Status Run(Call* call) const;
+  // Stores the entry, unless a change has committed it, then answers. Ends the call.
+  void Finish(std::unique_ptr<Call> call, absl::Status status);
+  void Answer(const Call& call, const absl::Status& status) const;
+  void WriteLog(const Call& call, const absl::Status& status) const;
 
+  // Calls that have begun and not been answered.
+  mutable std::atomic<int> running_{0};
   Authenticator* const authenticator_;
+  AuditLog* const audit_;
   Executor* const executor_;
   Logger* const logger_;
   const Limits limits_;

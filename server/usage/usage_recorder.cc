@@ -5,9 +5,8 @@
 #include <optional>
 #include <utility>
 
-#include "absl/strings/numbers.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "server/errors.h"
 #include "server/log.h"
 #include "server/names.h"
@@ -22,11 +21,12 @@ namespace records = storage::records;
 using storage::Durability;
 using storage::Table;
 
+// A fold commits in steps of so many credentials, so that nobody waits long behind one.
+constexpr size_t kFoldStep = 64;
+
 std::string UseKey(absl::string_view parent, absl::string_view id) { return absl::StrCat(parent, "\n", id); }
 
-std::string CredentialName(absl::string_view org, const UsedCredential& used) {
-  return absl::StrCat("orgs/", org, used.parent.empty() ? "" : "/", used.parent, "/credentials/", used.id);
-}
+storage::RecordKey StateKey(const std::string& org) { return {Table::kUsageState, org, "", "state"}; }
 
 void Merge(const LastUse& newer, LastUse* use) {
   use->count += newer.count;
@@ -43,17 +43,24 @@ absl::Status Overloaded() {
   return MakeError(absl::StatusCode::kUnavailable, "too many uses wait to be recorded; nothing was given out", detail);
 }
 
+absl::StatusOr<std::optional<Stored<records::CredentialUsageRecord>>> ReadUsage(const storage::StoreView& view,
+                                                                                const std::string& org,
+                                                                                absl::string_view parent,
+                                                                                absl::string_view id) {
+  return ReadRecord<records::CredentialUsageRecord>(
+      view, {Table::kCredentialUsage, org, std::string(parent), std::string(id)});
+}
+
 }  // namespace
 
-UsageRecorder::UsageRecorder(storage::Store* store, Clock clock, Logger* logger, Options options)
-    : store_(store), clock_(std::move(clock)), logger_(logger), options_(options) {}
+UsageRecorder::UsageRecorder(storage::Store* store, AuditLog* audit, Clock clock, Logger* logger, Options options)
+    : store_(store), audit_(audit), clock_(std::move(clock)), logger_(logger), options_(options) {}
 
-absl::StatusOr<std::unique_ptr<UsageRecorder>> UsageRecorder::Start(storage::Store* store, Clock clock, Logger* logger,
-                                                                    Options options) {
-  auto recorder = std::unique_ptr<UsageRecorder>(new UsageRecorder(store, std::move(clock), logger, options));
-  // Events stay in the order of their ids across restarts.
-  recorder->next_sequence_ = static_cast<uint64_t>(std::max<int64_t>(1, absl::ToUnixMicros(recorder->clock_())));
+absl::StatusOr<std::unique_ptr<UsageRecorder>> UsageRecorder::Start(storage::Store* store, AuditLog* audit, Clock clock,
+                                                                    Logger* logger, Options options) {
+  auto recorder = std::unique_ptr<UsageRecorder>(new UsageRecorder(store, audit, std::move(clock), logger, options));
   RETURN_IF_ERROR(recorder->Replay());
+  audit->AddObserver([r = recorder.get()](const AuditedCall& call) { r->Observe(call); });
   if (options.background) recorder->background_ = std::thread([r = recorder.get()] { r->RunBackground(); });
   return recorder;
 }
@@ -65,11 +72,12 @@ UsageRecorder::~UsageRecorder() {
   }
   if (!background_.joinable()) return;
   background_.join();
-  // Left over events are folded by the next Start.
+  // What is left over is counted by the next Start.
   FoldNow().IgnoreError();
 }
 
-absl::Status UsageRecorder::Record(const ResolutionEvent& event) {
+absl::Status UsageRecorder::Record(const Caller& caller, ResolutionEvent event) {
+  if (caller.record == nullptr) return RecordNow(std::move(event), "ResolutionService/Resolve");
   bool full = false;
   {
     absl::ReaderMutexLock lock(&mutex_);
@@ -77,54 +85,43 @@ absl::Status UsageRecorder::Record(const ResolutionEvent& event) {
   }
   // The asker waits for the fold rather than letting memory grow.
   if (full && !FoldNow().ok()) return Overloaded();
-  const absl::Time now = clock_();
-  std::string sequence = absl::StrFormat("%016x", next_sequence_.fetch_add(1));
-  records::UsageEventRecord record;
-  record.set_time(absl::ToUnixNanos(now));
-  record.set_mcp_server(event.mcp_server);
-  record.set_principal(event.principal);
-  record.set_user(event.user);
-  record.set_team(event.team);
-  record.set_sequence(sequence);
-  for (const UsedCredential& used : event.credentials) {
-    records::CredentialUse* use = record.add_credentials();
-    use->set_credential(CredentialName(event.org, used));
-    use->set_version(used.version);
-  }
-  storage::Mutation mutation;
-  // No sequence number comes twice, so there is nothing to look for first.
-  mutation.Put({Table::kUsageEvent, event.org, "", sequence}, storage::SerializeSecret(record), /*version=*/1,
-               /*expected=*/std::nullopt);
-  RETURN_IF_ERROR(store_->Commit(mutation, Durability::kBuffered).status());
-  absl::MutexLock lock(&mutex_);
-  Add(event.org, event.credentials, event.mcp_server, now, std::move(sequence));
+  SetResolution(std::move(event), caller.record);
   return absl::OkStatus();
 }
 
-bool UsageRecorder::IsFull() const {
-  return pending_events_ >= options_.max_pending_events || pending_credentials_ >= options_.max_pending_credentials;
+absl::Status UsageRecorder::RecordNow(ResolutionEvent event, absl::string_view method) {
+  CallRecord record;
+  Caller caller;
+  caller.record = &record;
+  const absl::Time now = clock_();
+  record.org = event.org;
+  record.entry.set_method(std::string(method));
+  record.entry.set_principal(event.principal);
+  record.entry.mutable_time()->set_seconds(absl::ToUnixSeconds(now));
+  record.entry.mutable_time()->set_nanos(static_cast<int32_t>(absl::ToUnixNanos(now) % 1000000000));
+  RETURN_IF_ERROR(Record(caller, std::move(event)));
+  return audit_->Store(record);
 }
 
-void UsageRecorder::Add(const std::string& org, const std::vector<UsedCredential>& credentials,
-                        absl::string_view mcp_server, absl::Time time, std::string event) {
-  OrgPending& pending = pending_[org];
-  const LastUse use = {time, std::string(mcp_server), 1};
-  for (const UsedCredential& used : credentials) {
-    const auto [entry, added] = pending.uses.try_emplace(UseKey(used.parent, used.id));
-    if (added) ++pending_credentials_;
-    Merge(use, &entry->second);
-  }
-  pending.events.push_back(std::move(event));
-  ++pending_events_;
-  dirty_ = true;
+void UsageRecorder::Observe(const AuditedCall& call) {
+  absl::MutexLock lock(&mutex_);
+  OrgPending& pending = pending_[call.org];
+  pending.sequence = call.sequence;
+  if (call.resolution == nullptr) return;
+  const LastUse use = {call.time, call.resolution->mcp_server, 1};
+  for (const UsedCredential& used : call.resolution->credentials) Add(UseKey(used.parent, used.id), use, pending);
+}
+
+void UsageRecorder::Add(const std::string& key, const LastUse& use, OrgPending& pending) {
+  const auto [entry, added] = pending.uses.try_emplace(key);
+  if (added) ++pending_credentials_;
+  Merge(use, &entry->second);
 }
 
 absl::StatusOr<LastUse> UsageRecorder::Find(const storage::StoreView& view, absl::string_view org,
                                             absl::string_view parent, absl::string_view id, absl::Time created) const {
   LastUse found;
-  ASSIGN_OR_RETURN(const auto stored,
-                   ReadRecord<records::CredentialUsageRecord>(
-                       view, {Table::kCredentialUsage, std::string(org), std::string(parent), std::string(id)}));
+  ASSIGN_OR_RETURN(const auto stored, ReadUsage(view, std::string(org), parent, id));
   if (stored.has_value()) {
     const records::CredentialUsageRecord& record = stored->record;
     found = {absl::FromUnixNanos(record.last_use_time()), record.mcp_server(), record.count()};
@@ -149,49 +146,58 @@ absl::Status UsageRecorder::FoldNow() {
     absl::MutexLock lock(&mutex_);
     folding_ = std::move(pending_);
     pending_.clear();
-    pending_events_ = 0;
     pending_credentials_ = 0;
     taken = folding_;
   }
   absl::Status result;
   std::vector<std::string> refused;
-  for (const auto& [org, pending] : taken) {
-    const absl::Status folded = FoldOrg(org, pending);
-    // A destroyed org has taken its events with it.
+  for (auto& [org, pending] : taken) {
+    const absl::Status folded = FoldOrg(org, &pending);
+    // A destroyed org has taken its uses with it.
     if (folded.ok() || absl::IsNotFound(folded)) continue;
     refused.push_back(org);
     result = folded;
   }
   if (!taken.empty()) result.Update(store_->Sync());
   absl::MutexLock lock(&mutex_);
-  for (const std::string& org : refused) MergeBack(org, std::move(taken[org]));
+  for (const std::string& org : refused) MergeBack(org, taken[org]);
   folding_.clear();
   return result;
 }
 
-void UsageRecorder::MergeBack(const std::string& org, OrgPending refused) {
+void UsageRecorder::MergeBack(const std::string& org, const OrgPending& refused) {
   OrgPending& pending = pending_[org];
-  for (const auto& [key, use] : refused.uses) {
-    const auto [entry, added] = pending.uses.try_emplace(key);
-    if (added) ++pending_credentials_;
-    Merge(use, &entry->second);
-  }
-  pending_events_ += refused.events.size();
-  pending.events.insert(pending.events.end(), std::make_move_iterator(refused.events.begin()),
-                        std::make_move_iterator(refused.events.end()));
+  pending.sequence = std::max(pending.sequence, refused.sequence);
+  for (const auto& [key, use] : refused.uses) Add(key, use, pending);
 }
 
-absl::Status UsageRecorder::FoldOrg(const std::string& org, const OrgPending& pending) {
+absl::Status UsageRecorder::FoldOrg(const std::string& org, OrgPending* pending) {
   const std::unique_ptr<storage::StoreView> view = store_->View();
+  while (pending->uses.size() > kFoldStep) {
+    storage::Mutation mutation;
+    RETURN_IF_ERROR(FoldStep(*view, org, *pending, &mutation));
+    RETURN_IF_ERROR(store_->Commit(mutation, Durability::kBuffered).status());
+    pending->uses.erase(pending->uses.begin(), std::next(pending->uses.begin(), kFoldStep));
+  }
   storage::Mutation mutation;
+  RETURN_IF_ERROR(FoldStep(*view, org, *pending, &mutation));
+  records::UsageStateRecord state;
+  state.set_counted_sequence(pending->sequence);
+  mutation.Put(StateKey(org), storage::SerializeSecret(state), /*version=*/1, /*expected=*/std::nullopt);
+  return store_->Commit(mutation, Durability::kBuffered).status();
+}
+
+absl::Status UsageRecorder::FoldStep(const storage::StoreView& view, const std::string& org, const OrgPending& pending,
+                                     storage::Mutation* mutation) const {
+  size_t left = kFoldStep;
   for (const auto& [key, use] : pending.uses) {
+    if (left-- == 0) break;
     const size_t newline = key.find('\n');
     const std::string parent = key.substr(0, newline);
     const std::string id = key.substr(newline + 1);
-    ASSIGN_OR_RETURN(const bool exists, view->Contains({Table::kCredential, org, parent, id}));
+    ASSIGN_OR_RETURN(const bool exists, view.Contains({Table::kCredential, org, parent, id}));
     if (!exists) continue;
-    storage::RecordKey usage_key = {Table::kCredentialUsage, org, parent, id};
-    ASSIGN_OR_RETURN(const auto stored, ReadRecord<records::CredentialUsageRecord>(*view, usage_key));
+    ASSIGN_OR_RETURN(const auto stored, ReadUsage(view, org, parent, id));
     LastUse total = use;
     if (stored.has_value()) {
       Merge({absl::FromUnixNanos(stored->record.last_use_time()), stored->record.mcp_server(), stored->record.count()},
@@ -203,18 +209,21 @@ absl::Status UsageRecorder::FoldOrg(const std::string& org, const OrgPending& pe
     record.set_last_use_time(absl::ToUnixNanos(total.time));
     record.set_mcp_server(total.mcp_server);
     record.set_count(total.count);
-    mutation.Put(std::move(usage_key), storage::SerializeSecret(record), /*version=*/1, /*expected=*/std::nullopt);
+    record.set_counted_sequence(pending.sequence);
+    mutation->Put({Table::kCredentialUsage, org, parent, id}, storage::SerializeSecret(record), /*version=*/1,
+                  /*expected=*/std::nullopt);
   }
-  for (const std::string& event : pending.events) {
-    mutation.Delete({Table::kUsageEvent, org, "", event}, /*expected=*/std::nullopt);
-  }
-  return store_->Commit(mutation, Durability::kBuffered).status();
+  return absl::OkStatus();
 }
 
 absl::Status UsageRecorder::Replay() {
   const std::unique_ptr<storage::StoreView> view = store_->View();
   ASSIGN_OR_RETURN(const auto orgs, ScanRecords<records::OrgRecord>(*view, Table::kOrg, "", ""));
-  for (const auto& org : orgs) RETURN_IF_ERROR(ReplayOrg(*view, org.record.id()));
+  for (const auto& org : orgs) {
+    const absl::Status replayed = ReplayOrg(*view, org.record.id());
+    // The org was destroyed and its own record is about to go.
+    if (!replayed.ok() && !absl::IsNotFound(replayed)) return replayed;
+  }
   {
     absl::ReaderMutexLock lock(&mutex_);
     if (pending_.empty()) return absl::OkStatus();
@@ -223,52 +232,55 @@ absl::Status UsageRecorder::Replay() {
 }
 
 absl::Status UsageRecorder::ReplayOrg(const storage::StoreView& view, const std::string& org) {
-  auto events = ScanRecords<records::UsageEventRecord>(view, Table::kUsageEvent, org, "");
-  // The org was destroyed and its own record is about to go.
-  if (absl::IsNotFound(events.status())) return absl::OkStatus();
-  RETURN_IF_ERROR(events.status());
-  for (const auto& event : *events) {
-    std::vector<UsedCredential> credentials;
-    for (const records::CredentialUse& use : event.record.credentials()) {
-      const absl::StatusOr<ChildName> name = ParseChild(use.credential(), "credentials", "credential");
-      if (name.ok()) credentials.push_back({name->parent.RecordParent(), name->id, use.version()});
+  ASSIGN_OR_RETURN(const auto state, ReadRecord<records::UsageStateRecord>(view, StateKey(org)));
+  ASSIGN_OR_RETURN(const storage::JournalHead head, storage::ReadJournalHead(view, org));
+  const int64_t counted = state.has_value() ? state->record.counted_sequence() : 0;
+  const uint64_t first = std::max<uint64_t>(counted + 1, head.first_sequence);
+  if (first > head.last_sequence) return absl::OkStatus();
+  ASSIGN_OR_RETURN(storage::JournalBlock block, storage::FindJournalBlock(view, org, head, first));
+  while (true) {
+    for (const storage::JournalEntry& entry : block.entries) {
+      if (entry.sequence >= first) RETURN_IF_ERROR(ReplayEntry(view, org, entry));
     }
-    uint64_t sequence = 0;
-    if (absl::SimpleHexAtoi(event.record.sequence(), &sequence) && sequence >= next_sequence_) {
-      next_sequence_ = sequence + 1;
-    }
-    absl::MutexLock lock(&mutex_);
-    Add(org, credentials, event.record.mcp_server(), absl::FromUnixNanos(event.record.time()), event.record.sequence());
+    if (block.number == head.last_block) return absl::OkStatus();
+    ASSIGN_OR_RETURN(block, storage::ReadJournalBlock(view, org, block.number + 1));
   }
+}
+
+absl::Status UsageRecorder::ReplayEntry(const storage::StoreView& view, const std::string& org,
+                                        const storage::JournalEntry& entry) {
+  v1::AuditEntry call;
+  if (!call.ParseFromString(entry.payload)) return absl::DataLossError("an audit entry does not parse");
+  const bool resolution = call.code() == 0 && absl::StartsWith(call.method(), "ResolutionService/");
+  const absl::Time time = absl::FromUnixSeconds(call.time().seconds()) + absl::Nanoseconds(call.time().nanos());
+  const int64_t sequence = static_cast<int64_t>(entry.sequence);
+  if (!resolution) call.clear_credentials();
+  for (const v1::AuditedCredential& used : call.credentials()) {
+    ASSIGN_OR_RETURN(const ChildName name, ParseChild(used.credential(), "credentials", "credential"));
+    ASSIGN_OR_RETURN(const auto stored, ReadUsage(view, org, name.parent.RecordParent(), name.id));
+    if (stored.has_value() && stored->record.counted_sequence() >= sequence) continue;
+    absl::MutexLock lock(&mutex_);
+    Add(UseKey(name.parent.RecordParent(), name.id), {time, call.resource(), 1}, pending_[org]);
+  }
+  absl::MutexLock lock(&mutex_);
+  pending_[org].sequence = sequence;
   return absl::OkStatus();
 }
 
 void UsageRecorder::RunBackground() {
-  absl::Time last_fold = absl::Now();
-  bool failing = false;
-  while (true) {
-    bool fold = false;
+  for (bool failing = false;;) {
     {
       absl::MutexLock lock(&mutex_);
-      mutex_.Await(absl::Condition(this, &UsageRecorder::ShouldWake));
-      // After a failure nothing but the end cuts the wait short.
       mutex_.AwaitWithTimeout(failing ? absl::Condition(&stopping_) : absl::Condition(this, &UsageRecorder::ShouldFold),
-                              failing ? absl::Seconds(1) : options_.sync_interval);
+                              options_.fold_interval);
       if (stopping_) return;
-      fold = ShouldFold() || absl::Now() - last_fold >= options_.fold_interval;
-      if (!fold && !dirty_) continue;
-      dirty_ = false;
+      if (pending_.empty()) continue;
     }
-    const absl::Status done = fold ? FoldNow() : store_->Sync();
-    if (fold) last_fold = absl::Now();
-    if (!done.ok()) {
-      absl::MutexLock lock(&mutex_);
-      dirty_ = true;
+    const absl::Status folded = FoldNow();
+    if (!folded.ok() && !failing && logger_ != nullptr) {
+      logger_->Write(LogLevel::kError, "uses could not be folded", {{"error", folded.ToString()}});
     }
-    if (!done.ok() && !failing && logger_ != nullptr) {
-      logger_->Write(LogLevel::kError, "uses could not be made durable", {{"error", done.ToString()}});
-    }
-    failing = !done.ok();
+    failing = !folded.ok();
   }
 }
 

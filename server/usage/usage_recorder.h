@@ -1,7 +1,6 @@
 #ifndef KEYFERRY_SERVER_USAGE_USAGE_RECORDER_H_
 #define KEYFERRY_SERVER_USAGE_USAGE_RECORDER_H_
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -16,31 +15,16 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "server/audit/audit_log.h"
+#include "server/identity/caller.h"
+#include "server/usage/resolution_event.h"
+#include "storage/journal.h"
 #include "storage/store.h"
 
 namespace keyferry::server {
 
 using Clock = std::function<absl::Time()>;
 class Logger;
-
-// One credential version that a resolution gives out. `parent` and `id` are those of its RecordKey.
-struct UsedCredential {
-  std::string parent;
-  std::string id;
-  int64_t version = 0;
-};
-
-// One resolution: who got which versions, for which MCP server, acting for which user and team. Never a value.
-struct ResolutionEvent {
-  std::string org;
-  // Resource names.
-  std::string mcp_server;
-  std::string principal;
-  // Resource name of the user and id of the team whose credentials could answer; "" if none.
-  std::string user;
-  std::string team;
-  std::vector<UsedCredential> credentials;
-};
 
 struct LastUse {
   absl::Time time = absl::InfinitePast();
@@ -50,37 +34,38 @@ struct LastUse {
   int64_t count = 0;
 };
 
-// Records what resolutions give out and keeps each credential's last use. Thread-safe.
+// Keeps each credential's last use, from what the audit log tells of resolutions. Thread-safe.
 //
-// Record appends one sealed event before the values leave the server. Events are folded into one usage record per
-// credential in the background and deleted in the same batch, so that each counts once. Until then they are overlaid
-// from memory. After kill -9 none is missing: those left over are folded by Start. After power loss those of the last
-// `sync_interval` (and of the sync that was running) may be missing.
+// Uses are counted in memory as their entries are written, and folded into one record per credential in the background;
+// until then they are overlaid. Which entry of the journal a record counts is stored with it, so that after a crash
+// Start counts what follows it, and nothing twice.
 class UsageRecorder {
  public:
   struct Options {
-    absl::Duration fold_interval = absl::Seconds(2);
-    // Folds earlier once this many events wait.
-    size_t fold_events = 4096;
-    absl::Duration sync_interval = absl::Milliseconds(40);
-    // Events and distinct credentials that may wait in memory.
-    size_t max_pending_events = 65536;
+    absl::Duration fold_interval = absl::Seconds(30);
+    // Folds earlier once uses of so many credentials wait.
+    size_t fold_credentials = 16384;
+    // Distinct credentials that may wait in memory.
     size_t max_pending_credentials = 262144;
-    // False: nothing is folded or synced but by FoldNow and Start. For tests.
+    // False: nothing is folded but by FoldNow and Start. For tests.
     bool background = true;
   };
 
-  // Folds what an earlier process left over, then starts. `store` and `logger` must outlive the recorder.
-  static absl::StatusOr<std::unique_ptr<UsageRecorder>> Start(storage::Store* store, Clock clock, Logger* logger,
-                                                              Options options);
+  // Counts what an earlier process left uncounted, then starts, as an observer of `audit`. All pointers must outlive
+  // the recorder.
+  static absl::StatusOr<std::unique_ptr<UsageRecorder>> Start(storage::Store* store, AuditLog* audit, Clock clock,
+                                                              Logger* logger, Options options);
   // Folds what is pending, if the store still takes it, and stops.
   ~UsageRecorder();
   UsageRecorder(const UsageRecorder&) = delete;
   UsageRecorder& operator=(const UsageRecorder&) = delete;
 
-  // Stores the event; it survives kill -9 from the return on. An error (the store's, or UNAVAILABLE while too many
-  // events wait) means that it is not stored: give nothing out.
-  absl::Status Record(const ResolutionEvent& event) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Records one resolution, before its values leave the server: puts it into the record of the caller's call, which the
+  // dispatcher stores before it answers; for a caller without a record, stores an entry of its own. An error means that
+  // nothing may be given out: the store's, or UNAVAILABLE while too many uses wait.
+  absl::Status Record(const Caller& caller, ResolutionEvent event) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Stores an entry of its own for a call of `method`.
+  absl::Status RecordNow(ResolutionEvent event, absl::string_view method) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // The last use of one credential since `created`, stored or pending; `count` 0 if none. `view` is read for the stored
   // part. Uses before `created` were those of a deleted credential of the same name.
@@ -95,30 +80,37 @@ class UsageRecorder {
   using Uses = absl::flat_hash_map<std::string, LastUse>;
   struct OrgPending {
     Uses uses;
-    // Ids of the stored events.
-    std::vector<std::string> events;
+    // The newest entry of the org's journal that was seen.
+    int64_t sequence = 0;
   };
   using Pending = absl::flat_hash_map<std::string, OrgPending>;
 
-  UsageRecorder(storage::Store* store, Clock clock, Logger* logger, Options options);
+  UsageRecorder(storage::Store* store, AuditLog* audit, Clock clock, Logger* logger, Options options);
+  void Observe(const AuditedCall& call) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Replay() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status ReplayOrg(const storage::StoreView& view, const std::string& org) ABSL_LOCKS_EXCLUDED(mutex_);
-  void Add(const std::string& org, const std::vector<UsedCredential>& credentials, absl::string_view mcp_server,
-           absl::Time time, std::string event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void MergeBack(const std::string& org, OrgPending pending) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status FoldOrg(const std::string& org, const OrgPending& pending);
-  bool IsFull() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
-  bool ShouldWake() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return stopping_ || dirty_ || pending_events_ > 0; }
+  absl::Status ReplayEntry(const storage::StoreView& view, const std::string& org, const storage::JournalEntry& entry)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  void Add(const std::string& key, const LastUse& use, OrgPending& pending) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void MergeBack(const std::string& org, const OrgPending& refused) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Takes what is folded out of `pending`.
+  absl::Status FoldOrg(const std::string& org, OrgPending* pending);
+  // Adds the records of the first few uses.
+  absl::Status FoldStep(const storage::StoreView& view, const std::string& org, const OrgPending& pending,
+                        storage::Mutation* mutation) const;
+  bool IsFull() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return pending_credentials_ >= options_.max_pending_credentials;
+  }
   bool ShouldFold() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-    return stopping_ || pending_events_ >= options_.fold_events;
+    return stopping_ || pending_credentials_ >= options_.fold_credentials;
   }
   void RunBackground() ABSL_LOCKS_EXCLUDED(mutex_);
 
   storage::Store* const store_;
+  AuditLog* const audit_;
   const Clock clock_;
   Logger* const logger_;
   const Options options_;
-  std::atomic<uint64_t> next_sequence_{0};
 
   // Held for one fold. Taken before mutex_.
   absl::Mutex fold_mutex_;
@@ -126,10 +118,7 @@ class UsageRecorder {
   Pending pending_ ABSL_GUARDED_BY(mutex_);
   // What the running fold is writing; still overlaid.
   Pending folding_ ABSL_GUARDED_BY(mutex_);
-  size_t pending_events_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t pending_credentials_ ABSL_GUARDED_BY(mutex_) = 0;
-  // Whether buffered events may not have been synced.
-  bool dirty_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread background_;
 };

@@ -8,6 +8,7 @@
 #include "gtest/gtest.h"
 #include "server/credentials/testing_world.h"
 #include "server/records.h"
+#include "storage/journal.h"
 #include "storage/records/records.pb.h"
 
 namespace keyferry::server {
@@ -24,7 +25,7 @@ class UsageRecorderTest : public testing::TestWithParam<EngineKind> {
   absl::Status Use(const std::vector<std::string>& ids, const std::string& server) {
     ResolutionEvent event = {"acme", server, "orgs/acme/users/ada", "orgs/acme/users/ada", "eng", {}};
     for (const std::string& id : ids) event.credentials.push_back({"", id, 1});
-    return world_.usage->Record(event);
+    return world_.usage->RecordNow(event, "ResolutionService/Resolve");
   }
   // "count server hours since the start of the test".
   std::string Last(const std::string& id) {
@@ -33,9 +34,15 @@ class UsageRecorderTest : public testing::TestWithParam<EngineKind> {
     if (found->count == 0) return "never";
     return absl::StrCat(found->count, " ", found->mcp_server, " ", absl::ToInt64Hours(found->time - start_));
   }
-  size_t Events() {
-    return ScanRecords<storage::records::UsageEventRecord>(*world_.store->View(), Table::kUsageEvent, "acme", "")
-        ->size();
+  // Of the newest entry of the journal that is counted in the stored records; 0 if none is.
+  int64_t Counted() {
+    const auto state = ReadRecord<storage::records::UsageStateRecord>(*world_.store->View(),
+                                                                      {Table::kUsageState, "acme", "", "state"});
+    EXPECT_TRUE(state.ok()) << state.status();
+    return state->has_value() ? (*state)->record.counted_sequence() : 0;
+  }
+  int64_t Newest() {
+    return static_cast<int64_t>(storage::ReadJournalHead(*world_.store->View(), "acme")->last_sequence);
   }
 
   World world_{GetParam()};
@@ -49,9 +56,9 @@ TEST_P(UsageRecorderTest, ShowsPendingFoldedAndBothTogether) {
   EXPECT_EQ(Last("A"), "never");
   ASSERT_TRUE(Use({"A", "B"}, "one").ok());
   EXPECT_EQ(Last("A"), "1 one 0");
-  EXPECT_EQ(Events(), 1);
+  EXPECT_EQ(Counted(), 0);
   ASSERT_TRUE(world_.usage->FoldNow().ok());
-  EXPECT_EQ(Events(), 0);
+  EXPECT_EQ(Counted(), Newest());
   EXPECT_EQ(Last("A"), "1 one 0");
   world_.now += absl::Hours(2);
   ASSERT_TRUE(Use({"A"}, "two").ok());
@@ -68,28 +75,53 @@ TEST_P(UsageRecorderTest, AStartFoldsWhatACrashLeftAndCountsItOnce) {
   ASSERT_TRUE(Use({"A"}, "two").ok());
   world_.now += absl::Hours(1);
   ASSERT_TRUE(Use({"A", "B"}, "three").ok());
-  EXPECT_EQ(Events(), 2);
+  EXPECT_EQ(Counted(), Newest() - 2);
   for (int restarts = 0; restarts < 2; ++restarts) {
     world_.Restart();
-    EXPECT_EQ(Events(), 0);
+    EXPECT_EQ(Counted(), Newest());
     EXPECT_EQ(Last("A"), "3 three 2");
     EXPECT_EQ(Last("B"), "1 three 2");
   }
 }
 
-TEST_P(UsageRecorderTest, EventsSayWhoGotWhat) {
+TEST_P(UsageRecorderTest, TheJournalSaysWhoGotWhat) {
   ASSERT_TRUE(Use({"A", "B"}, "orgs/acme/mcpServers/m").ok());
-  auto events = ScanRecords<storage::records::UsageEventRecord>(*world_.store->View(), Table::kUsageEvent, "acme", "");
-  ASSERT_EQ(events->size(), 1);
-  const auto& event = events->front().record;
-  EXPECT_EQ(event.time(), absl::ToUnixNanos(start_));
-  EXPECT_EQ(event.principal(), "orgs/acme/users/ada");
-  EXPECT_EQ(event.user(), "orgs/acme/users/ada");
-  EXPECT_EQ(event.team(), "eng");
-  EXPECT_EQ(event.mcp_server(), "orgs/acme/mcpServers/m");
-  ASSERT_EQ(event.credentials_size(), 2);
-  EXPECT_EQ(event.credentials(1).credential(), "orgs/acme/credentials/B");
-  EXPECT_EQ(event.credentials(1).version(), 1);
+  const auto view = world_.store->View();
+  const auto block = storage::ReadJournalBlock(*view, "acme", storage::ReadJournalHead(*view, "acme")->last_block);
+  ASSERT_TRUE(block.ok()) << block.status();
+  v1::AuditEntry entry;
+  ASSERT_TRUE(entry.ParseFromString(block->entries.back().payload));
+  EXPECT_EQ(entry.time().seconds(), absl::ToUnixSeconds(start_));
+  EXPECT_EQ(entry.method(), "ResolutionService/Resolve");
+  EXPECT_EQ(entry.principal(), "orgs/acme/users/ada");
+  EXPECT_EQ(entry.user(), "orgs/acme/users/ada");
+  EXPECT_EQ(entry.team(), "orgs/acme/teams/eng");
+  EXPECT_EQ(entry.resource(), "orgs/acme/mcpServers/m");
+  ASSERT_EQ(entry.credentials_size(), 2);
+  EXPECT_EQ(entry.credentials(1).credential(), "orgs/acme/credentials/B");
+  EXPECT_EQ(entry.credentials(1).version(), 1);
+}
+
+// A fold that ends between two of its commits, which the number of credentials makes it do.
+TEST_P(UsageRecorderTest, CountsOnceWhatACrashCutAFoldShortOf) {
+  std::vector<std::string> ids;
+  for (int i = 0; i < 200; ++i) {
+    ids.push_back(absl::StrCat("MANY_", i));
+    world_.Create(world_.As("root"), "orgs/acme", ids.back(), "v");
+  }
+  ASSERT_TRUE(Use(ids, "one").ok());
+  ASSERT_TRUE(world_.usage->FoldNow().ok());
+  ASSERT_TRUE(Use(ids, "two").ok());
+  const int64_t before = Counted();
+  ASSERT_TRUE(world_.usage->FoldNow().ok());
+  // As if the last commit of the fold, which moves the state, had not been made.
+  storage::records::UsageStateRecord state;
+  state.set_counted_sequence(before);
+  storage::Mutation mutation;
+  mutation.Put({Table::kUsageState, "acme", "", "state"}, storage::SerializeSecret(state), 1, std::nullopt);
+  ASSERT_TRUE(world_.store->Commit(mutation, storage::Durability::kSynced).ok());
+  world_.Restart();
+  for (const std::string& id : ids) EXPECT_EQ(Last(id), "2 two 0") << id;
 }
 
 TEST_P(UsageRecorderTest, DeletedCredentialsLeaveNoUsage) {
@@ -106,29 +138,29 @@ TEST_P(UsageRecorderTest, DeletedCredentialsLeaveNoUsage) {
 
 TEST_P(UsageRecorderTest, ADestroyedOrgDoesNotHoldUpTheOthers) {
   ASSERT_TRUE(Use({"A"}, "one").ok());
-  ASSERT_TRUE(world_.usage->Record({"other", "s", "p", "", "", {{"", "X", 1}}}).ok());
+  const ResolutionEvent elsewhere = {"other", "s", "p", "", "", {{"", "X", 1}}};
+  ASSERT_TRUE(world_.usage->RecordNow(elsewhere, "ResolutionService/Resolve").ok());
   ASSERT_TRUE(world_.store->DestroyOrg("other").ok());
-  EXPECT_TRUE(absl::IsNotFound(world_.usage->Record({"other", "s", "p", "", "", {}})));
+  EXPECT_TRUE(absl::IsNotFound(world_.usage->RecordNow(elsewhere, "ResolutionService/Resolve")));
   ASSERT_TRUE(world_.usage->FoldNow().ok());
-  EXPECT_EQ(Events(), 0);
+  EXPECT_EQ(Counted(), Newest());
 }
 
 TEST_P(UsageRecorderTest, FoldsInTheCallerWhenFullAndLosesNothing) {
   UsageRecorder::Options options;
   options.background = false;
-  options.max_pending_events = 10;
-  world_.usage = *UsageRecorder::Start(world_.store.get(), world_.clock(), nullptr, options);
+  options.max_pending_credentials = 1;
+  world_.RestartUsage(options);
   for (int i = 0; i < 95; ++i) ASSERT_TRUE(Use({"A"}, "one").ok());
-  EXPECT_LE(Events(), 10);
+  EXPECT_GE(Counted(), Newest() - 1);
   EXPECT_EQ(Last("A"), "95 one 0");
 }
 
 TEST_P(UsageRecorderTest, ManyThreadsWithTheBackgroundFoldCountEveryUse) {
   UsageRecorder::Options options;
   options.fold_interval = absl::Milliseconds(5);
-  options.sync_interval = absl::Milliseconds(2);
-  options.fold_events = 20;
-  world_.usage = *UsageRecorder::Start(world_.store.get(), world_.clock(), nullptr, options);
+  options.fold_credentials = 1;
+  world_.RestartUsage(options);
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
@@ -139,7 +171,7 @@ TEST_P(UsageRecorderTest, ManyThreadsWithTheBackgroundFoldCountEveryUse) {
   world_.Restart();
   EXPECT_EQ(Last("A"), "400 one 0");
   EXPECT_EQ(Last("B"), "400 one 0");
-  EXPECT_EQ(Events(), 0);
+  EXPECT_EQ(Counted(), Newest());
 }
 
 }  // namespace

@@ -93,7 +93,8 @@ class ScaleBench {
     Open(/*create=*/false);
     const double reopen = SecondsSince(start);
     const auto logger = server::MakeSilentLogger();
-    auto usage = server::UsageRecorder::Start(store_.get(), [] { return absl::Now(); }, logger.get(), {});
+    server::AuditLog audit(store_.get(), server::AuditLog::Options());
+    auto usage = server::UsageRecorder::Start(store_.get(), &audit, [] { return absl::Now(); }, logger.get(), {});
     Check(usage.status());
     server::Resolver resolver(
         store_.get(), [] { return absl::Now(); }, usage->get());

@@ -60,7 +60,9 @@ class StoreBench {
     store_ = *std::move(store);
     Check(store_->CreateKeyring("acme"));
     AddUsers();
-    auto usage = server::UsageRecorder::Start(store_.get(), [] { return absl::Now(); }, logger_.get(), {});
+    audit_ = std::make_unique<server::AuditLog>(store_.get(), server::AuditLog::Options());
+    auto usage =
+        server::UsageRecorder::Start(store_.get(), audit_.get(), [] { return absl::Now(); }, logger_.get(), {});
     Check(usage.status());
     usage_ = *std::move(usage);
     rules_ = std::make_unique<server::CredentialRules>(
@@ -180,6 +182,7 @@ class StoreBench {
   std::unique_ptr<storage::Store> store_;
   const std::unique_ptr<server::Logger> logger_ = server::MakeSilentLogger();
   server::PageTokens pages_;
+  std::unique_ptr<server::AuditLog> audit_;
   std::unique_ptr<server::UsageRecorder> usage_;
   std::unique_ptr<server::CredentialRules> rules_;
   server::Caller caller_;

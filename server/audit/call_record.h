@@ -1,0 +1,52 @@
+#ifndef KEYFERRY_SERVER_AUDIT_CALL_RECORD_H_
+#define KEYFERRY_SERVER_AUDIT_CALL_RECORD_H_
+
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "google/protobuf/message.h"
+#include "keyferry/v1/audit.pb.h"
+#include "server/identity/caller.h"
+#include "server/usage/resolution_event.h"
+#include "storage/store.h"
+
+namespace keyferry::server {
+
+// What one call will say of itself in the audit log. One per call, filled in while the call is served. Not thread-safe.
+struct CallRecord {
+  // Whose journal it goes to; "" is the system's, for callers that are not known.
+  std::string org;
+  // Without sequence and hash.
+  v1::AuditEntry entry;
+  // Set by a resolution.
+  std::optional<ResolutionEvent> resolution;
+  // The entry has been committed together with what it tells of.
+  bool committed = false;
+};
+
+// The resource that a request is about: its `name`, `mcp_server`, `parent`, or the `name` of the resource in it. ""
+// unless that has the form of a resource name, so that nothing else a caller sends gets into the log.
+std::string ResourceOf(const google::protobuf::Message& request);
+
+// Puts what a resolution gave out into the entry, and keeps the event for those who count uses.
+void SetResolution(ResolutionEvent event, CallRecord* record);
+
+// Notes how the call ended.
+void SetOutcome(const absl::Status& status, v1::AuditEntry* entry);
+
+// Commits a change, together with the audit entry of the call that makes it. For callers without a record, the change
+// alone.
+absl::StatusOr<storage::Revision> CommitAudited(storage::Store* store, const Caller& caller, storage::Mutation mutation,
+                                                storage::Durability durability = storage::Durability::kSynced);
+
+// The credential versions that the change stores or destroys, for its entry.
+void NoteCredential(const Caller& caller, const std::string& credential, int64_t version);
+// The resource that the change is about, where the request does not name it whole.
+void NoteResource(const Caller& caller, const std::string& resource);
+
+}  // namespace keyferry::server
+
+#endif  // KEYFERRY_SERVER_AUDIT_CALL_RECORD_H_

@@ -1,0 +1,31 @@
+#ifndef KEYFERRY_SERVER_USAGE_RESOLUTION_EVENT_H_
+#define KEYFERRY_SERVER_USAGE_RESOLUTION_EVENT_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace keyferry::server {
+
+// One credential version that a resolution gives out. `parent` and `id` are those of its RecordKey.
+struct UsedCredential {
+  std::string parent;
+  std::string id;
+  int64_t version = 0;
+};
+
+// One resolution: who got which versions, for which MCP server, acting for which user and team. Never a value.
+struct ResolutionEvent {
+  std::string org;
+  // Resource names.
+  std::string mcp_server;
+  std::string principal;
+  // Resource name of the user and id of the team whose credentials could answer; "" if none.
+  std::string user;
+  std::string team;
+  std::vector<UsedCredential> credentials;
+};
+
+}  // namespace keyferry::server
+
+#endif  // KEYFERRY_SERVER_USAGE_RESOLUTION_EVENT_H_
