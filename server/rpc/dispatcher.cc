@@ -40,7 +40,7 @@ grpc::ServerUnaryReactor* Dispatcher::Start(grpc::CallbackServerContext* context
   const absl::Time start = absl::Now();
   auto call = [this, context, traits, request, reactor, start, rule = std::move(rule)] {
     std::string principal;
-    const absl::Status status = Run(context, *request, rule, &principal);
+    const absl::Status status = Run(context, traits, *request, rule, &principal);
     WriteLog(traits, *context, principal, status, absl::Now() - start);
     reactor->Finish(ToGrpcStatus(status));
   };
@@ -56,8 +56,8 @@ grpc::ServerUnaryReactor* Dispatcher::Start(grpc::CallbackServerContext* context
   return reactor;
 }
 
-absl::Status Dispatcher::Run(grpc::CallbackServerContext* context, const Message& request, const BoundRule& rule,
-                             std::string* principal) const {
+absl::Status Dispatcher::Run(grpc::CallbackServerContext* context, const MethodTraits& traits, const Message& request,
+                             const BoundRule& rule, std::string* principal) const {
   ASSIGN_OR_RETURN(const std::shared_ptr<const Caller> caller, authenticator_->Authenticate(Authorization(*context)));
   *principal = caller->Name();
   if (context->IsCancelled() || context->deadline() <= std::chrono::system_clock::now()) {
@@ -65,8 +65,9 @@ absl::Status Dispatcher::Run(grpc::CallbackServerContext* context, const Message
                   "the deadline passed before the call began; nothing was changed",
                   "Repeat it with a longer deadline.");
   }
-  if (request.ByteSizeLong() > limits_.max_request_bytes) {
-    return InvalidField("request", absl::StrCat("larger than ", limits_.max_request_bytes, " bytes"),
+  const size_t max_bytes = traits.max_request_bytes == 0 ? limits_.max_request_bytes : traits.max_request_bytes;
+  if (request.ByteSizeLong() > max_bytes) {
+    return InvalidField("request", absl::StrCat("larger than ", max_bytes, " bytes"),
                         "Send less in one call.");
   }
   return rule(*caller);

@@ -14,6 +14,7 @@
 #include "server/identity/authenticator.h"
 #include "server/log.h"
 #include "server/rpc/executor.h"
+#include "server/rpc/request_limits.h"
 
 namespace keyferry::server {
 
@@ -23,9 +24,14 @@ struct MethodTraits {
   absl::string_view name;
   // Runs on the executor, since it waits for a synced commit; otherwise on the gRPC thread.
   bool mutates = false;
+  // If not 0, the largest request in place of Dispatcher::Limits. At most kMaxLargeRequestBytes, above which gRPC refuses
+  // a message before anybody reads it.
+  size_t max_request_bytes = 0;
 };
 constexpr MethodTraits ReadMethod(absl::string_view name) { return {name, false}; }
 constexpr MethodTraits ChangeMethod(absl::string_view name) { return {name, true}; }
+// Of a method that takes many values at once.
+constexpr MethodTraits LargeChangeMethod(absl::string_view name) { return {name, true, kMaxLargeRequestBytes}; }
 
 // The one way of every call through the server: deadline, size, authentication, the domain's rule (which asks the
 // access decision), status mapping, log line. Methods whose messages carry values have a WipingAllocator. Thread-safe;
@@ -59,8 +65,8 @@ class Dispatcher {
   grpc::ServerUnaryReactor* Start(grpc::CallbackServerContext* context, const MethodTraits& traits,
                                   const google::protobuf::Message* request, BoundRule rule);
   // Everything from the deadline to the rule. Sets `principal` once it is known.
-  absl::Status Run(grpc::CallbackServerContext* context, const google::protobuf::Message& request,
-                   const BoundRule& rule, std::string* principal) const;
+  absl::Status Run(grpc::CallbackServerContext* context, const MethodTraits& traits,
+                   const google::protobuf::Message& request, const BoundRule& rule, std::string* principal) const;
   void WriteLog(const MethodTraits& traits, const grpc::CallbackServerContext& context, const std::string& principal,
                 const absl::Status& status, absl::Duration latency) const;
 
