@@ -12,7 +12,8 @@ namespace keyferry::server {
 absl::StatusOr<bool> AllowedNames::Allow(absl::string_view name) {
   if (!IsHijackingName(name)) return true;
   if (!names_.has_value()) {
-    ASSIGN_OR_RETURN(const auto org, ReadRecord<storage::records::OrgRecord>(view_, {storage::Table::kOrg, "", "", org_}));
+    ASSIGN_OR_RETURN(const auto org,
+                     ReadRecord<storage::records::OrgRecord>(view_, {storage::Table::kOrg, "", "", org_}));
     names_.emplace();
     if (org.has_value()) {
       names_->assign(org->record.allowed_variable_names().begin(), org->record.allowed_variable_names().end());

@@ -177,9 +177,10 @@ absl::Status CheckVariableName(absl::string_view name, absl::string_view field) 
 }
 
 absl::Status HijackingName(absl::string_view field) {
-  return InvalidField(field, "refused, since this variable changes how a process starts",
-                      "Choose another name that no loader, shell or interpreter obeys, or ask an ADMIN to allow this one "
-                      "with `keyferry org allow-name`.");
+  return InvalidField(
+      field, "refused, since this variable changes how a process starts",
+      "Choose another name that no loader, shell or interpreter obeys, or ask an ADMIN to allow this one "
+      "with `keyferry org allow-name`.");
 }
 
 bool IsHijackingName(absl::string_view name) {

@@ -112,8 +112,8 @@ absl::Status CredentialQuery::SetOrder(absl::string_view order_by) {
     if (words.empty() || words.size() > 2 || (words.size() == 2 && words[1] != "desc")) {
       return InvalidOrder("not a list of fields");
     }
-    const auto* known =
-        std::find_if(std::begin(kFields), std::end(kFields), [&](const auto& field) { return field.first == words[0]; });
+    const auto* known = std::find_if(std::begin(kFields), std::end(kFields),
+                                     [&](const auto& field) { return field.first == words[0]; });
     if (known == std::end(kFields)) return InvalidOrder("names a field that lists are not ordered by");
     const Term term = {known->second, words.size() == 2};
     if (std::any_of(order_.begin(), order_.end(), [&](const Term& other) { return other.field == term.field; })) {

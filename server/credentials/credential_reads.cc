@@ -93,7 +93,7 @@ absl::StatusOr<v1::ListCredentialsResponse> CredentialRules::ListCredentials(
     ASSIGN_OR_RETURN(after, query.DecodePosition(last));
   }
   const std::unique_ptr<storage::StoreView> view = store_->View();
-  absl::StatusOr<std::vector<Listed>> listed = Gather(*view, caller, parent, query, after, size);
+  absl::StatusOr<std::vector<Listed>> listed = GatherListed(*view, caller, parent, query, after, size);
   if (!listed.ok()) return FromStore(listed.status(), request.parent());
 
   v1::ListCredentialsResponse response;
@@ -111,7 +111,7 @@ absl::StatusOr<v1::ListCredentialsResponse> CredentialRules::ListCredentials(
 }
 
 // The first `size` + 1 credentials of the list after a position, in its order.
-absl::StatusOr<std::vector<CredentialRules::Listed>> CredentialRules::Gather(
+absl::StatusOr<std::vector<CredentialRules::Listed>> CredentialRules::GatherListed(
     const storage::StoreView& view, const Caller& caller, const ParentName& parent, const CredentialQuery& query,
     const std::optional<ListPosition>& after, size_t size) const {
   const absl::Time now = clock_();
@@ -124,8 +124,8 @@ absl::StatusOr<std::vector<CredentialRules::Listed>> CredentialRules::Gather(
       if (all.size() > size) break;
       if (after.has_value() && prefix < after->name && !absl::StartsWith(after->name, prefix)) continue;
     }
-    ASSIGN_OR_RETURN(auto stored, ScanRecords<CredentialRecord>(view, Table::kCredential, holder.org,
-                                                                holder.RecordParent()));
+    ASSIGN_OR_RETURN(auto stored,
+                     ScanRecords<CredentialRecord>(view, Table::kCredential, holder.org, holder.RecordParent()));
     const v1::CredentialStatus status =
         IsScopeSuspended(caller.tier, holder) ? v1::CREDENTIAL_STATUS_SUSPENDED : v1::CREDENTIAL_STATUS_ACTIVE;
     for (auto& one : stored) {

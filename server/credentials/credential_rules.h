@@ -103,9 +103,9 @@ class CredentialRules {
     ParentName parent;
     CredentialRecord record;
   };
-  absl::StatusOr<std::vector<Listed>> Gather(const storage::StoreView& view, const Caller& caller,
-                                             const ParentName& parent, const CredentialQuery& query,
-                                             const std::optional<ListPosition>& after, size_t size) const;
+  absl::StatusOr<std::vector<Listed>> GatherListed(const storage::StoreView& view, const Caller& caller,
+                                                   const ParentName& parent, const CredentialQuery& query,
+                                                   const std::optional<ListPosition>& after, size_t size) const;
 
   // The public form, with last use.
   absl::StatusOr<v1::Credential> Show(const Caller& caller, const ParentName& parent, const CredentialRecord& record,

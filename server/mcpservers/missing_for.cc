@@ -62,8 +62,8 @@ class Search {
       }
       if (!answered) open_.push_back(std::move(need));
     }
-    const bool others = std::any_of(open_.begin(), open_.end(),
-                                    [](const Need& need) { return need.widest != ParentName::kUser; });
+    const bool others =
+        std::any_of(open_.begin(), open_.end(), [](const Need& need) { return need.widest != ParentName::kUser; });
     ASSIGN_OR_RETURN(const std::vector<std::string> users, Users(others));
     std::map<std::string, std::set<std::string>> missing;
     for (const std::string& user : users) {

@@ -44,7 +44,8 @@ absl::Status NameNotAllowed(const std::string& resource, const std::string& vari
   v1::ErrorDetail detail;
   detail.set_reason("NAME_NOT_ALLOWED");
   detail.set_resource(resource);
-  detail.set_next_step(absl::StrCat("Bind another variable, or let an ADMIN run `keyferry org allow-name ", variable, "`."));
+  detail.set_next_step(
+      absl::StrCat("Bind another variable, or let an ADMIN run `keyferry org allow-name ", variable, "`."));
   return MakeError(absl::StatusCode::kFailedPrecondition,
                    absl::StrCat(resource, ": binds ", variable,
                                 ", which changes how a process starts and which the organization does not allow"),

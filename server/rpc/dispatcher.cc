@@ -67,8 +67,7 @@ absl::Status Dispatcher::Run(grpc::CallbackServerContext* context, const MethodT
   }
   const size_t max_bytes = traits.max_request_bytes == 0 ? limits_.max_request_bytes : traits.max_request_bytes;
   if (request.ByteSizeLong() > max_bytes) {
-    return InvalidField("request", absl::StrCat("larger than ", max_bytes, " bytes"),
-                        "Send less in one call.");
+    return InvalidField("request", absl::StrCat("larger than ", max_bytes, " bytes"), "Send less in one call.");
   }
   return rule(*caller);
 }

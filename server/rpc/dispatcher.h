@@ -24,8 +24,8 @@ struct MethodTraits {
   absl::string_view name;
   // Runs on the executor, since it waits for a synced commit; otherwise on the gRPC thread.
   bool mutates = false;
-  // If not 0, the largest request in place of Dispatcher::Limits. At most kMaxLargeRequestBytes, above which gRPC refuses
-  // a message before anybody reads it.
+  // If not 0, the largest request in place of Dispatcher::Limits. At most kMaxLargeRequestBytes, above which gRPC
+  // refuses a message before anybody reads it.
   size_t max_request_bytes = 0;
 };
 constexpr MethodTraits ReadMethod(absl::string_view name) { return {name, false}; }
