@@ -150,15 +150,6 @@ TEST_F(RunTest, CommandsSendWhatTheySay) {
        R"(UpdateCredentialRequest {credential { name: "orgs/dev/credentials/A" } update_mask { paths: "rotate_by" }})"},
       {"credential delete A --yes", R"(DeleteCredentialRequest {name: "orgs/dev/credentials/A"})"},
       {"credential list --mine", R"(ListMyCredentialsRequest {parent: "orgs/dev/users/ada" page_size: 1000})"},
-      {"credential list", R"(ListCredentialsRequest {parent: "orgs/dev" page_size: 1000})"},
-      {"credential list --scope org --scope user --name *_TOKEN --status suspended --source manual --overdue "
-       "--unused-since 2027-01-31 --sort rotate_by:desc,name",
-       R"(ListCredentialsRequest {parent: "orgs/dev" page_size: 1000 filter { scopes: CREDENTIAL_SCOPE_ORG scopes: CREDENTIAL_SCOPE_USER id_pattern: "*_TOKEN" status: CREDENTIAL_STATUS_SUSPENDED source: CREDENTIAL_SOURCE_MANUAL unused_since { seconds: 1801353600 } rotation_overdue: true } order_by: "rotate_by desc,name"})"},
-      {"credential list --team eng --unused-since 30m",
-       R"(ListCredentialsRequest {parent: "orgs/dev/teams/eng" page_size: 1000 filter { unused_since { seconds: 2200 } }})"},
-      {"credential export",
-       R"(ListCredentialsRequest {parent: "orgs/dev" page_size: 1000 filter { scopes: CREDENTIAL_SCOPE_ORG scopes: CREDENTIAL_SCOPE_TEAM scopes: CREDENTIAL_SCOPE_USER }})"},
-      {"credential export --me -o json", R"(ListCredentialsRequest {parent: "orgs/dev/users/ada" page_size: 1000})"},
       {"credential import -f " + Write("a.env", "export A='x y'\nB=1\n"),
        R"(ImportCredentialsRequest {parent: "orgs/dev" entries { credential_id: "A" value: "x y" } entries { credential_id: "B" value: "1" } conflict: IMPORT_CONFLICT_FAIL})"},
       {"credential import --team eng --on-conflict rotate --grace 1h --dry-run -f " +
@@ -195,6 +186,25 @@ TEST_F(RunTest, CommandsSendWhatTheySay) {
   };
   for (const auto& [line, expected] : cases) {
     EXPECT_EQ(Keyferry(line, "v\n"), 0) << line << ": " << error_;
+    ASSERT_THAT(server_->Requests(), Not(IsEmpty()));
+    EXPECT_EQ(server_->Requests().back(), expected) << line;
+  }
+}
+
+TEST_F(RunTest, ListsSendTheirConditions) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"credential list", R"(ListCredentialsRequest {parent: "orgs/dev" page_size: 1000})"},
+      {"credential list --scope org --scope user --name *_TOKEN --status suspended --source manual --overdue "
+       "--unused-since 2027-01-31 --sort rotate_by:desc,name",
+       R"(ListCredentialsRequest {parent: "orgs/dev" page_size: 1000 filter { scopes: CREDENTIAL_SCOPE_ORG scopes: CREDENTIAL_SCOPE_USER id_pattern: "*_TOKEN" status: CREDENTIAL_STATUS_SUSPENDED source: CREDENTIAL_SOURCE_MANUAL unused_since { seconds: 1801353600 } rotation_overdue: true } order_by: "rotate_by desc,name"})"},
+      {"credential list --team eng --unused-since 30m",
+       R"(ListCredentialsRequest {parent: "orgs/dev/teams/eng" page_size: 1000 filter { unused_since { seconds: 2200 } }})"},
+      {"credential export",
+       R"(ListCredentialsRequest {parent: "orgs/dev" page_size: 1000 filter { scopes: CREDENTIAL_SCOPE_ORG scopes: CREDENTIAL_SCOPE_TEAM scopes: CREDENTIAL_SCOPE_USER }})"},
+      {"credential export --me -o json", R"(ListCredentialsRequest {parent: "orgs/dev/users/ada" page_size: 1000})"},
+  };
+  for (const auto& [line, expected] : cases) {
+    EXPECT_EQ(Keyferry(line), 0) << line << ": " << error_;
     ASSERT_THAT(server_->Requests(), Not(IsEmpty()));
     EXPECT_EQ(server_->Requests().back(), expected) << line;
   }
@@ -393,8 +403,8 @@ TEST_F(RunTest, ListsAreArraysOfAllPages) {
   EXPECT_EQ(Json()[4]["updateTime"], "1970-01-01T00:16:40Z");
   EXPECT_EQ(Json()[4]["status"], "CREDENTIAL_STATUS_ACTIVE");
   EXPECT_EQ(Keyferry("credential list"), 0) << error_;
-  EXPECT_THAT(output_, StartsWith("NAME  SCOPE  STATUS  VERSION  UPDATED               LAST-USED\n"
-                                  "C0    ORG    ACTIVE  1        1970-01-01T00:16:40Z  -\n"));
+  EXPECT_THAT(output_, StartsWith("NAME  SCOPE  STATUS  VERSION  UPDATED               LAST-USED  ROTATE-BY  OVERDUE\n"
+                                  "C0    ORG    ACTIVE  1        1970-01-01T00:16:40Z  -          -          false\n"));
   EXPECT_EQ(Keyferry("credential list -o yaml"), 0) << error_;
   EXPECT_THAT(output_, HasSubstr("- name: orgs/dev/credentials/C4\n"));
 }
