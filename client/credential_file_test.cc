@@ -36,7 +36,8 @@ TEST(CredentialFileTest, ReadsEveryFormat) {
               "A=v(d,1801353600)|"},
              {R"({"A": {"rotateBy": "1970-01-01T00:00:05Z", "value": "v"}})", "A=v(,5)|"}}) {
     EXPECT_EQ(Read(text, CredentialFileFormat::kJson), expected) << text;
-    if (text.find("\\u") == std::string::npos) EXPECT_EQ(Read(text, CredentialFileFormat::kYaml), expected) << text;
+    if (text.find("\\u") != std::string::npos) continue;
+    EXPECT_EQ(Read(text, CredentialFileFormat::kYaml), expected) << text;
   }
   for (const auto& [text, expected] : Cases{{"# c\nB: 1\nA: 'x y'\n", "B=1|A=x y|"},
                                             {"A: 0123\nB: true\nC: 1e3", "A=0123|B=true|C=1e3|"},
