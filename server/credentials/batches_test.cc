@@ -1,5 +1,6 @@
 // BatchRotateCredentials and ImportCredentials: all or none, by everybody's permission, telling nothing of values.
 #include <functional>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -421,6 +422,34 @@ TEST_P(BatchesTest, OfTwoEditsWithOneEtagOneIsAborted) {
       EXPECT_EQ(DetailOf(late).reason(), "STALE_ETAG");
     }
   }
+}
+
+// The clock is read while an import is under way, so that others can be begun within it.
+TEST_P(BatchesTest, ImportsThatMayHoldTooManyValuesAtOnceAreRefusedWithADelay) {
+  std::unique_ptr<CredentialRules> rules;
+  std::vector<std::string> told;
+  int begun = 0;
+  const auto import = [&](v1::ImportConflict conflict) {
+    v1::ImportCredentialsRequest request = Import({}, conflict);
+    for (int i = 0; i < 1000; ++i) {
+      request.add_entries()->set_credential_id(absl::StrCat("C", begun, "_", i));
+      request.mutable_entries(i)->set_value("v");
+    }
+    const absl::Status status = rules->ImportCredentials(world_.As("root"), request).status();
+    told.push_back(status.ok() ? "OK" : DetailOf(status).reason());
+    EXPECT_EQ(DetailOf(status).retry_delay_ms(), status.ok() ? 0 : 1000);
+  };
+  const Clock clock = [&] {
+    // Two of the largest fit; the third does not, unless it keeps nothing for rollback.
+    if (begun < 3) import(++begun < 3 ? v1::IMPORT_CONFLICT_ROTATE : v1::IMPORT_CONFLICT_SKIP);
+    return world_.now;
+  };
+  rules = std::make_unique<CredentialRules>(world_.store.get(), clock, &world_.pages, world_.usage.get());
+  import(v1::IMPORT_CONFLICT_ROTATE);
+  EXPECT_EQ(told, (std::vector<std::string>{"SERVER_BUSY", "OK", "OK", "OK"}));
+  begun = 4;
+  import(v1::IMPORT_CONFLICT_ROTATE);
+  EXPECT_EQ(told.back(), "OK") << "the places were given back";
 }
 
 }  // namespace

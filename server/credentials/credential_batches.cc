@@ -22,19 +22,24 @@ using storage::Table;
 
 constexpr int kMaxRotations = 100;
 constexpr int kMaxEntries = 1000;
-// Each may hold 1000 values of 64 KiB that it keeps for rollback.
-constexpr int kMaxRunningBatches = 2;
+constexpr int64_t kMaxValueBytes = 64 << 10;
+// Of the values that all running calls may hold at once: two of the largest imports, or thousands of usual ones.
+constexpr int64_t kMaxRunningBytes = int64_t{160} << 20;
 
-// A place among the calls that hold many values at once, so that memory stays bounded.
+// A place among the calls that hold many values at once, so that memory stays bounded. `kept` values are read to be
+// kept for rollback; they count as the largest that they can be, so that the answer tells nothing of what is stored.
 class BatchPlace {
  public:
-  explicit BatchPlace(std::atomic<int>* running) : running_(running), taken_(running->fetch_add(1)) {}
-  ~BatchPlace() { running_->fetch_sub(1); }
+  BatchPlace(std::atomic<int64_t>* running, size_t request_bytes, int kept)
+      : running_(running),
+        bytes_(static_cast<int64_t>(request_bytes) + kept * kMaxValueBytes),
+        fits_(running->fetch_add(bytes_) + bytes_ <= kMaxRunningBytes) {}
+  ~BatchPlace() { running_->fetch_sub(bytes_); }
   BatchPlace(const BatchPlace&) = delete;
   BatchPlace& operator=(const BatchPlace&) = delete;
 
   absl::Status Check() const {
-    if (taken_ < kMaxRunningBatches) return absl::OkStatus();
+    if (fits_) return absl::OkStatus();
     v1::ErrorDetail detail;
     detail.set_reason("SERVER_BUSY");
     detail.set_next_step("Repeat the call after the delay.");
@@ -44,8 +49,9 @@ class BatchPlace {
   }
 
  private:
-  std::atomic<int>* const running_;
-  const int taken_;
+  std::atomic<int64_t>* const running_;
+  const int64_t bytes_;
+  const bool fits_;
 };
 
 }  // namespace
@@ -95,7 +101,7 @@ absl::StatusOr<std::vector<CredentialRules::Rotation>> CredentialRules::CheckRot
 absl::StatusOr<v1::BatchRotateCredentialsResponse> CredentialRules::BatchRotateCredentials(
     const Caller& caller, const v1::BatchRotateCredentialsRequest& request) {
   ASSIGN_OR_RETURN(const std::vector<Rotation> rotations, CheckRotations(caller, request));
-  const BatchPlace place(&running_batches_);
+  const BatchPlace place(&batch_bytes_, request.ByteSizeLong(), request.requests_size());
   RETURN_IF_ERROR(place.Check());
   v1::BatchRotateCredentialsResponse response;
   RETURN_IF_ERROR(RepeatOnConflict(request.parent(), [&]() -> absl::Status {
@@ -177,7 +183,8 @@ absl::StatusOr<v1::ImportCredentialsResponse> CredentialRules::ImportCredentials
   RETURN_IF_ERROR(Authorize(caller, Action::kCreate, resource));
   if (request.conflict() == v1::IMPORT_CONFLICT_ROTATE) RETURN_IF_ERROR(Authorize(caller, Action::kUpdate, resource));
   if (IsScopeSuspended(caller.tier, import.parent)) return Suspended(request.parent());
-  const BatchPlace place(&running_batches_);
+  const bool keeps = request.conflict() == v1::IMPORT_CONFLICT_ROTATE && import.grace > absl::ZeroDuration();
+  const BatchPlace place(&batch_bytes_, request.ByteSizeLong(), keeps ? request.entries_size() : 0);
   RETURN_IF_ERROR(place.Check());
   v1::ImportCredentialsResponse response;
   RETURN_IF_ERROR(RepeatOnConflict(request.parent(), [&]() -> absl::Status {

@@ -2,6 +2,7 @@
 #define KEYFERRY_SERVER_CREDENTIALS_CREDENTIAL_RULES_H_
 
 #include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -118,8 +119,8 @@ class CredentialRules {
   ParentCounts counts_;
   // Held while a change that lost a race is repeated, so that many of them on one credential do not starve.
   absl::Mutex repeating_[64];
-  // Calls with many values that run now.
-  std::atomic<int> running_batches_{0};
+  // What running calls with many values may hold.
+  std::atomic<int64_t> batch_bytes_{0};
 };
 
 }  // namespace keyferry::server
