@@ -113,6 +113,11 @@ class CliEndToEndTest : public testing::Test {
     return json.is_discarded() ? nlohmann::json() : json;
   }
 
+  std::string Write(const std::string& name, const std::string& text) {
+    std::ofstream(folder_ + "/" + name) << text;
+    return folder_ + "/" + name;
+  }
+
   // Makes a user and leaves their token's file name, as an administrator.
   std::string AddUser(const std::string& id) {
     variables_ = admin_;
@@ -159,6 +164,44 @@ TEST_F(CliEndToEndTest, CredentialLifeAtEveryScope) {
   EXPECT_EQ(Keyferry("credential update GITHUB_TOKEN --team eng --description changed"), 0) << error_;
   EXPECT_EQ(Json("credential describe GITHUB_TOKEN --team eng")["description"], "changed");
   EXPECT_THAT(ReadText(folder_ + "/log"), Not(HasSubstr("sekrit")));
+}
+
+TEST_F(CliEndToEndTest, FilesOfCredentialsAndConditions) {
+  const std::string file = "export A='se\nkrit'\nB=\"sekrit \\$\" # note\nC=sekrit\n";
+  EXPECT_EQ(Json("credential import --dry-run -f " + Write("a.env", file)).size(), 3u);
+  EXPECT_EQ(Json("credential list").size(), 0u);
+  EXPECT_EQ(Keyferry("credential import -f -", file), 0) << error_;
+  EXPECT_EQ(Keyferry("credential import -f -", "C=x\nD=sekrit\n"), 1);
+  EXPECT_THAT(error_, HasSubstr("orgs/dev/credentials/C: already exists"));
+  const nlohmann::json skipped = Json("credential import --on-conflict skip -f " + Write("b.env", "C=x\nD=sekrit\n"));
+  EXPECT_EQ(skipped[0]["action"], "IMPORT_ACTION_SKIP");
+  EXPECT_EQ(skipped[1]["action"], "IMPORT_ACTION_CREATE");
+  const std::string json = Write("c.json", R"({"A": {"value": "sekrit-2", "rotateBy": "2020-01-01"}})");
+  EXPECT_EQ(Json("credential import --on-conflict rotate -f " + json)[0]["version"], "2");
+  EXPECT_EQ(Json("credential list --overdue").size(), 1u);
+  EXPECT_EQ(Json("credential list --name ?").size(), 4u);
+  EXPECT_EQ(Json("credential list --unused-since 1h").size(), 0u);
+  EXPECT_EQ(Json("credential list --scope org --scope user --sort name:desc")[0]["name"], "orgs/dev/credentials/D");
+  const nlohmann::json rotated = Json("credential rotate-many -f " + Write("d.yaml", "B: sekrit-2\nC: sekrit-2\n"));
+  EXPECT_EQ(rotated[1]["version"], "2");
+  EXPECT_EQ(Keyferry("credential rotate-many -f -", "A=sekrit\nABSENT=sekrit\n"), 1);
+  EXPECT_EQ(Json("credential describe A")["version"], "2");
+  const nlohmann::json exported = Json("credential export");
+  EXPECT_EQ(exported.size(), 4u);
+  EXPECT_EQ(exported[0]["rotateBy"], "2020-01-01T00:00:00Z");
+  EXPECT_EQ(exported[0].count("value"), 0u);
+  EXPECT_THAT(output_ + ReadText(folder_ + "/log"), Not(HasSubstr("krit")));
+}
+
+TEST_F(CliEndToEndTest, NamesThatChangeHowAProcessStartsNeedAnAdminsPermission) {
+  EXPECT_EQ(Keyferry("credential create NODE_OPTIONS", "v"), 65);
+  EXPECT_THAT(error_, HasSubstr("keyferry org allow-name"));
+  EXPECT_EQ(Keyferry("org allow-name KEYFERRY_TOKEN"), 65);
+  EXPECT_EQ(Json("org allow-name NODE_OPTIONS")["allowedVariableNames"][0], "NODE_OPTIONS");
+  EXPECT_EQ(Keyferry("credential create NODE_OPTIONS", "v"), 0) << error_;
+  EXPECT_EQ(Json("org disallow-name NODE_OPTIONS")["allowedVariableNames"].size(), 0u);
+  EXPECT_EQ(Keyferry("credential rotate NODE_OPTIONS", "v"), 65);
+  EXPECT_EQ(Keyferry("credential delete NODE_OPTIONS --yes"), 0) << error_;
 }
 
 TEST_F(CliEndToEndTest, BadInputIsRefusedByTheServer) {

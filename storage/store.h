@@ -73,7 +73,7 @@ class Mutation {
   void Delete(RecordKey key, std::optional<Revision> expected);
   // Only checks.
   void Require(RecordKey key, Revision expected);
-  // Adds an entry, at most 64 KiB, to the end of the org's journal (journal.h); org "" is the system's. `context` is
+  // Adds an entry, at most 512 KiB, to the end of the org's journal (journal.h); org "" is the system's. `context` is
   // handed on to the listener alone, and must outlive the commit.
   void Append(std::string org, std::string entry, const void* context = nullptr);
   // Takes the blocks before `first_block` away from the org's journal. `first_sequence` is that block's, and

@@ -81,7 +81,7 @@ absl::StatusOr<JournalChain::Append*> StoreImpl::JournalFor(absl::string_view or
 }
 
 absl::Status StoreImpl::PlanJournals(const Mutation& mutation, Plan& plan) {
-  constexpr size_t kMaxEntryBytes = size_t{64} << 10;
+  constexpr size_t kMaxEntryBytes = size_t{512} << 10;
   constexpr size_t kErasedBlocks = 1000;
   for (const Mutation::JournalAppend& entry : mutation.appends()) {
     ASSIGN_OR_RETURN(JournalChain::Append * append, JournalFor(entry.org, plan));

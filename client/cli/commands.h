@@ -7,6 +7,9 @@ namespace keyferry::client::cli {
 
 // Each adds its group and commands.
 void AddCredentialCommands(CommandTree& tree);
+// Of the group `credential`, called by AddCredentialCommands.
+void AddCredentialFileCommands(CommandTree& tree);
+void AddCredentialListCommands(CommandTree& tree);
 void AddDirectoryCommands(CommandTree& tree);
 void AddMcpServerCommands(CommandTree& tree);
 void AddOrgCommands(CommandTree& tree);

@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "client/cli/commands.h"
 #include "client/cli/context.h"
+#include "client/cli/credential_scope.h"
 #include "client/cli/value_input.h"
 #include "client/secret_text.h"
 #include "keyferry/v1/credentials.grpc.pb.h"
@@ -25,20 +26,6 @@ constexpr char kValueRule[] =
     "  printf %s \"$VALUE\" | keyferry credential create GITHUB_TOKEN\n"
     "On a terminal it is asked for twice and not shown.";
 
-const std::vector<Column>& CredentialColumns() {
-  static const auto* const kColumns =
-      new std::vector<Column>{{"NAME", "name", true}, {"SCOPE", "scope"},         {"STATUS", "status"},
-                              {"VERSION", "version"}, {"UPDATED", "update_time"}, {"LAST-USED", "last_use_time"}};
-  return *kColumns;
-}
-
-// The parent that --team, --me or neither names.
-Outcome Parent(Context& context, const Arguments& arguments, std::string* parent) {
-  if (arguments.Has("--me")) return context.CallingUser(parent);
-  if (arguments.Has("--team")) return context.ResourceName("teams", arguments.Text("--team"), parent);
-  return context.Org(parent);
-}
-
 Outcome CredentialName(Context& context, const Arguments& arguments, std::string* name) {
   const std::string& id = arguments.Text("NAME");
   if (absl::StartsWith(id, "orgs/")) {
@@ -50,7 +37,7 @@ Outcome CredentialName(Context& context, const Arguments& arguments, std::string
                                 "; give an environment variable's name or a full resource name"));
   }
   std::string parent;
-  KEYFERRY_RETURN_IF_FAILED(Parent(context, arguments, &parent));
+  KEYFERRY_RETURN_IF_FAILED(CredentialParent(context, arguments, &parent));
   *name = absl::StrCat(parent, "/credentials/", id);
   return std::nullopt;
 }
@@ -208,42 +195,16 @@ Outcome Delete(Context& context, const Arguments& arguments) {
   return std::nullopt;
 }
 
-Outcome ListMine(Context& context) {
-  v1::ListMyCredentialsRequest request;
-  KEYFERRY_RETURN_IF_FAILED(context.CallingUser(request.mutable_parent()));
-  std::vector<v1::MyCredential> credentials;
-  KEYFERRY_RETURN_IF_FAILED(
-      context.List(&Stub::ListMyCredentials, request, &v1::ListMyCredentialsResponse::my_credentials, &credentials));
-  context.PrintList(credentials, {{"NAME", "credential_id"},
-                                  {"STATUS", "status"},
-                                  {"VERSION", "credential.version"},
-                                  {"UPDATED", "credential.update_time"},
-                                  {"LAST-USED", "credential.last_use_time"}});
-  return std::nullopt;
-}
-
-Outcome List(Context& context, const Arguments& arguments) {
-  if (arguments.Has("--mine")) return ListMine(context);
-  v1::ListCredentialsRequest request;
-  KEYFERRY_RETURN_IF_FAILED(Parent(context, arguments, request.mutable_parent()));
-  std::vector<v1::Credential> credentials;
-  KEYFERRY_RETURN_IF_FAILED(
-      context.List(&Stub::ListCredentials, request, &v1::ListCredentialsResponse::credentials, &credentials));
-  context.PrintList(credentials, CredentialColumns());
-  return std::nullopt;
-}
-
 }  // namespace
 
 void AddCredentialCommands(CommandTree& tree) {
   const Positional name = {"NAME", "The environment variable's name, or a full resource name"};
-  const Option team = {"--team", ValueKind::kText, "ID", "The team's credential (default: the organization's)"};
-  const Option me = {"--me", ValueKind::kFlag, "", "Your own credential"};
+  const Option team = CredentialTeamOption();
+  const Option me = CredentialMeOption();
   const Option from_file = {"--from-file", ValueKind::kFile, "FILE", "Read the value from FILE (- is standard input)"};
   const Option description = {"--description", ValueKind::kText, "TEXT", "What it is for; never a secret"};
   const Option rotate_by = {"--rotate-by", ValueKind::kTime, "DATE", "Remind to rotate it by DATE, or `none`"};
-  const Option grace = {"--grace", ValueKind::kDuration, "DURATION",
-                        "How long the previous version stays for rollback, 0 for not at all (default: 24h)"};
+  const Option grace = GraceOption();
   const std::vector<std::vector<std::string>> scopes = {{"--team", "--me"}};
   tree.groups.push_back({"credential", "Store, rotate and delete credentials"});
   tree.commands.push_back({"credential create",
@@ -283,16 +244,8 @@ void AddCredentialCommands(CommandTree& tree) {
                            Describe});
   tree.commands.push_back(
       {"credential delete", "Delete a credential for good", "", {name}, {team, me, YesOption()}, scopes, Delete});
-  tree.commands.push_back({"credential list",
-                           "List credentials",
-                           "",
-                           {},
-                           {team,
-                            me,
-                            {"--mine", ValueKind::kFlag, "",
-                             "Every name that you can see, and whether you, your team or the organization set it"}},
-                           {{"--team", "--me", "--mine"}},
-                           List});
+  AddCredentialListCommands(tree);
+  AddCredentialFileCommands(tree);
 }
 
 }  // namespace keyferry::client::cli

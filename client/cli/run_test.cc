@@ -150,6 +150,19 @@ TEST_F(RunTest, CommandsSendWhatTheySay) {
        R"(UpdateCredentialRequest {credential { name: "orgs/dev/credentials/A" } update_mask { paths: "rotate_by" }})"},
       {"credential delete A --yes", R"(DeleteCredentialRequest {name: "orgs/dev/credentials/A"})"},
       {"credential list --mine", R"(ListMyCredentialsRequest {parent: "orgs/dev/users/ada" page_size: 1000})"},
+      {"credential import -f " + Write("a.env", "export A='x y'\nB=1\n"),
+       R"(ImportCredentialsRequest {parent: "orgs/dev" entries { credential_id: "A" value: "x y" } entries { credential_id: "B" value: "1" } conflict: IMPORT_CONFLICT_FAIL})"},
+      {"credential import --team eng --on-conflict rotate --grace 1h --dry-run -f " +
+           Write("a.json", R"({"A": {"value": "x", "description": "d", "rotateBy": "2027-01-31"}})"),
+       R"(ImportCredentialsRequest {parent: "orgs/dev/teams/eng" entries { credential_id: "A" value: "x" description: "d" rotate_by { seconds: 1801353600 } } conflict: IMPORT_CONFLICT_ROTATE grace { seconds: 3600 } validate_only: true})"},
+      {"credential import --me --on-conflict skip --format yaml -f " + Write("a.env2", "A: x\n"),
+       R"(ImportCredentialsRequest {parent: "orgs/dev/users/ada" entries { credential_id: "A" value: "x" } conflict: IMPORT_CONFLICT_SKIP})"},
+      {"credential rotate-many --team eng --grace 0 -f " + Write("b.yml", "A: x\nB: 'y'\n"),
+       R"(BatchRotateCredentialsRequest {parent: "orgs/dev" requests { name: "orgs/dev/teams/eng/credentials/A" value: "x" grace { } } requests { name: "orgs/dev/teams/eng/credentials/B" value: "y" grace { } }})"},
+      {"org allow-name PATH",
+       R"(UpdateOrgRequest {org { name: "orgs/dev" etag: "etag-7" allowed_variable_names: "NODE_OPTIONS" allowed_variable_names: "PATH" } update_mask { paths: "allowed_variable_names" }})"},
+      {"org disallow-name NODE_OPTIONS",
+       R"(UpdateOrgRequest {org { name: "orgs/dev" etag: "etag-7" } update_mask { paths: "allowed_variable_names" }})"},
       {"user create list --role admin",
        R"(CreateUserRequest {parent: "orgs/dev" user_id: "list" user { role: ORG_ROLE_ADMIN }})"},
       {"user create bob", R"(CreateUserRequest {parent: "orgs/dev" user_id: "bob" user { role: ORG_ROLE_MEMBER }})"},
@@ -178,6 +191,25 @@ TEST_F(RunTest, CommandsSendWhatTheySay) {
   }
 }
 
+TEST_F(RunTest, ListsSendTheirConditions) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"credential list", R"(ListCredentialsRequest {parent: "orgs/dev" page_size: 1000})"},
+      {"credential list --scope org --scope user --name *_TOKEN --status suspended --source manual --overdue "
+       "--unused-since 2027-01-31 --sort rotate_by:desc,name",
+       R"(ListCredentialsRequest {parent: "orgs/dev" page_size: 1000 filter { scopes: CREDENTIAL_SCOPE_ORG scopes: CREDENTIAL_SCOPE_USER id_pattern: "*_TOKEN" status: CREDENTIAL_STATUS_SUSPENDED source: CREDENTIAL_SOURCE_MANUAL unused_since { seconds: 1801353600 } rotation_overdue: true } order_by: "rotate_by desc,name"})"},
+      {"credential list --team eng --unused-since 30m",
+       R"(ListCredentialsRequest {parent: "orgs/dev/teams/eng" page_size: 1000 filter { unused_since { seconds: 2200 } }})"},
+      {"credential export",
+       R"(ListCredentialsRequest {parent: "orgs/dev" page_size: 1000 filter { scopes: CREDENTIAL_SCOPE_ORG scopes: CREDENTIAL_SCOPE_TEAM scopes: CREDENTIAL_SCOPE_USER }})"},
+      {"credential export --me -o json", R"(ListCredentialsRequest {parent: "orgs/dev/users/ada" page_size: 1000})"},
+  };
+  for (const auto& [line, expected] : cases) {
+    EXPECT_EQ(Keyferry(line), 0) << line << ": " << error_;
+    ASSERT_THAT(server_->Requests(), Not(IsEmpty()));
+    EXPECT_EQ(server_->Requests().back(), expected) << line;
+  }
+}
+
 TEST_F(RunTest, UsageErrors) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"", "no command given"},
@@ -192,6 +224,13 @@ TEST_F(RunTest, UsageErrors) {
       {"credential rotate A --grace -5m", "--grace: must be a duration"},
       {"credential update A", "nothing to update"},
       {"credential delete A", "add --yes"},
+      {"credential list --mine --overdue", "--mine takes no conditions: --overdue"},
+      {"credential list --scope all", "--scope: must be one of org, team, user"},
+      {"credential list --team a --scope org", "excludes"},
+      {"credential list --unused-since soon", "--unused-since: must be a date such as 2027-01-31 or a duration"},
+      {"credential import", "--file is required"},
+      {"credential import -f - --on-conflict merge", "--on-conflict: must be one of fail, rotate, skip"},
+      {"credential import -f - --format xml", "--format: must be one of dotenv, json, yaml"},
       {"user create bob --role king", "--role: must be one of admin, member"},
       {"user create a b", "unexpected argument"},
       {"org set-tier gold", "TIER: must be one of free, team, business, enterprise"},
@@ -209,6 +248,70 @@ TEST_F(RunTest, UsageErrors) {
     EXPECT_EQ(output_, "");
   }
   EXPECT_THAT(server_->Requests(), IsEmpty());
+}
+
+TEST_F(RunTest, FilesOfCredentialsAreReadWholeBeforeAnythingIsSentAndNeverShown) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"A=1\nB=sek$rit\n", "standard input:2:6: "},
+      {"A=1\nA=sekrit\n", "standard input:2:1: A is given twice; first on line 1"},
+      {"", "standard input:1:1: no credential in this file"},
+      {"sekrit\n", "standard input:1:7: "},
+      {std::string(5 << 20, 's'), "longer than 4 MiB: standard input"},
+  };
+  for (const auto& [input, expected] : cases) {
+    for (const char* line : {"credential import -f -", "credential rotate-many -f -"}) {
+      EXPECT_EQ(Keyferry(line, input), 65) << line;
+      EXPECT_THAT(error_, AllOf(HasSubstr(expected), Not(HasSubstr("sek")), Not(HasSubstr("sss")))) << line;
+      EXPECT_EQ(output_, "");
+    }
+  }
+  EXPECT_EQ(Keyferry("credential import -f - --format json", R"({"A": sekrit})"), 65);
+  EXPECT_THAT(error_, AllOf(HasSubstr("standard input:1:7: not JSON"), Not(HasSubstr("sek"))));
+  EXPECT_EQ(Keyferry("credential import -f /nonexistent.env"), 65);
+  std::string many;
+  for (int i = 0; i < 1001; ++i) many += "N" + std::to_string(i) + "=sekrit\n";
+  EXPECT_EQ(Keyferry("credential import -f -", many), 65);
+  EXPECT_THAT(error_, HasSubstr("more than 1000 credentials"));
+  EXPECT_EQ(Keyferry("credential rotate-many -f -", many), 65);
+  EXPECT_THAT(error_, HasSubstr("more than 100 credentials"));
+  EXPECT_EQ(Keyferry("credential rotate-many --format yaml -f -", "A: {value: sekrit, description: d}"), 65);
+  EXPECT_THAT(error_, AllOf(HasSubstr("a rotation changes the value alone: A"), Not(HasSubstr("sekrit"))));
+  std::string large;
+  for (int i = 0; i < 90; ++i) large += "N" + std::to_string(i) + "=" + std::string(60000, 's') + "\n";
+  EXPECT_EQ(Keyferry("credential import -f -", large), 65);
+  EXPECT_THAT(server_->Requests(), IsEmpty());
+  EXPECT_EQ(Keyferry("org disallow-name PATH"), 1);
+  EXPECT_THAT(error_, HasSubstr("not allowed anyway: PATH"));
+}
+
+TEST_F(RunTest, ImportsShowWhatWasDoneAndNoValue) {
+  EXPECT_EQ(Keyferry("credential import -f - -o json", "A='se\nkrit'\nB=\"x\\ty\"\n"), 0) << error_;
+  EXPECT_EQ(server_->Value("orgs/dev/credentials/A"), "se\nkrit");
+  EXPECT_EQ(server_->Value("orgs/dev/credentials/B"), "x\ty");
+  EXPECT_EQ(Json()[0]["name"], "orgs/dev/credentials/A");
+  EXPECT_EQ(Json()[1]["action"], "IMPORT_ACTION_CREATE");
+  EXPECT_EQ(Keyferry("credential import -f - --dry-run", "A=sekrit"), 0);
+  EXPECT_THAT(error_, HasSubstr("a dry run; nothing was changed"));
+  EXPECT_THAT(output_ + error_, Not(HasSubstr("krit")));
+  EXPECT_EQ(Keyferry("credential rotate-many -f -", "A=sekrit"), 0) << error_;
+  EXPECT_THAT(output_ + error_, Not(HasSubstr("krit")));
+  EXPECT_EQ(server_->Value("orgs/dev/credentials/A"), "sekrit");
+  // A change of many is not sent twice.
+  server_->Fail(grpc::StatusCode::UNAVAILABLE, "restarting", nullptr, /*times=*/1);
+  EXPECT_EQ(Keyferry("credential import -f -", "A=1"), 69);
+}
+
+TEST_F(RunTest, AnExportIsYamlOrJsonOfEverythingButValues) {
+  server_->AddCredentials(3);
+  EXPECT_EQ(Keyferry("credential export"), 0) << error_;
+  EXPECT_THAT(output_, AllOf(HasSubstr("name: orgs/dev/credentials/C0"), HasSubstr("rotationOverdue: false")));
+  EXPECT_EQ(Keyferry("credential export -o json"), 0) << error_;
+  EXPECT_EQ(Json().size(), 3u);
+}
+
+TEST_F(RunTest, ApplySaysForWhomCredentialsAreMissing) {
+  EXPECT_EQ(Keyferry("mcp-server apply -f " + Write("s.yaml", "id: github\ntransport: HTTP\n")), 0) << error_;
+  EXPECT_THAT(error_, HasSubstr("orgs/dev/mcpServers/github lacks for ada: GITHUB_TOKEN, OTHER\n"));
 }
 
 TEST_F(RunTest, BadDataErrors) {
@@ -300,8 +403,8 @@ TEST_F(RunTest, ListsAreArraysOfAllPages) {
   EXPECT_EQ(Json()[4]["updateTime"], "1970-01-01T00:16:40Z");
   EXPECT_EQ(Json()[4]["status"], "CREDENTIAL_STATUS_ACTIVE");
   EXPECT_EQ(Keyferry("credential list"), 0) << error_;
-  EXPECT_THAT(output_, StartsWith("NAME  SCOPE  STATUS  VERSION  UPDATED               LAST-USED\n"
-                                  "C0    ORG    ACTIVE  1        1970-01-01T00:16:40Z  -\n"));
+  EXPECT_THAT(output_, StartsWith("NAME  SCOPE  STATUS  VERSION  UPDATED               LAST-USED  ROTATE-BY  OVERDUE\n"
+                                  "C0    ORG    ACTIVE  1        1970-01-01T00:16:40Z  -          -          false\n"));
   EXPECT_EQ(Keyferry("credential list -o yaml"), 0) << error_;
   EXPECT_THAT(output_, HasSubstr("- name: orgs/dev/credentials/C4\n"));
 }

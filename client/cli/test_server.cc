@@ -80,6 +80,29 @@ class TestServer::Services : public v1::CredentialService::Service,
     *response = StoreCredential(request->name(), 2);
     return Status::OK;
   }
+  Status BatchRotateCredentials(Context* context, const v1::BatchRotateCredentialsRequest* request,
+                                v1::BatchRotateCredentialsResponse* response) override {
+    Status status = Seen(context, *request);
+    if (!status.ok()) return status;
+    for (const v1::RotateCredentialRequest& one : request->requests()) {
+      Keep(one.name(), one.value());
+      *response->add_credentials() = StoreCredential(one.name(), 2);
+    }
+    return Status::OK;
+  }
+  Status ImportCredentials(Context* context, const v1::ImportCredentialsRequest* request,
+                           v1::ImportCredentialsResponse* response) override {
+    Status status = Seen(context, *request);
+    if (!status.ok()) return status;
+    for (const v1::ImportEntry& entry : request->entries()) {
+      v1::ImportResult* result = response->add_results();
+      result->set_name(absl::StrCat(request->parent(), "/credentials/", entry.credential_id()));
+      result->set_action(v1::IMPORT_ACTION_CREATE);
+      result->set_version(1);
+      Keep(result->name(), entry.value());
+    }
+    return Status::OK;
+  }
   Status GetCredential(Context* context, const v1::GetCredentialRequest* request, v1::Credential* response) override {
     response->set_name(request->name());
     return Seen(context, *request);
@@ -118,6 +141,7 @@ class TestServer::Services : public v1::CredentialService::Service,
   Status GetOrg(Context* context, const v1::GetOrgRequest* request, v1::Org* response) override {
     response->set_name(request->name());
     response->set_etag("etag-7");
+    response->add_allowed_variable_names("NODE_OPTIONS");
     return Seen(context, *request);
   }
   Status DeleteOrg(Context* context, const v1::DeleteOrgRequest* request, Empty*) override {
@@ -167,6 +191,10 @@ class TestServer::Services : public v1::CredentialService::Service,
     response->mutable_mcp_server()->set_name(request->mcp_server().name());
     response->set_created(true);
     response->add_missing_credentials("GITHUB_TOKEN");
+    v1::MissingFor* missing = response->add_missing_for();
+    missing->set_user("orgs/dev/users/ada");
+    missing->add_credentials("GITHUB_TOKEN");
+    missing->add_credentials("OTHER");
     return Seen(context, *request);
   }
   Status Explain(Context* context, const v1::ExplainRequest* request, v1::ExplainResponse* response) override {

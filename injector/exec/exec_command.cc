@@ -72,7 +72,7 @@ absl::StatusOr<Environment> EnvironmentOf(const ExecOptions& options, ScopedResp
   std::vector<BoundVariable> bindings;
   bindings.reserve(response.get()->variables_size());
   for (const v1::ResolvedVariable& variable : response.get()->variables()) {
-    bindings.push_back({variable.variable(), variable.value()});
+    bindings.push_back({variable.variable(), variable.value(), variable.allowed_by_org()});
   }
   absl::StatusOr<Environment> environment = BuildEnvironment(environ, options.inherit, bindings);
   response.Wipe();

@@ -22,11 +22,12 @@ class ParentCounts {
   // `noun` names what is counted in messages, e.g. "credentials". `store` must outlive this.
   ParentCounts(storage::Store* store, storage::Table table, int limit, absl::string_view noun);
 
-  // Takes one more place. RESOURCE_EXHAUSTED, reason TOO_MANY, if all are taken; `parent_name` is for the message.
-  absl::Status Take(const std::string& org, const std::string& parent, absl::string_view parent_name)
+  // Takes more places, all or none. RESOURCE_EXHAUSTED, reason TOO_MANY, if there are not that many; `parent_name` is
+  // for the message.
+  absl::Status Take(const std::string& org, const std::string& parent, absl::string_view parent_name, int places = 1)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // Gives one place back: the create failed, or a record was deleted.
-  void GiveBack(const std::string& org, const std::string& parent) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Gives places back: the create failed, or a record was deleted.
+  void GiveBack(const std::string& org, const std::string& parent, int places = 1) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   absl::StatusOr<int> Count(const std::string& org, const std::string& parent) const;

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/access/access.h"
+#include "server/allowed_names.h"
 #include "server/errors.h"
 #include "server/mcpservers/definition.h"
 #include "server/resolution/missing.h"
@@ -39,6 +40,18 @@ absl::Status EnvironmentTooLarge(const std::string& resource) {
   return MakeError(absl::StatusCode::kFailedPrecondition, resource + ": the environment is larger than 2 MiB", detail);
 }
 
+absl::Status NameNotAllowed(const std::string& resource, const std::string& variable) {
+  v1::ErrorDetail detail;
+  detail.set_reason("NAME_NOT_ALLOWED");
+  detail.set_resource(resource);
+  detail.set_next_step(
+      absl::StrCat("Bind another variable, or let an ADMIN run `keyferry org allow-name ", variable, "`."));
+  return MakeError(absl::StatusCode::kFailedPrecondition,
+                   absl::StrCat(resource, ": binds ", variable,
+                                ", which changes how a process starts and which the organization does not allow"),
+                   detail);
+}
+
 // Puts the value after the template into the answer; `value` is left empty or as it was, for its owner to wipe.
 void PlaceValue(const Binding& binding, std::string* value, v1::ResolvedVariable* variable) {
   if (binding.value_template.empty()) {
@@ -57,6 +70,7 @@ struct Resolver::Answer {
   std::vector<UsedCredential> used;
   std::vector<v1::MissingVariable> missing;
   size_t bytes = 0;
+  std::string mcp_server;
 };
 
 Resolver::Resolver(storage::Store* store, Clock clock, UsageRecorder* usage)
@@ -75,6 +89,7 @@ absl::StatusOr<v1::ResolveResponse> Resolver::Resolve(const Caller& caller, cons
   if (*bindings == nullptr) return NotFound(request.mcp_server());
 
   Answer answer;
+  answer.mcp_server = request.mcp_server();
   RETURN_IF_ERROR(FromStore(ResolveServer(*view, server, **bindings, session, request.allow_partial(), &answer),
                             request.mcp_server()));
   if (!answer.missing.empty()) return MissingVariables(request.mcp_server(), answer.missing);
@@ -107,8 +122,13 @@ absl::Status Resolver::ResolveServer(const storage::StoreView& view, const Child
 absl::Status Resolver::ResolveAll(const storage::StoreView& view, const ServerBindings& bindings,
                                   v1::McpServer* definition, const Session& session, bool allow_partial,
                                   Answer* answer) const {
+  AllowedNames allowed(view, session.org);
   for (size_t i = 0; i < bindings.bindings.size(); ++i) {
     const Binding& binding = bindings.bindings[i];
+    if (binding.hijacking) {
+      ASSIGN_OR_RETURN(const bool allow, allowed.Allow(binding.variable));
+      if (!allow) return NameNotAllowed(answer->mcp_server, binding.variable);
+    }
     const int before = answer->response->variables_size();
     const Plan plan = MakePlan(binding, session);
     if (binding.source == SourceKind::kStatic) {
@@ -119,6 +139,7 @@ absl::Status Resolver::ResolveAll(const storage::StoreView& view, const ServerBi
       RETURN_IF_ERROR(ResolveCredential(view, session, binding, plan, answer));
     }
     if (answer->response->variables_size() > before) {
+      answer->response->mutable_variables(before)->set_allowed_by_org(binding.hijacking);
       answer->bytes += answer->response->variables(before).value().size() + binding.variable.size();
       // Enough to be refused; nothing more is opened.
       if (answer->bytes > kMaxEnvironmentBytes) break;

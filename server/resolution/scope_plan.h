@@ -22,6 +22,8 @@ struct Binding {
   std::string value_template;
   bool required = true;
   bool pinned = false;
+  // The variable changes how a process starts: it is given out only while the organization allows it.
+  bool hijacking = false;
 };
 
 // Whose credentials may answer in one resolution.

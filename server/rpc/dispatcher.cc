@@ -93,20 +93,19 @@ absl::Status Dispatcher::Run(Call* call) const {
                   "the deadline passed before the call began; nothing was changed",
                   "Repeat it with a longer deadline.");
   }
-  if (call->request->ByteSizeLong() > limits_.max_request_bytes) {
-    return InvalidField("request", absl::StrCat("larger than ", limits_.max_request_bytes, " bytes"),
-                        "Send less in one call.");
+  const size_t max_bytes =
+      call->traits.max_request_bytes == 0 ? limits_.max_request_bytes : call->traits.max_request_bytes;
+  if (call->request->ByteSizeLong() > max_bytes) {
+    return InvalidField("request", absl::StrCat("larger than ", max_bytes, " bytes"), "Send less in one call.");
   }
   return call->rule(caller);
 }
 
 void Dispatcher::Finish(std::unique_ptr<Call> call, absl::Status status) {
   if (call->record.committed && status.ok()) return Answer(*call, status);
-  if (!status.ok()) {
-    // What a refused call would have given out, it has not.
-    call->record.resolution.reset();
-    call->record.entry.clear_credentials();
-  }
+  // What a refused call would have given out, it has not; and a change that made no commit changed nothing.
+  if (!status.ok()) call->record.resolution.reset();
+  if (!call->record.resolution.has_value()) call->record.entry.clear_credentials();
   SetOutcome(status, &call->record.entry);
   Call* const borrowed = call.release();
   audit_->StoreThen(&borrowed->record, [this, borrowed, status](const absl::Status& stored) {

@@ -15,6 +15,7 @@
 #include "server/identity/authenticator.h"
 #include "server/log.h"
 #include "server/rpc/executor.h"
+#include "server/rpc/request_limits.h"
 
 namespace keyferry::server {
 
@@ -24,9 +25,14 @@ struct MethodTraits {
   absl::string_view name;
   // Runs on the executor, since it waits for a synced commit; otherwise on the gRPC thread.
   bool mutates = false;
+  // If not 0, the largest request in place of Dispatcher::Limits. At most kMaxLargeRequestBytes, above which gRPC
+  // refuses a message before anybody reads it.
+  size_t max_request_bytes = 0;
 };
 constexpr MethodTraits ReadMethod(absl::string_view name) { return {name, false}; }
 constexpr MethodTraits ChangeMethod(absl::string_view name) { return {name, true}; }
+// Of a method that takes many values at once.
+constexpr MethodTraits LargeChangeMethod(absl::string_view name) { return {name, true, kMaxLargeRequestBytes}; }
 
 // The one way of every call through the server: authentication, deadline, size, the domain's rule (which asks the
 // access decision), the audit entry, status mapping, log line. A call whose entry cannot be stored fails. Methods whose

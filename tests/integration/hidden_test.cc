@@ -102,6 +102,12 @@ TEST_F(HiddenTest, Credentials) {
        {"CredentialService.DeleteCredential", "name: '@'"},
        {"CredentialService.DeleteCredential", "name: '@' etag: 'stale'"}},
       pairs);
+  // Names of another organization than the parent are refused before anything is looked up.
+  ExpectIndistinguishable(
+      {{"CredentialService.BatchRotateCredentials", "parent: 'orgs/acme' requests { name: '@' value: 'x' }"},
+       {"CredentialService.BatchRotateCredentials",
+        "parent: 'orgs/acme' requests { name: '@' value: 'x' etag: 'stale' }"}},
+      {pairs.begin(), pairs.end() - 1});
 }
 
 TEST_F(HiddenTest, Parents) {
@@ -114,6 +120,10 @@ TEST_F(HiddenTest, Parents) {
   ExpectIndistinguishable(
       {{"CredentialService.ListCredentials", "parent: '@'"},
        {"CredentialService.CreateCredential", "parent: '@' credential_id: 'OPS_KEY' value: 'x'"},
+       {"CredentialService.ImportCredentials", "parent: '@' entries { credential_id: 'OPS_KEY' value: 'x' }"},
+       {"CredentialService.ImportCredentials",
+        "parent: '@' entries { credential_id: 'OPS_KEY' value: 'x' } conflict: IMPORT_CONFLICT_SKIP validate_only: "
+        "true"},
        {"McpServerService.ListMcpServers", "parent: '@'"},
        {"McpServerService.ApplyMcpServer", "mcp_server { name: '@/mcpServers/x' transport: MCP_TRANSPORT_HTTP }"},
        {"DirectoryService.GetTeam", "name: '@'"},
@@ -140,6 +150,8 @@ TEST_F(HiddenTest, People) {
                            {"CredentialService.ListCredentials", "parent: '@'"},
                            {"CredentialService.ListMyCredentials", "parent: '@'"},
                            {"CredentialService.CreateCredential", "parent: '@' credential_id: 'A' value: 'x'"},
+                           {"CredentialService.ImportCredentials",
+                            "parent: '@' entries { credential_id: 'MIA_KEY' value: 'x' } validate_only: true"},
                            {"TokenService.CreateToken", "parent: '@'"},
                            {"TokenService.ListTokens", "parent: '@'"}},
                           users);
@@ -204,6 +216,26 @@ TEST_F(HiddenTest, ListsLeaveOutWhatIsHidden) {
     EXPECT_FALSE(absl::StrContains(list(who, "DirectoryService.ListWorkloads"), "workloads/")) << NameOf(who);
     EXPECT_FALSE(absl::StrContains(list(who, "McpServerService.ListMcpServers"), "deployer")) << NameOf(who);
   }
+  // A list over scopes shows of people and teams what their own lists would.
+  const auto credentials = [&](Who who) {
+    std::string response;
+    const grpc::Status status =
+        world_->Call(who, "CredentialService.ListCredentials",
+                     "parent: 'orgs/acme' filter { scopes: CREDENTIAL_SCOPE_ORG scopes: CREDENTIAL_SCOPE_TEAM "
+                     "scopes: CREDENTIAL_SCOPE_USER }",
+                     &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    std::string shown;
+    for (const char* name : {"GITHUB_TOKEN", "TEAM_KEY", "OPS_KEY", "MIA_KEY", "ROOT_KEY", "RIVAL_KEY"}) {
+      if (absl::StrContains(response, name)) absl::StrAppend(&shown, name, " ");
+    }
+    return shown;
+  };
+  EXPECT_EQ(credentials(Who::kAdmin), "GITHUB_TOKEN TEAM_KEY OPS_KEY ROOT_KEY ");
+  EXPECT_EQ(credentials(Who::kMember), "GITHUB_TOKEN MIA_KEY ");
+  EXPECT_EQ(credentials(Who::kTeamMember), "GITHUB_TOKEN TEAM_KEY ");
+  EXPECT_EQ(credentials(Who::kOtherTeam), "GITHUB_TOKEN OPS_KEY ");
+  EXPECT_EQ(credentials(Who::kService), "GITHUB_TOKEN ");
   EXPECT_TRUE(absl::StrContains(list(Who::kTeamMember, "DirectoryService.ListTeams"), "teams/eng"));
   EXPECT_FALSE(absl::StrContains(list(Who::kTeamMember, "DirectoryService.ListTeams"), "teams/ops"));
 }
