@@ -276,13 +276,14 @@ void AddServiceCommands(CommandTree& tree) {
        {{"--can-create-sessions", "--cannot-create-sessions"}},
        UpdateService});
   tree.commands.push_back({"service list", "List services", "", {}, {}, {}, ListServices});
-  tree.commands.push_back({"service delete",
-                           "Delete a service with its tokens and the sessions that it created",
-                           "",
-                           {id},
-                           {YesOption()},
-                           {},
-                           Deleter<v1::DeleteServiceRequest>("services", " with its tokens and sessions", &Stub::DeleteService)});
+  tree.commands.push_back(
+      {"service delete",
+       "Delete a service with its tokens and the sessions that it created",
+       "",
+       {id},
+       {YesOption()},
+       {},
+       Deleter<v1::DeleteServiceRequest>("services", " with its tokens and sessions", &Stub::DeleteService)});
 }
 
 }  // namespace

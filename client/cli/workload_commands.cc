@@ -142,23 +142,17 @@ void AddWorkloadCommands(CommandTree& tree) {
   const Option may_use_sessions = {"--can-use-sessions", ValueKind::kFlag, "",
                                    "Let it act for users whose sessions it is given"};
   tree.groups.push_back({"workload", "Manage the identities of injectors and what they may resolve"});
-  tree.commands.push_back({"workload create",
-                           "Add a workload",
+  tree.commands.push_back(
+      {"workload create", "Add a workload", "", {id}, {server, may_use_sessions, display_name}, {}, Create});
+  tree.commands.push_back({"workload update",
+                           "Change a workload's name for people, or whether it may use sessions",
                            "",
                            {id},
-                           {server, may_use_sessions, display_name},
-                           {},
-                           Create});
-  tree.commands.push_back(
-      {"workload update",
-       "Change a workload's name for people, or whether it may use sessions",
-       "",
-       {id},
-       {may_use_sessions,
-        {"--cannot-use-sessions", ValueKind::kFlag, "", "Let it act for no user any more, at once"},
-        display_name},
-       {{"--can-use-sessions", "--cannot-use-sessions"}},
-       Update});
+                           {may_use_sessions,
+                            {"--cannot-use-sessions", ValueKind::kFlag, "", "Let it act for no user any more, at once"},
+                            display_name},
+                           {{"--can-use-sessions", "--cannot-use-sessions"}},
+                           Update});
   tree.commands.push_back(
       {"workload grant",
        "Let a workload resolve more MCP servers",

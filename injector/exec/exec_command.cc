@@ -119,7 +119,8 @@ Failure RunExec(const ExecOptions& options, const InheritedState& state) {
   if (!connection.ok()) return UsageFailure(connection.status());
 
   ScopedResponse response;
-  if (std::optional<Failure> failure = Resolve(**connection, options, *target, *session, response)) return *std::move(failure);
+  if (std::optional<Failure> failure = Resolve(**connection, options, *target, *session, response))
+    return *std::move(failure);
   absl::StatusOr<Environment> environment = EnvironmentOf(options, response);
   if (!environment.ok()) return RefusedEnvironment(environment.status(), target->mcp_servers.back());
   return LaunchFailure(options.command[0], ReplaceProcess(options.command, *std::move(environment), state));

@@ -23,8 +23,8 @@ absl::StatusOr<std::optional<LoadedUser>> LoadUser(const storage::StoreView& vie
   loaded.caller.role = static_cast<v1::OrgRole>(user->record.role());
   loaded.create_time = user->record.create_time();
   loaded.revision = user->revision;
-  ASSIGN_OR_RETURN(const auto memberships, ScanRecords<records::MembershipRecord>(view, Table::kMembership, org,
-                                                                                  absl::StrCat("users/", id)));
+  ASSIGN_OR_RETURN(const auto memberships,
+                   ScanRecords<records::MembershipRecord>(view, Table::kMembership, org, absl::StrCat("users/", id)));
   for (const auto& membership : memberships) {
     loaded.caller.teams.emplace_back(membership.record.team(), static_cast<v1::TeamRole>(membership.record.role()));
   }

@@ -24,8 +24,12 @@ v1::Session ToSession(const std::string& org, const storage::records::SessionRec
 
 Resource SessionResource(const std::string& org, const storage::records::SessionRecord& record) {
   // The user's id is what follows the last slash.
-  return {ResourceKind::kSession, org, /*team=*/"", record.user().substr(record.user().rfind('/') + 1),
-          SessionName(org, record.id()), record.creator()};
+  return {ResourceKind::kSession,
+          org,
+          /*team=*/"",
+          record.user().substr(record.user().rfind('/') + 1),
+          SessionName(org, record.id()),
+          record.creator()};
 }
 
 }  // namespace keyferry::server

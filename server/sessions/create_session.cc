@@ -164,8 +164,7 @@ absl::StatusOr<v1::CreateSessionResponse> SessionRules::CreateSession(const Call
   record.set_expire_time(absl::ToUnixNanos(absl::FromUnixSeconds(absl::ToUnixSeconds(end))));
   record.set_creator(caller.Name());
 
-  RETURN_IF_ERROR(
-      quota_.Take(parent.org, record.id(), record.user(), record.expire_time(), absl::ToUnixNanos(now)));
+  RETURN_IF_ERROR(quota_.Take(parent.org, record.id(), record.user(), record.expire_time(), absl::ToUnixNanos(now)));
   absl::StatusOr<v1::CreateSessionResponse> created = Store(caller, record, user);
   for (int attempt = 1; attempt < kMaxAttempts && absl::IsAborted(created.status()); ++attempt) {
     created = Store(caller, record, user);

@@ -238,8 +238,9 @@ TEST(SessionRulesTest, WhoSeesAndRevokesWhat) {
     const char* caller;
     bool sees_platforms;
     bool sees_own;
-  } cases[] = {{"users/root", true, true},          {"services/console", true, true},  {"users/ada", true, true},
-               {"services/platform", true, false}, {"users/bob", false, false},       {"workloads/runner", false, false}};
+  } cases[] = {{"users/root", true, true},  {"services/console", true, true},
+               {"users/ada", true, true},   {"services/platform", true, false},
+               {"users/bob", false, false}, {"workloads/runner", false, false}};
   for (const auto& c : cases) {
     SCOPED_TRACE(c.caller);
     const Caller caller = world.directory.As(absl::StrCat("orgs/acme/", c.caller));

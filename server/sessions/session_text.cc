@@ -22,7 +22,11 @@ std::string Signed(absl::string_view payload_bytes) { return absl::StrCat(kSessi
 
 // Takes the one base64url text of some bytes: no padding, no spaces, no stray bits.
 bool Decode(absl::string_view text, std::string* bytes) {
-  return absl::WebSafeBase64Unescape(text, bytes) && absl::WebSafeBase64Escape(*bytes) == text;
+  if (!absl::WebSafeBase64Unescape(text, bytes)) return false;
+  std::string again = absl::WebSafeBase64Escape(*bytes);
+  const bool same = again == text;
+  storage::WipeString(again);
+  return same;
 }
 
 bool IsPayload(const v1::SessionTokenPayload& payload) {
@@ -33,7 +37,7 @@ bool IsPayload(const v1::SessionTokenPayload& payload) {
 }  // namespace
 
 bool SessionToken::IsSignedBy(absl::string_view public_key) const {
-  return storage::Ed25519Verify(public_key, Signed(payload_bytes), signature);
+  return storage::Ed25519Verify(public_key, Signed(payload_bytes), signature.Expose());
 }
 
 storage::SecretBytes MakeSessionText(const v1::SessionTokenPayload& payload, const storage::Ed25519Signer& signer) {
@@ -53,8 +57,10 @@ std::optional<SessionToken> ParseSessionText(absl::string_view text) {
   const size_t dot = text.find('.');
   if (dot == absl::string_view::npos) return std::nullopt;
   SessionToken token;
-  if (!Decode(text.substr(0, dot), &token.payload_bytes) || !Decode(text.substr(dot + 1), &token.signature) ||
-      token.signature.size() != storage::Ed25519Signer::kSignatureSize ||
+  std::string signature;
+  const bool decoded = Decode(text.substr(0, dot), &token.payload_bytes) && Decode(text.substr(dot + 1), &signature);
+  token.signature = storage::SecretBytes::TakeFrom(signature);
+  if (!decoded || token.signature.size() != storage::Ed25519Signer::kSignatureSize ||
       !token.payload.ParseFromString(token.payload_bytes)) {
     return std::nullopt;
   }
@@ -66,9 +72,8 @@ std::optional<SessionToken> ParseSessionText(absl::string_view text) {
 std::string NewSessionId() { return absl::BytesToHexString(storage::RandomString(kSessionIdBytes)); }
 
 bool IsSessionId(absl::string_view id) {
-  return id.size() == 2 * kSessionIdBytes && std::all_of(id.begin(), id.end(), [](char c) {
-           return absl::ascii_isdigit(c) || (c >= 'a' && c <= 'f');
-         });
+  return id.size() == 2 * kSessionIdBytes &&
+         std::all_of(id.begin(), id.end(), [](char c) { return absl::ascii_isdigit(c) || (c >= 'a' && c <= 'f'); });
 }
 
 }  // namespace keyferry::server

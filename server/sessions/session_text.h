@@ -31,7 +31,7 @@ inline constexpr size_t kMaxSessionTextBytes = 512;
 struct SessionToken {
   v1::SessionTokenPayload payload;
   std::string payload_bytes;
-  std::string signature;
+  storage::SecretBytes signature;
 
   bool IsSignedBy(absl::string_view public_key) const;
 };

@@ -84,7 +84,8 @@ TEST(SessionTextTest, EveryChangedCharacterAndLengthIsNoticed) {
     const auto cut = ParseSessionText(text.substr(0, i));
     EXPECT_FALSE(cut.has_value()) << i;
   }
-  for (const char* end : {"=", "A", "\n", " ", ".", "=="}) EXPECT_FALSE(ParseSessionText(text + end).has_value()) << end;
+  for (const char* end : {"=", "A", "\n", " ", ".", "=="})
+    EXPECT_FALSE(ParseSessionText(text + end).has_value()) << end;
   EXPECT_FALSE(ParseSessionText(" " + text).has_value());
   EXPECT_FALSE(ParseSessionText("Bearer " + text).has_value());
 }

@@ -1,5 +1,7 @@
 // A session in use: what a workload that presents one is given, and everything that ends it.
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -138,9 +140,9 @@ TEST(SessionUseTest, UsersAndServicesPresentNone) {
 TEST(SessionUseTest, AMalformedTokenIsRefusedWithoutEcho) {
   TestSessions world;
   const std::string token = world.Made().token();
-  for (const std::string& text : {std::string("x"), std::string("kfs_"), std::string("kfs_."), token + "=",
-                                  token.substr(1), world.directory.Login("orgs/acme/users/ada").substr(7),
-                                  std::string(100000, 'A')}) {
+  for (const std::string& text :
+       {std::string("x"), std::string("kfs_"), std::string("kfs_."), token + "=", token.substr(1),
+        world.directory.Login("orgs/acme/users/ada").substr(7), std::string(100000, 'A')}) {
     const absl::Status status = world.Refusal(text);
     EXPECT_EQ(status.code(), absl::StatusCode::kUnauthenticated);
     EXPECT_EQ(ReasonOf(status), "SESSION_MALFORMED");
@@ -269,8 +271,8 @@ TEST(SessionUseTest, EndsWithItsUserTeamWorkloadOrService) {
     const char* kind;
     const char* id;
     const char* others_user;
-  } cases[] = {{"users", "ada", "bob"}, {"teams", "ops", "ada"}, {"workloads", "spare", "ada"},
-               {"services", "platform", ""}};
+  } cases[] = {
+      {"users", "ada", "bob"}, {"teams", "ops", "ada"}, {"workloads", "spare", "ada"}, {"services", "platform", ""}};
   for (const auto& c : cases) {
     SCOPED_TRACE(c.kind);
     TestSessions world;
@@ -284,6 +286,26 @@ TEST(SessionUseTest, EndsWithItsUserTeamWorkloadOrService) {
     EXPECT_EQ(world.IsStored(kept.session()), !all);
     if (std::string(c.kind) != "workloads") {
       EXPECT_EQ(world.Resolve(made.token(), TestSessions::kGithub, kSpare), "SESSION_UNKNOWN");
+    }
+  }
+}
+
+// However creation and deletion race, nothing is left behind.
+TEST(SessionUseTest, NoneIsMadeForAUserOrByAServiceThatIsBeingDeleted) {
+  for (const auto& [kind, id] : {std::pair("users", "ada"), std::pair("services", "platform")}) {
+    for (int round = 0; round < 5; ++round) {
+      TestSessions world;
+      const Caller platform = world.Platform();
+      std::vector<std::thread> makers;
+      for (int i = 0; i < 3; ++i) {
+        makers.emplace_back([&] {
+          while (world.Create(platform, TestSessions::Request()).ok()) {
+          }
+        });
+      }
+      Delete(world, kind, id);
+      for (std::thread& maker : makers) maker.join();
+      EXPECT_EQ(world.Listed(), "") << kind;
     }
   }
 }
@@ -317,7 +339,7 @@ TEST(SessionUseTest, ASuspendedTeamDoesNotAnswer) {
   EXPECT_EQ(world.Resolve(of_team), "team");
 }
 
-TEST(SessionUseTest, AFullOrganizationKeyringRotationLeavesSessionsAsTheyAre) {
+TEST(SessionUseTest, ANewDataKeyLeavesSessionsAsTheyAre) {
   TestSessions world;
   const std::string token = world.Made().token();
   ASSERT_TRUE(world.directory.store->RotateDataKey("acme").ok());

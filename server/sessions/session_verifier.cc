@@ -136,8 +136,8 @@ absl::Status SessionVerifier::CheckSignature(const storage::StoreView& view, uin
 
 absl::StatusOr<records::SessionRecord> SessionVerifier::ReadSession(const storage::StoreView& view,
                                                                     const SessionToken& token) const {
-  auto found = ReadRecord<records::SessionRecord>(
-      view, {Table::kSession, token.payload.org(), "", token.payload.session()});
+  auto found =
+      ReadRecord<records::SessionRecord>(view, {Table::kSession, token.payload.org(), "", token.payload.session()});
   if (absl::IsNotFound(found.status())) return Unknown();
   if (!found.ok()) return FromStore(found.status(), kResource);
   if (!found->has_value()) return Unknown();

@@ -81,8 +81,7 @@ TEST(Ed25519Test, EveryOtherLengthAndKeyIsRefused) {
 TEST(Ed25519Test, AnUnreducedSIsRefused) {
   const auto signer = MakeSigner('a');
   std::string signature = signer->Sign("m");
-  const std::string order =
-      absl::HexStringToBytes("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010");
+  const std::string order = absl::HexStringToBytes("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010");
   unsigned carry = 0;
   for (size_t i = 0; i < order.size(); ++i) {
     const unsigned sum = static_cast<uint8_t>(signature[32 + i]) + static_cast<uint8_t>(order[i]) + carry;

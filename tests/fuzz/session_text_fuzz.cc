@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::optional<SessionToken> token = ParseSessionText(text);
   if (!token.has_value()) return 0;
   const std::string again = absl::StrCat("kfs_", absl::WebSafeBase64Escape(token->payload.SerializeAsString()), ".",
-                                         absl::WebSafeBase64Escape(token->signature));
+                                         absl::WebSafeBase64Escape(token->signature.Expose()));
   if (again != text || size > kMaxSessionTextBytes || !IsSessionId(token->payload.session())) std::abort();
   if (token->IsSignedBy(std::string(32, 'k')) || token->IsSignedBy("")) std::abort();
   return 0;

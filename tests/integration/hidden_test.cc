@@ -189,8 +189,7 @@ TEST_F(HiddenTest, Sessions) {
     EXPECT_EQ(told("orgs/acme/users/ola"), told("orgs/acme/users/void")) << NameOf(who);
   }
   // A session for what its user does not see.
-  const std::string request =
-      "parent: 'orgs/acme' session { user: 'orgs/acme/users/mia' mcp_servers: '@' }";
+  const std::string request = "parent: 'orgs/acme' session { user: 'orgs/acme/users/mia' mcp_servers: '@' }";
   ExpectIndistinguishable({{"SessionService.CreateSession", request}},
                           {{"another team's MCP server", Who::kMember, "orgs/acme/teams/ops/mcpServers/deployer",
                             "orgs/acme/teams/ops/mcpServers/void"},

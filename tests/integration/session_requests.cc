@@ -55,12 +55,10 @@ BadRequests BadSessions() {
 
 BadRequests BadTtls() {
   BadRequests bad;
-  for (const char* ttl :
-       {"seconds: 0", "seconds: 59", "seconds: 59 nanos: 999999999", "seconds: -1", "seconds: 86401",
-        "seconds: 86400 nanos: 1", "nanos: -1", "seconds: 60 nanos: 1000000000", "seconds: 9223372036854775807",
-        "seconds: -9223372036854775808"}) {
-    bad.push_back(
-        Invalid(absl::StrCat("ttl { ", ttl, " }"), absl::StrCat("ttl { ", ttl, " }"), "ttl", Who::kService));
+  for (const char* ttl : {"seconds: 0", "seconds: 59", "seconds: 59 nanos: 999999999", "seconds: -1", "seconds: 86401",
+                          "seconds: 86400 nanos: 1", "nanos: -1", "seconds: 60 nanos: 1000000000",
+                          "seconds: 9223372036854775807", "seconds: -9223372036854775808"}) {
+    bad.push_back(Invalid(absl::StrCat("ttl { ", ttl, " }"), absl::StrCat("ttl { ", ttl, " }"), "ttl", Who::kService));
   }
   return bad;
 }

@@ -16,10 +16,10 @@ class SessionTest : public ::testing::Test {
  protected:
   v1::CreateSessionResponse Create(const std::string& user, const std::string& edit = "") {
     v1::CreateSessionResponse created;
-    created.ParseFromString(world_.MustCall(
-        Who::kService, "SessionService.CreateSession",
-        absl::StrCat("parent: 'orgs/acme' session { user: 'orgs/acme/users/", user,
-                     "' mcp_servers: 'orgs/acme/mcpServers/github' } ttl { seconds: 600 } ", edit)));
+    created.ParseFromString(
+        world_.MustCall(Who::kService, "SessionService.CreateSession",
+                        absl::StrCat("parent: 'orgs/acme' session { user: 'orgs/acme/users/", user,
+                                     "' mcp_servers: 'orgs/acme/mcpServers/github' } ttl { seconds: 600 } ", edit)));
     return created;
   }
   grpc::Status Resolve(const std::string& token, v1::ResolveResponse* response = nullptr, Who who = Who::kWorkload) {
