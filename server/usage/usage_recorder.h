@@ -39,9 +39,9 @@ struct ResolutionEvent {
   // Resource name of the user and id of the team whose credentials could answer; "" if none.
   std::string user;
   std::string team;
+  std::vector<UsedCredential> credentials;
   // Resource name of the session that was presented; "" if none.
   std::string session;
-  std::vector<UsedCredential> credentials;
 };
 
 struct LastUse {
