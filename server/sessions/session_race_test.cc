@@ -59,11 +59,11 @@ class SessionRaceTest : public testing::Test {
   }
 
   // Creates a session while `meanwhile` happens just before it is committed.
-  absl::Status CreateWhile(const std::function<absl::Status()>& meanwhile) {
+  absl::Status CreateWhile(const std::function<absl::Status()>& meanwhile, const std::string& team = "") {
     v1::CreateSessionRequest request;
     request.set_parent("orgs/acme");
     request.mutable_session()->set_user("orgs/acme/users/ada");
-    request.mutable_session()->set_team("orgs/acme/teams/eng");
+    request.mutable_session()->set_team(team);
     request.mutable_session()->add_mcp_servers("orgs/acme/mcpServers/github");
     absl::Status done = absl::UnknownError("did not happen");
     engine_.BeforeNextCommit([&] { done = meanwhile(); });
@@ -84,6 +84,7 @@ class SessionRaceTest : public testing::Test {
     return count;
   }
 
+  static constexpr char kTeam[] = "orgs/acme/teams/eng";
   static constexpr char kMember[] = "orgs/acme/teams/eng/members/ada";
 
   storage::FakeKeyProvider kek_{1};
@@ -114,8 +115,8 @@ TEST_F(SessionRaceTest, TheServiceIsDeleted) {
 
 TEST_F(SessionRaceTest, TheTeamIsDeleted) {
   v1::DeleteTeamRequest request;
-  request.set_name("orgs/acme/teams/eng");
-  EXPECT_EQ(ReasonOf(CreateWhile([&] { return TeamRules(context_).DeleteTeam(root_, request).status(); })),
+  request.set_name(kTeam);
+  EXPECT_EQ(ReasonOf(CreateWhile([&] { return TeamRules(context_).DeleteTeam(root_, request).status(); }, kTeam)),
             "NOT_FOUND");
   EXPECT_EQ(Stored(), 0);
 }
@@ -125,7 +126,7 @@ TEST_F(SessionRaceTest, TheMembersRoleChanges) {
   v1::SetTeamMemberRequest request;
   request.mutable_member()->set_name(kMember);
   request.mutable_member()->set_role(v1::TEAM_ROLE_OWNER);
-  EXPECT_TRUE(CreateWhile([&] { return TeamRules(context_).SetTeamMember(root_, request).status(); }).ok());
+  EXPECT_TRUE(CreateWhile([&] { return TeamRules(context_).SetTeamMember(root_, request).status(); }, kTeam).ok());
   EXPECT_EQ(Stored(), 1);
 }
 
