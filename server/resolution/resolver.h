@@ -45,7 +45,7 @@ class Resolver {
   absl::StatusOr<Session> SessionFor(const Caller& caller, const ChildName& server, const std::string& team) const;
   // What the session that `request` presents allows, checked in `view`, before which `stamp` was read.
   absl::StatusOr<Session> PresentedSession(const storage::StoreView& view, uint64_t stamp, const Caller& caller,
-                                           const ChildName& server, const v1::ResolveRequest& request);
+                                           const ChildName& server, const v1::ResolveRequest& request) const;
   absl::StatusOr<Session> SessionForOther(const storage::StoreView& view, const Caller& caller, const ChildName& server,
                                           const v1::ExplainRequest& request) const;
   absl::Status ResolveCredential(const storage::StoreView& view, const Session& session, const Binding& binding,
@@ -59,8 +59,8 @@ class Resolver {
   storage::Store* const store_;
   const Clock clock_;
   UsageRecorder* const usage_;
-  SessionVerifier sessions_;
   // Filled by reads.
+  mutable SessionVerifier sessions_;
   mutable ServerCache servers_;
 };
 

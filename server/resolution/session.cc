@@ -70,7 +70,7 @@ absl::StatusOr<Session> Resolver::SessionFor(const Caller& caller, const ChildNa
 }
 
 absl::StatusOr<Session> Resolver::PresentedSession(const storage::StoreView& view, uint64_t stamp, const Caller& caller,
-                                                   const ChildName& server, const v1::ResolveRequest& request) {
+                                                   const ChildName& server, const v1::ResolveRequest& request) const {
   ASSIGN_OR_RETURN(const std::string requested_team, TeamFor(server, request.team()));
   ASSIGN_OR_RETURN(const ActiveSession active, sessions_.Verify(view, stamp, caller, request.session_token(), server));
   Session session;

@@ -9,6 +9,7 @@
 #include "server/directory/bootstrap.h"
 #include "server/errors.h"
 #include "server/sessions/session_text.h"
+#include "server/sessions/session_verifier.h"
 #include "server/sessions/testing_sessions.h"
 
 namespace keyferry::server {
@@ -227,6 +228,30 @@ TEST(SessionUseTest, RevocationCountsAtOnceForTokensInUse) {
   ASSERT_TRUE(world.sessions.RevokeSession(world.directory.As("orgs/acme/users/ada"), revoke).ok());
   EXPECT_EQ(world.Resolve(made.token()), "SESSION_UNKNOWN");
   EXPECT_EQ(world.Resolve(kept.token()), "personal");
+}
+
+// What watches look at: a change of any of these may end the session, and nothing else does but its end.
+TEST(SessionUseTest, SaysWhatItDependsOn) {
+  TestSessions world;
+  v1::CreateSessionRequest request = ForBuilder();
+  request.mutable_session()->set_team("orgs/acme/teams/ops");
+  const v1::CreateSessionResponse made = world.Made(request);
+  SessionVerifier verifier(world.directory.store.get(), world.directory.context.clock);
+  const uint64_t stamp = verifier.Stamp();
+  const auto active =
+      verifier.Verify(*world.directory.store->View(), stamp, world.directory.As("orgs/acme/workloads/runner"),
+                      made.token(), {{ParentName::kTeam, "acme", "eng"}, "builder"});
+  ASSERT_TRUE(active.ok()) << active.status();
+  EXPECT_EQ(active->name, made.session().name());
+  EXPECT_EQ(active->user, "ada");
+  EXPECT_EQ(active->team, "ops");
+  EXPECT_EQ(active->expire_time, absl::FromUnixSeconds(made.session().expire_time().seconds()));
+  std::string records;
+  for (const storage::RecordKey& key : active->records) {
+    absl::StrAppend(&records, static_cast<int>(key.table), " ", key.parent, " ", key.id, "\n");
+  }
+  const std::string id = made.session().name().substr(made.session().name().rfind('/') + 1);
+  EXPECT_EQ(records, absl::StrCat("24  ", id, "\n16  ada\n19 users/ada ops\n19 users/ada eng\n"));
 }
 
 // A user of the same id is somebody else, even if a session of the first was left behind.

@@ -111,6 +111,13 @@ absl::StatusOr<ActiveSession> SessionVerifier::Verify(const storage::StoreView& 
   }
   RETURN_IF_ERROR(CheckUser((*loaded)->caller, session, mcp_server));
   if (!session.team().empty()) active.team = session.team().substr(session.team().rfind('/') + 1);
+  active.expire_time = absl::FromUnixNanos(session.expire_time());
+  const std::string& org = workload.org;
+  active.records = {{Table::kSession, org, "", session.id()}, {Table::kUser, org, "", user->id}};
+  for (const std::string& team :
+       {active.team, mcp_server.parent.kind == ParentName::kTeam ? mcp_server.parent.id : ""}) {
+    if (!team.empty()) active.records.push_back({Table::kMembership, org, absl::StrCat("users/", user->id), team});
+  }
   return active;
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_set.h"
@@ -28,6 +29,9 @@ struct ActiveSession {
   // Ids of the user and of the session's team, "" if it names none.
   std::string user;
   std::string team;
+  absl::Time expire_time;
+  // The records that say so: until it expires it holds for the same caller and MCP server while none of them changes.
+  std::vector<storage::RecordKey> records;
 };
 
 // Says whether a workload may act in a session now. Thread-safe.
