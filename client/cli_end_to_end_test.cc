@@ -253,6 +253,49 @@ TEST_F(CliEndToEndTest, WorkloadsAndServices) {
   EXPECT_EQ(Keyferry("service delete s -y"), 0) << error_;
 }
 
+// Each grants another MCP server at the same time; none is lost.
+TEST_F(CliEndToEndTest, GrantsAtTheSameTimeAreAllKept) {
+  EXPECT_EQ(Keyferry("workload create w"), 0) << error_;
+  const int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+  const int err = open((folder_ + "/grants").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  std::vector<pid_t> grants;
+  for (const char* id : {"a", "b", "c", "d", "e"}) {
+    grants.push_back(Start({"client/keyferry", "workload", "grant", "w", id}, variables_, nothing, nothing, err));
+  }
+  for (const pid_t grant : grants) {
+    int status = 0;
+    waitpid(grant, &status, 0);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << ReadText(folder_ + "/grants");
+  }
+  close(nothing);
+  close(err);
+  EXPECT_EQ(Json("workload list")[0]["mcpServers"].size(), grants.size());
+}
+
+TEST_F(CliEndToEndTest, SessionsAreCreatedShownOnceAndRevoked) {
+  AddUser("ada");
+  EXPECT_EQ(Keyferry("mcp-server apply -f -", "id: a\ntransport: STDIO\ncommand: x\n"), 0) << error_;
+  EXPECT_EQ(Keyferry("session create --user ada --mcp-server a"), 77) << "an ADMIN is no platform";
+  EXPECT_EQ(Keyferry("service create s --can-create-sessions"), 0) << error_;
+  const std::string path = folder_ + "/s.token";
+  std::ofstream(path) << Json("token create --service s")["token"].get<std::string>() << "\n";
+  chmod(path.c_str(), 0600);
+  ActAs(path);
+  const nlohmann::json made = Json("session create --user ada --mcp-server a --ttl 5m");
+  EXPECT_THAT(made["token"].get<std::string>(), testing::StartsWith("kfs_"));
+  const std::string name = made["session"]["name"];
+  EXPECT_EQ(Json("session list")[0]["name"], name);
+  EXPECT_THAT(output_, Not(HasSubstr("kfs_")));
+  EXPECT_EQ(Json("session describe " + name)["user"], "orgs/dev/users/ada");
+  EXPECT_EQ(Keyferry("session revoke " + name), 0) << error_;
+  EXPECT_EQ(Keyferry("session describe " + name), 1);
+  variables_ = admin_;
+  EXPECT_EQ(Json("service update s --cannot-create-sessions")["canCreateSessions"], false);
+  ActAs(path);
+  EXPECT_EQ(Keyferry("session create --user ada --mcp-server a"), 77);
+  EXPECT_THAT(ReadText(folder_ + "/log"), Not(HasSubstr("kfs_")));
+}
+
 TEST_F(CliEndToEndTest, TokensEndWhenRevoked) {
   const std::string ada = AddUser("ada");
   const nlohmann::json tokens = Json("token list --user ada");

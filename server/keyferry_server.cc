@@ -15,6 +15,8 @@
 #include "server/resolution/service.h"
 #include "server/rpc/dispatcher.h"
 #include "server/rpc/executor.h"
+#include "server/sessions/service.h"
+#include "server/sessions/session_sweeper.h"
 #include "server/status_macros.h"
 #include "server/usage/usage_recorder.h"
 
@@ -30,6 +32,8 @@ struct KeyferryServer::Parts {
         credentials(store.get(), clock, &pages, usage.get()),
         sweeper(store.get(), clock, logger),
         mcp_servers(store.get(), clock, &pages),
+        sessions(store.get(), clock, &pages),
+        session_sweeper(store.get(), clock, logger),
         resolver(store.get(), clock, usage.get()),
         authenticator(store.get(), clock),
         executor(options.change_threads, options.max_queued_changes),
@@ -43,6 +47,7 @@ struct KeyferryServer::Parts {
     services.push_back(MakeTokenService(&dispatcher, directory));
     services.push_back(MakeCredentialService(&dispatcher, &credentials));
     services.push_back(MakeMcpServerService(&dispatcher, &mcp_servers));
+    services.push_back(MakeSessionService(&dispatcher, &sessions));
     services.push_back(MakeResolutionService(&dispatcher, &resolver));
     return services;
   }
@@ -54,6 +59,8 @@ struct KeyferryServer::Parts {
   CredentialRules credentials;
   BackgroundSweeper sweeper;
   McpServerRules mcp_servers;
+  SessionRules sessions;
+  BackgroundSessionSweeper session_sweeper;
   Resolver resolver;
   absl::Mutex directory_changes;
   DirectoryContext directory;

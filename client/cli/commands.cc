@@ -9,6 +9,7 @@ CommandTree AllCommands() {
   AddDirectoryCommands(tree);
   AddWorkloadCommands(tree);
   AddTokenCommands(tree);
+  AddSessionCommands(tree);
   AddOrgCommands(tree);
   AddToolCommands(tree);
   return tree;

@@ -13,6 +13,7 @@ void AddCredentialListCommands(CommandTree& tree);
 void AddDirectoryCommands(CommandTree& tree);
 void AddMcpServerCommands(CommandTree& tree);
 void AddOrgCommands(CommandTree& tree);
+void AddSessionCommands(CommandTree& tree);
 void AddTokenCommands(CommandTree& tree);
 void AddWorkloadCommands(CommandTree& tree);
 // status, completion and version.

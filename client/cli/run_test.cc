@@ -176,6 +176,24 @@ TEST_F(RunTest, CommandsSendWhatTheySay) {
        R"(UpdateWorkloadRequest {workload { name: "orgs/dev/workloads/w" mcp_servers: "orgs/dev/mcpServers/a" mcp_servers: "orgs/dev/mcpServers/b" mcp_servers: "orgs/dev/teams/eng/mcpServers/c" } update_mask { paths: "mcp_servers" }})"},
       {"workload revoke w a",
        R"(UpdateWorkloadRequest {workload { name: "orgs/dev/workloads/w" } update_mask { paths: "mcp_servers" }})"},
+      {"workload create w --can-use-sessions",
+       R"(CreateWorkloadRequest {parent: "orgs/dev" workload_id: "w" workload { can_use_sessions: true }})"},
+      {"workload update w --can-use-sessions --display-name W",
+       R"(UpdateWorkloadRequest {workload { name: "orgs/dev/workloads/w" display_name: "W" can_use_sessions: true } update_mask { paths: "display_name" paths: "can_use_sessions" }})"},
+      {"workload update w --cannot-use-sessions",
+       R"(UpdateWorkloadRequest {workload { name: "orgs/dev/workloads/w" } update_mask { paths: "can_use_sessions" }})"},
+      {"service create s --can-create-sessions",
+       R"(CreateServiceRequest {parent: "orgs/dev" service_id: "s" service { role: ORG_ROLE_MEMBER can_create_sessions: true }})"},
+      {"service update s --can-create-sessions",
+       R"(UpdateServiceRequest {service { name: "orgs/dev/services/s" can_create_sessions: true } update_mask { paths: "can_create_sessions" }})"},
+      {"service update s --cannot-create-sessions --role admin",
+       R"(UpdateServiceRequest {service { name: "orgs/dev/services/s" role: ORG_ROLE_ADMIN } update_mask { paths: "role" paths: "can_create_sessions" }})"},
+      {"session create --user bob --team eng --mcp-server a --mcp-server eng/b --workload w --ttl 30m",
+       R"(CreateSessionRequest {parent: "orgs/dev" session { user: "orgs/dev/users/bob" team: "orgs/dev/teams/eng" mcp_servers: "orgs/dev/mcpServers/a" mcp_servers: "orgs/dev/teams/eng/mcpServers/b" workload: "orgs/dev/workloads/w" } ttl { seconds: 1800 }})"},
+      {"session list --user bob",
+       R"(ListSessionsRequest {parent: "orgs/dev" page_size: 1000 user: "orgs/dev/users/bob"})"},
+      {"session describe s1", R"(GetSessionRequest {name: "orgs/dev/sessions/s1"})"},
+      {"session revoke orgs/dev/sessions/s1", R"(RevokeSessionRequest {name: "orgs/dev/sessions/s1"})"},
       {"mcp-server apply --dry-run -f " + file,
        R"(ApplyMcpServerRequest {mcp_server { name: "orgs/dev/teams/eng/mcpServers/github" transport: MCP_TRANSPORT_HTTP } validate_only: true})"},
       {"explain github --user bob --team eng",
@@ -236,6 +254,12 @@ TEST_F(RunTest, UsageErrors) {
       {"org set-tier gold", "TIER: must be one of free, team, business, enterprise"},
       {"token create", "whose token is not said"},
       {"token create --user a --service b", "excludes"},
+      {"session create --mcp-server a", "--user is required"},
+      {"session create --user a", "--mcp-server is required"},
+      {"session create --user a --mcp-server b --ttl x", "--ttl: must be a duration"},
+      {"service update s", "nothing to change"},
+      {"service update s --can-create-sessions --cannot-create-sessions", "excludes"},
+      {"workload update w", "nothing to change"},
       {"mcp-server apply", "--file is required"},
       {"status --timeout 1", "--timeout: must be a duration"},
       {"status -o xml", "must be one of json, yaml, table"},
@@ -420,6 +444,31 @@ TEST_F(RunTest, TokenIsInJsonAndShownOnceOtherwise) {
   EXPECT_EQ(Json()["metadata"]["name"], "orgs/dev/users/bob/tokens/t1");
   EXPECT_EQ(Keyferry("token create --user bob"), 0) << error_;
   EXPECT_THAT(output_, HasSubstr("Token (shown once): the-token-text\n"));
+}
+
+TEST_F(RunTest, SessionTokenIsInJsonAndShownOnceOtherwise) {
+  EXPECT_EQ(Keyferry("session create --user bob --mcp-server a -o json"), 0) << error_;
+  EXPECT_EQ(Json()["token"], "the-session-token");
+  EXPECT_EQ(Json()["session"]["name"], "orgs/dev/sessions/s1");
+  EXPECT_EQ(Keyferry("session create --user bob --mcp-server a"), 0) << error_;
+  EXPECT_THAT(output_, HasSubstr("Token (shown once): the-session-token\n"));
+}
+
+TEST_F(RunTest, ATokenInPlaceOfASessionIsNotShown) {
+  for (const char* line : {"session revoke kfs_sekrit.x", "session describe a/sekrit"}) {
+    EXPECT_EQ(Keyferry(line), 65) << line;
+    EXPECT_THAT(error_, AllOf(HasSubstr("not a session's id"), Not(HasSubstr("sekrit"))));
+  }
+  EXPECT_THAT(server_->Requests(), IsEmpty());
+}
+
+TEST_F(RunTest, GrantsAreMadeAnewWhereOthersChangedThemMeanwhile) {
+  server_->Fail(grpc::StatusCode::ABORTED, "changed", nullptr, /*times=*/3);
+  EXPECT_EQ(Keyferry("workload grant w b"), 0) << error_;
+  EXPECT_THAT(server_->Requests().back(), HasSubstr("mcpServers/b"));
+  server_->Fail(grpc::StatusCode::ABORTED, "changed", nullptr, /*times=*/1000);
+  EXPECT_EQ(Keyferry("workload grant w b"), 1);
+  EXPECT_THAT(error_, HasSubstr("changed"));
 }
 
 TEST_F(RunTest, ApplyReadsEveryFileBeforeItSendsAny) {

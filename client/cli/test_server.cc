@@ -33,6 +33,7 @@ class TestServer::Services : public v1::CredentialService::Service,
                              public v1::DirectoryService::Service,
                              public v1::McpServerService::Service,
                              public v1::ResolutionService::Service,
+                             public v1::SessionService::Service,
                              public v1::TokenService::Service {
  public:
   using Context = grpc::ServerContext;
@@ -210,6 +211,39 @@ class TestServer::Services : public v1::CredentialService::Service,
     return Seen(context, *request);
   }
 
+  Status CreateSession(Context* context, const v1::CreateSessionRequest* request,
+                       v1::CreateSessionResponse* response) override {
+    response->set_token("the-session-token");
+    *response->mutable_session() = request->session();
+    response->mutable_session()->set_name(absl::StrCat(request->parent(), "/sessions/s1"));
+    return Seen(context, *request);
+  }
+  Status GetSession(Context* context, const v1::GetSessionRequest* request, v1::Session* response) override {
+    response->set_name(request->name());
+    return Seen(context, *request);
+  }
+  Status ListSessions(Context* context, const v1::ListSessionsRequest* request,
+                      v1::ListSessionsResponse* response) override {
+    response->add_sessions()->set_name(absl::StrCat(request->parent(), "/sessions/s1"));
+    return Seen(context, *request);
+  }
+  Status RevokeSession(Context* context, const v1::RevokeSessionRequest* request, Empty*) override {
+    return Seen(context, *request);
+  }
+
+  Status CreateService(Context* context, const v1::CreateServiceRequest* request, v1::Service* response) override {
+    *response = request->service();
+    return Seen(context, *request);
+  }
+  Status UpdateService(Context* context, const v1::UpdateServiceRequest* request, v1::Service* response) override {
+    *response = request->service();
+    return Seen(context, *request);
+  }
+  Status CreateWorkload(Context* context, const v1::CreateWorkloadRequest* request, v1::Workload* response) override {
+    *response = request->workload();
+    return Seen(context, *request);
+  }
+
   Status CreateToken(Context* context, const v1::CreateTokenRequest* request,
                      v1::CreateTokenResponse* response) override {
     response->set_token("the-token-text");
@@ -276,6 +310,7 @@ TestServer::TestServer(const std::string& folder)
   builder.RegisterService(static_cast<v1::DirectoryService::Service*>(services_.get()));
   builder.RegisterService(static_cast<v1::McpServerService::Service*>(services_.get()));
   builder.RegisterService(static_cast<v1::ResolutionService::Service*>(services_.get()));
+  builder.RegisterService(static_cast<v1::SessionService::Service*>(services_.get()));
   builder.RegisterService(static_cast<v1::TokenService::Service*>(services_.get()));
   server_ = builder.BuildAndStart();
   address_ = absl::StrCat("127.0.0.1:", port);

@@ -16,6 +16,7 @@
 #include "keyferry/v1/errors.pb.h"
 #include "keyferry/v1/mcp_servers.grpc.pb.h"
 #include "keyferry/v1/resolution.grpc.pb.h"
+#include "keyferry/v1/sessions.grpc.pb.h"
 #include "keyferry/v1/tokens.grpc.pb.h"
 
 namespace keyferry::client::cli {

@@ -26,6 +26,7 @@ enum class ResourceKind {
   kService,
   kWorkload,
   kToken,
+  kSession,
   kOwnIdentity,
 };
 
@@ -39,6 +40,8 @@ struct Resource {
   std::string user;
   // Full resource name, for messages.
   std::string name;
+  // Resource name of the principal that made it, where that matters: kSession alone.
+  std::string creator;
 };
 
 enum class Decision {

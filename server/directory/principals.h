@@ -21,7 +21,8 @@ class PrincipalRules {
   absl::StatusOr<v1::Service> CreateService(const Caller& caller, const v1::CreateServiceRequest& request) const;
   absl::StatusOr<v1::ListServicesResponse> ListServices(const Caller& caller,
                                                         const v1::ListServicesRequest& request) const;
-  // With its tokens, in one commit.
+  absl::StatusOr<v1::Service> UpdateService(const Caller& caller, const v1::UpdateServiceRequest& request) const;
+  // With its tokens and the sessions that it created, in one commit.
   absl::StatusOr<google::protobuf::Empty> DeleteService(const Caller& caller,
                                                         const v1::DeleteServiceRequest& request) const;
 
@@ -30,7 +31,7 @@ class PrincipalRules {
   absl::StatusOr<v1::ListWorkloadsResponse> ListWorkloads(const Caller& caller,
                                                           const v1::ListWorkloadsRequest& request) const;
   absl::StatusOr<v1::Workload> UpdateWorkload(const Caller& caller, const v1::UpdateWorkloadRequest& request) const;
-  // With its tokens, in one commit.
+  // With its tokens and the sessions that it alone may present, in one commit.
   absl::StatusOr<google::protobuf::Empty> DeleteWorkload(const Caller& caller,
                                                          const v1::DeleteWorkloadRequest& request) const;
 

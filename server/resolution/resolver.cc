@@ -74,16 +74,23 @@ struct Resolver::Answer {
 };
 
 Resolver::Resolver(storage::Store* store, Clock clock, UsageRecorder* usage)
-    : store_(store), clock_(std::move(clock)), usage_(usage) {}
+    : store_(store), clock_(std::move(clock)), usage_(usage), sessions_(store, clock_) {}
 
 absl::StatusOr<v1::ResolveResponse> Resolver::Resolve(const Caller& caller, const v1::ResolveRequest& request) {
   ASSIGN_OR_RETURN(const ChildName server, ParseMcpServerName(request.mcp_server(), "mcp_server"));
-  RETURN_IF_ERROR(Authorize(caller, Action::kResolve, McpServerResource(server.parent, request.mcp_server())));
-  if (caller.kind == PrincipalKind::kService) return ServicesDoNotResolve(request.mcp_server());
-  ASSIGN_OR_RETURN(const Session session, SessionFor(caller, server, request.team()));
+  const absl::Status allowed =
+      Authorize(caller, Action::kResolve, McpServerResource(server.parent, request.mcp_server()));
+  if (caller.kind == PrincipalKind::kService && !absl::IsNotFound(allowed)) {
+    return ServicesDoNotResolve(request.mcp_server());
+  }
+  RETURN_IF_ERROR(allowed);
 
   const uint64_t generation = store_->Generation(Table::kMcpServer);
+  const uint64_t session_stamp = sessions_.Stamp();
   const std::unique_ptr<storage::StoreView> view = store_->View();
+  ASSIGN_OR_RETURN(const Session session, request.session_token().empty()
+                                              ? SessionFor(caller, server, request.team())
+                                              : PresentedSession(*view, session_stamp, caller, server, request));
   const auto bindings = servers_.Get(*view, generation, server, request.mcp_server());
   if (!bindings.ok()) return FromStore(bindings.status(), request.mcp_server());
   if (*bindings == nullptr) return NotFound(request.mcp_server());
@@ -101,6 +108,7 @@ absl::StatusOr<v1::ResolveResponse> Resolver::Resolve(const Caller& caller, cons
   event.principal = caller.Name();
   if (!session.user.empty()) event.user = ParentIn(session, ParentName::kUser).Name();
   event.team = session.team;
+  event.session = session.name;
   event.credentials = std::move(answer.used);
   RETURN_IF_ERROR(FromStore(usage_->Record(caller, std::move(event)), request.mcp_server()));
   answer.response->set_revision(static_cast<int64_t>(view->revision()));

@@ -12,6 +12,7 @@
 #include "server/names.h"
 #include "server/resolution/scope_plan.h"
 #include "server/resolution/server_cache.h"
+#include "server/sessions/session_verifier.h"
 #include "server/usage/usage_recorder.h"
 #include "storage/store.h"
 
@@ -23,8 +24,9 @@ using Clock = std::function<absl::Time()>;
 //
 // Bindings and credentials are read from one view; role, teams, grants and tier are those that the caller was
 // authenticated with just before. Users are their own session; workloads get what they are granted by name, and of it
-// only team and org values, a team's only for an MCP server of that team; services do not resolve. Of the candidates
-// only the chosen value is opened.
+// only team and org values, a team's only for an MCP server of that team, unless they present a user's session, which
+// is checked in the same view (SessionVerifier); services do not resolve. Of the candidates only the chosen value is
+// opened.
 class Resolver {
  public:
   // All pointers must outlive this.
@@ -42,6 +44,9 @@ class Resolver {
   struct Answer;
 
   absl::StatusOr<Session> SessionFor(const Caller& caller, const ChildName& server, const std::string& team) const;
+  // What the session that `request` presents allows, checked in `view`, before which `stamp` was read.
+  absl::StatusOr<Session> PresentedSession(const storage::StoreView& view, uint64_t stamp, const Caller& caller,
+                                           const ChildName& server, const v1::ResolveRequest& request) const;
   absl::StatusOr<Session> SessionForOther(const storage::StoreView& view, const Caller& caller, const ChildName& server,
                                           const v1::ExplainRequest& request) const;
   absl::Status ResolveCredential(const storage::StoreView& view, const Session& session, const Binding& binding,
@@ -56,6 +61,7 @@ class Resolver {
   const Clock clock_;
   UsageRecorder* const usage_;
   // Filled by reads.
+  mutable SessionVerifier sessions_;
   mutable ServerCache servers_;
 };
 

@@ -35,6 +35,8 @@ struct Session {
   std::string team;
   // The organization's tier does not include that team.
   bool team_suspended = false;
+  // Resource name of the session that a workload acts in, "" if there is none.
+  std::string name;
 };
 
 enum class StepState { kApplicable, kNoSuchScope, kSuspended, kPinnedElsewhere };

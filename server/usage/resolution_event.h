@@ -24,6 +24,8 @@ struct ResolutionEvent {
   std::string user;
   std::string team;
   std::vector<UsedCredential> credentials;
+  // Resource name of the session that was presented; "" if none.
+  std::string session;
 };
 
 }  // namespace keyferry::server

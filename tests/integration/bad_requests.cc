@@ -232,7 +232,7 @@ BadRequests Join(std::vector<BadRequests> parts) {
 std::vector<MethodEntry> AllEntries() {
   std::vector<MethodEntry> all;
   for (const auto& some : {CredentialEntries(), McpServerEntries(), ResolutionEntries(), TokenEntries(),
-                           PeopleEntries(), PrincipalEntries(), OrgEntries()}) {
+                           SessionEntries(), PeopleEntries(), PrincipalEntries(), OrgEntries()}) {
     all.insert(all.end(), some.begin(), some.end());
   }
   return all;

@@ -40,6 +40,7 @@ std::vector<MethodEntry> CredentialEntries();
 std::vector<MethodEntry> McpServerEntries();
 std::vector<MethodEntry> ResolutionEntries();
 std::vector<MethodEntry> TokenEntries();
+std::vector<MethodEntry> SessionEntries();
 std::vector<MethodEntry> PeopleEntries();
 std::vector<MethodEntry> PrincipalEntries();
 // DeleteOrg is the last of them.

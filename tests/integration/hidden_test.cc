@@ -166,6 +166,7 @@ TEST_F(HiddenTest, People) {
 TEST_F(HiddenTest, PrincipalsAndTokens) {
   for (const Who who : {Who::kMember, Who::kOwner, Who::kService, Who::kWorkload}) {
     ExpectIndistinguishable({{"DirectoryService.DeleteService", "name: '@'"},
+                             {"DirectoryService.UpdateService", "service { name: '@' can_create_sessions: true }"},
                              {"TokenService.CreateToken", "parent: '@'"},
                              {"TokenService.ListTokens", "parent: '@'"}},
                             {{"a service", who, "orgs/acme/services/spare", "orgs/acme/services/void"}});
@@ -180,6 +181,38 @@ TEST_F(HiddenTest, PrincipalsAndTokens) {
                             {{"a token", who, token, "orgs/acme/users/mia/tokens/0000000000000000"},
                              {"a token of nobody", who, token, "orgs/acme/users/void/tokens/0000000000000000"}});
   }
+}
+
+TEST_F(HiddenTest, Sessions) {
+  const std::string session = world_->Fill("$SESSION");
+  const std::string absent = "orgs/acme/sessions/00000000000000000000000000000000";
+  for (const Who who : {Who::kOwner, Who::kOtherTeam, Who::kWorkload, Who::kRival}) {
+    ExpectIndistinguishable({{"SessionService.GetSession", "name: '@'"}, {"SessionService.RevokeSession", "name: '@'"}},
+                            {{"another user's session", who, session, absent}});
+  }
+  // Whether there is such a user is not told to those who may make no session for anybody else.
+  for (const Who who : {Who::kMember, Who::kAdmin}) {
+    const auto told = [&](const std::string& user) {
+      return Told(world_->Call(who, "SessionService.CreateSession",
+                               absl::StrCat("parent: 'orgs/acme' session { user: '", user,
+                                            "' mcp_servers: 'orgs/acme/mcpServers/github' }")),
+                  user);
+    };
+    EXPECT_EQ(told("orgs/acme/users/ola"), told("orgs/acme/users/void")) << NameOf(who);
+  }
+  // A session for what its user does not see.
+  const std::string request = "parent: 'orgs/acme' session { user: 'orgs/acme/users/mia' mcp_servers: '@' }";
+  ExpectIndistinguishable({{"SessionService.CreateSession", request}},
+                          {{"another team's MCP server", Who::kMember, "orgs/acme/teams/ops/mcpServers/deployer",
+                            "orgs/acme/teams/ops/mcpServers/void"},
+                           {"the same, as a service", Who::kService, "orgs/acme/teams/ops/mcpServers/deployer",
+                            "orgs/acme/teams/void/mcpServers/deployer"}});
+  const std::string with_team =
+      "parent: 'orgs/acme' session { user: 'orgs/acme/users/mia' team: '@' "
+      "mcp_servers: 'orgs/acme/mcpServers/github' }";
+  ExpectIndistinguishable({{"SessionService.CreateSession", with_team}},
+                          {{"a team", Who::kMember, "orgs/acme/teams/ops", "orgs/acme/teams/void"},
+                           {"a team, as a service", Who::kService, "orgs/acme/teams/ops", "orgs/acme/teams/void"}});
 }
 
 TEST_F(HiddenTest, McpServers) {

@@ -20,6 +20,7 @@
 #include "keyferry/v1/directory.pb.h"
 #include "keyferry/v1/mcp_servers.pb.h"
 #include "keyferry/v1/resolution.pb.h"
+#include "keyferry/v1/sessions.pb.h"
 #include "keyferry/v1/tokens.pb.h"
 #include "server/dev/certificates.h"
 #include "server/directory/bootstrap.h"
@@ -129,7 +130,7 @@ std::vector<std::string> AllMethods() {
   std::vector<std::string> methods;
   for (const FileDescriptor* file :
        {v1::Credential::descriptor()->file(), v1::Org::descriptor()->file(), v1::McpServer::descriptor()->file(),
-        v1::ResolveRequest::descriptor()->file(), v1::Token::descriptor()->file()}) {
+        v1::ResolveRequest::descriptor()->file(), v1::Token::descriptor()->file(), v1::Session::descriptor()->file()}) {
     for (int s = 0; s < file->service_count(); ++s) {
       for (int m = 0; m < file->service(s)->method_count(); ++m) {
         methods.push_back(absl::StrCat(file->service(s)->name(), ".", file->service(s)->method(m)->name()));
@@ -209,6 +210,15 @@ void World::Populate() {
     tokens_[who] = NewToken(absl::StrCat("orgs/acme/", principal), 90 * 3600);
   }
   for (const SetUpCall& call : SetUpCallsWithTokens()) MustCall(call.who, call.method, call.request);
+  session_token_ = NewSession();
+}
+
+std::string World::NewSession() {
+  v1::CreateSessionResponse created;
+  created.ParseFromString(MustCall(Who::kService, "SessionService.CreateSession",
+                                   "parent: 'orgs/acme' session { user: 'orgs/acme/users/mia' "
+                                   "mcp_servers: 'orgs/acme/mcpServers/github' } ttl { seconds: 86400 }"));
+  return created.token();
 }
 
 void World::LearnWords() {
@@ -223,6 +233,16 @@ void World::LearnWords() {
   v1::ListTokensResponse tokens;
   tokens.ParseFromString(MustCall(Who::kAdmin, "TokenService.ListTokens", R"(parent: "orgs/acme/users/mia")"));
   words_.emplace_back("$TOKEN", tokens.tokens(0).name());
+  v1::ListSessionsResponse sessions;
+  const auto list_sessions = [&] {
+    sessions.ParseFromString(MustCall(Who::kAdmin, "SessionService.ListSessions", R"(parent: "orgs/acme")"));
+  };
+  list_sessions();
+  if (sessions.sessions().empty()) {
+    NewSession();
+    list_sessions();
+  }
+  words_.emplace_back("$SESSION", sessions.sessions(0).name());
   v1::ListUsersResponse users;
   users.ParseFromString(MustCall(Who::kAdmin, "DirectoryService.ListUsers", R"(parent: "orgs/acme" page_size: 1)"));
   std::string token = users.next_page_token();
@@ -312,6 +332,9 @@ std::string World::WhatIsWrong(const grpc::Status& status) const {
   for (const auto& [who, token] : tokens_) {
     // Its random part alone would do.
     if (absl::StrContains(everything, token.substr(5, 20))) return "shows a token";
+  }
+  if (!session_token_.empty() && absl::StrContains(everything, session_token_.substr(session_token_.size() - 20))) {
+    return "shows a session's token";
   }
   return "";
 }

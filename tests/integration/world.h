@@ -62,8 +62,9 @@ class World {
   // As kAdmin; ends the program unless it succeeds.
   std::string MustCall(Who who, const std::string& method, const std::string& request);
 
-  // Replaces the words that only a running server knows: $ORG_ETAG, $GITHUB_ETAG and $TOKEN (the token of users/mia),
-  // $PAGE_TOKEN (of ListUsers as kAdmin) and $CHANGED_PAGE_TOKEN.
+  // Replaces the words that only a running server knows: $ORG_ETAG, $GITHUB_ETAG, $TOKEN (the token of users/mia),
+  // $SESSION (a session of users/mia, made anew if there is none), $PAGE_TOKEN (of ListUsers as kAdmin) and
+  // $CHANGED_PAGE_TOKEN.
   std::string Fill(const std::string& text) const;
   // Reads them again.
   void LearnWords();
@@ -76,6 +77,8 @@ class World {
   std::string WhatIsWrong(const grpc::Status& status) const;
 
   std::string Bearer(Who who) const;
+  // The token of a session of users/mia for mcpServers/github, made by kService.
+  const std::string& session_token() const { return session_token_; }
   // A new token of the principal.
   std::string NewToken(const std::string& principal, int ttl_seconds);
 
@@ -87,6 +90,7 @@ class World {
  private:
   void StartServer();
   void Populate();
+  std::string NewSession();
 
   std::atomic<int64_t> clock_nanos_;
   std::string directory_;
@@ -95,6 +99,7 @@ class World {
   std::unique_ptr<server::KeyferryServer> server_;
   std::shared_ptr<grpc::Channel> channel_;
   std::map<Who, std::string> tokens_;
+  std::string session_token_;
   std::vector<std::pair<std::string, std::string>> words_;
 };
 
