@@ -9,6 +9,7 @@
 #include "server/directory/bootstrap.h"
 #include "server/directory/service.h"
 #include "server/identity/authenticator.h"
+#include "server/limits/call_limits.h"
 #include "server/mcpservers/service.h"
 #include "server/pagination.h"
 #include "server/resolution/service.h"
@@ -30,8 +31,9 @@ struct KeyferryServer::Parts {
         mcp_servers(store.get(), clock, &pages),
         resolver(store.get(), clock, usage.get()),
         authenticator(store.get(), clock),
-        executor(options.change_threads, options.max_queued_changes),
-        dispatcher(&authenticator, &executor, logger, Dispatcher::Limits{}) {
+        call_limits(options.rates),
+        executor(options.changes),
+        dispatcher(&authenticator, &call_limits, &executor, logger, Dispatcher::Limits{}) {
     directory = {store.get(), clock, &pages, &directory_changes};
   }
 
@@ -55,6 +57,7 @@ struct KeyferryServer::Parts {
   absl::Mutex directory_changes;
   DirectoryContext directory;
   Authenticator authenticator;
+  CallLimits call_limits;
   Executor executor;
   Dispatcher dispatcher;
   std::unique_ptr<GrpcServer> grpc;
@@ -78,6 +81,8 @@ absl::StatusOr<std::unique_ptr<KeyferryServer>> KeyferryServer::Start(std::uniqu
 const std::string& KeyferryServer::address() const { return parts_->grpc->address(); }
 
 storage::Store* KeyferryServer::store() const { return parts_->store.get(); }
+
+void KeyferryServer::SetRates(const CallRates& rates) { parts_->call_limits.SetRates(rates); }
 
 void KeyferryServer::Drain(absl::Duration grace) { parts_->grpc->Drain(grace); }
 

@@ -61,4 +61,12 @@ absl::StatusOr<int> ParentCounts::Count(const std::string& org, const std::strin
   return count;
 }
 
+absl::Status CommitCounted(storage::Store* store, ParentCounts* counts, const std::string& org,
+                           const storage::Mutation& mutation) {
+  RETURN_IF_ERROR(counts->Take(org, /*parent=*/"", absl::StrCat("orgs/", org)));
+  const absl::Status committed = store->Commit(mutation, storage::Durability::kSynced).status();
+  if (!committed.ok()) counts->GiveBack(org, /*parent=*/"");
+  return committed;
+}
+
 }  // namespace keyferry::server

@@ -40,6 +40,10 @@ class ParentCounts {
   absl::flat_hash_map<std::string, int> counts_ ABSL_GUARDED_BY(mutex_);
 };
 
+// Commits a mutation that adds one counted record below the organization `org`, if it may hold one more.
+absl::Status CommitCounted(storage::Store* store, ParentCounts* counts, const std::string& org,
+                           const storage::Mutation& mutation);
+
 }  // namespace keyferry::server
 
 #endif  // KEYFERRY_SERVER_CREDENTIALS_PARENT_COUNTS_H_

@@ -54,14 +54,14 @@ absl::Status CheckGrants(const google::protobuf::RepeatedPtrField<std::string>& 
 }
 
 // Commits a new principal record, unless there is one.
-absl::Status CommitNew(storage::Store* store, const storage::RecordKey& key, storage::SecretBytes payload,
-                       const std::string& name) {
+absl::Status CommitNew(storage::Store* store, ParentCounts* counts, const storage::RecordKey& key,
+                       storage::SecretBytes payload, const std::string& name) {
   const auto exists = store->View()->Contains(key);
   if (!exists.ok()) return FromStore(exists.status(), name);
   if (*exists) return AlreadyExists(name);
   storage::Mutation mutation;
   mutation.Put(key, std::move(payload), /*version=*/1, /*expected=*/0);
-  const absl::Status committed = store->Commit(mutation, storage::Durability::kSynced).status();
+  const absl::Status committed = CommitCounted(store, counts, key.org, mutation);
   return absl::IsAborted(committed) ? AlreadyExists(name) : FromStore(committed, name);
 }
 
@@ -108,7 +108,7 @@ absl::StatusOr<v1::Service> PrincipalRules::CreateService(const Caller& caller,
   record.set_display_name(request.service().display_name());
   record.set_role(role);
   record.set_create_time(context_.NowNanos());
-  RETURN_IF_ERROR(CommitNew(context_.store, {Table::kService, parent.org, "", record.id()},
+  RETURN_IF_ERROR(CommitNew(context_.store, &service_counts_, {Table::kService, parent.org, "", record.id()},
                             storage::SerializeSecret(record), name));
   return ToProto(parent.org, record);
 }
@@ -140,7 +140,7 @@ absl::StatusOr<v1::Workload> PrincipalRules::CreateWorkload(const Caller& caller
   *record.mutable_mcp_servers() = request.workload().mcp_servers();
   record.set_create_time(context_.NowNanos());
   record.set_update_time(record.create_time());
-  RETURN_IF_ERROR(CommitNew(context_.store, {Table::kWorkload, parent.org, "", record.id()},
+  RETURN_IF_ERROR(CommitNew(context_.store, &workload_counts_, {Table::kWorkload, parent.org, "", record.id()},
                             storage::SerializeSecret(record), name));
   return ToProto(parent.org, record);
 }

@@ -70,8 +70,8 @@ absl::StatusOr<v1::User> UserRules::CreateUser(const Caller& caller, const v1::C
   if (org.record.tier() == v1::TIER_TEAM) {
     PutMembership(parent.org, std::string(kDefaultTeam), name.id, v1::TEAM_ROLE_MEMBER, user.create_time(), &mutation);
   }
-  const auto committed = context_.store->Commit(mutation, storage::Durability::kSynced);
-  if (!committed.ok()) return FromStore(committed.status(), name.Name("users"));
+  const auto committed = CommitCounted(context_.store, &counts_, parent.org, mutation);
+  if (!committed.ok()) return FromStore(committed, name.Name("users"));
   return ToProto(parent.org, user);
 }
 

@@ -38,28 +38,38 @@ grpc::ServerUnaryReactor* Dispatcher::Start(grpc::CallbackServerContext* context
   // The default reactor: its end needs no thread of its own, which costs as much as a small call.
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
   const absl::Time start = absl::Now();
-  auto call = [this, context, traits, request, reactor, start, rule = std::move(rule)] {
-    std::string principal;
-    const absl::Status status = Run(context, *request, rule, &principal);
-    WriteLog(traits, *context, principal, status, absl::Now() - start);
+  const auto finish = [this, context, traits, reactor, start](const Admission& caller, const absl::Status& status) {
+    WriteLog(traits, *context, caller.ok() ? (*caller)->Name() : "", status, absl::Now() - start);
     reactor->Finish(ToGrpcStatus(status));
   };
-  if (!traits.mutates) {
-    call();
-  } else if (!executor_->TryRun(std::move(call))) {
-    const absl::Status status =
-        Refuse(absl::StatusCode::kResourceExhausted, "SERVER_BUSY", "too many changes are waiting; nothing was changed",
-               "Repeat the call after the delay.", /*retry_delay_ms=*/1000);
-    WriteLog(traits, *context, "", status, absl::Now() - start);
-    reactor->Finish(ToGrpcStatus(status));
+  const Admission caller = Admit(*context);
+  if (!traits.mutates || !caller.ok()) {
+    finish(caller, Run(context, *request, caller, rule));
+    return reactor;
+  }
+  auto change = [this, context, request, finish, rule = std::move(rule)] {
+    // Again, since it may have waited: what was revoked meanwhile counts.
+    const Admission caller = authenticator_->Authenticate(Authorization(*context));
+    finish(caller, Run(context, *request, caller, rule));
+  };
+  if (!executor_->TryRun((*caller)->org, std::move(change))) {
+    finish(caller, Refuse(absl::StatusCode::kResourceExhausted, "SERVER_BUSY",
+                          "too many changes are waiting; nothing was changed", "Repeat the call after the delay.",
+                          /*retry_delay_ms=*/1000));
   }
   return reactor;
 }
 
-absl::Status Dispatcher::Run(grpc::CallbackServerContext* context, const Message& request, const BoundRule& rule,
-                             std::string* principal) const {
-  ASSIGN_OR_RETURN(const std::shared_ptr<const Caller> caller, authenticator_->Authenticate(Authorization(*context)));
-  *principal = caller->Name();
+Dispatcher::Admission Dispatcher::Admit(const grpc::CallbackServerContext& context) const {
+  Admission caller = authenticator_->Authenticate(Authorization(context));
+  if (!caller.ok()) return call_limits_->AfterFailure(context.peer(), caller.status());
+  RETURN_IF_ERROR(call_limits_->Admit(**caller));
+  return caller;
+}
+
+absl::Status Dispatcher::Run(grpc::CallbackServerContext* context, const Message& request, const Admission& caller,
+                             const BoundRule& rule) const {
+  if (!caller.ok()) return caller.status();
   if (context->IsCancelled() || context->deadline() <= std::chrono::system_clock::now()) {
     return Refuse(absl::StatusCode::kDeadlineExceeded, "DEADLINE_EXCEEDED",
                   "the deadline passed before the call began; nothing was changed",
@@ -69,7 +79,7 @@ absl::Status Dispatcher::Run(grpc::CallbackServerContext* context, const Message
     return InvalidField("request", absl::StrCat("larger than ", limits_.max_request_bytes, " bytes"),
                         "Send less in one call.");
   }
-  return rule(*caller);
+  return rule(**caller);
 }
 
 void Dispatcher::WriteLog(const MethodTraits& traits, const grpc::CallbackServerContext& context,

@@ -12,6 +12,7 @@
 #include "google/protobuf/message.h"
 #include "grpcpp/support/server_callback.h"
 #include "server/identity/authenticator.h"
+#include "server/limits/call_limits.h"
 #include "server/log.h"
 #include "server/rpc/executor.h"
 
@@ -27,17 +28,21 @@ struct MethodTraits {
 constexpr MethodTraits ReadMethod(absl::string_view name) { return {name, false}; }
 constexpr MethodTraits ChangeMethod(absl::string_view name) { return {name, true}; }
 
-// The one way of every call through the server: deadline, size, authentication, the domain's rule (which asks the
-// access decision), status mapping, log line. Methods whose messages carry values have a WipingAllocator. Thread-safe;
-// must outlive the calls.
+// The one way of every call through the server: authentication, rate limits, deadline, size, the domain's rule (which
+// asks the access decision), status mapping, log line. Methods whose messages carry values have a WipingAllocator.
+// Thread-safe; must outlive the calls.
 class Dispatcher {
  public:
   struct Limits {
     size_t max_request_bytes = size_t{256} << 10;
   };
 
-  Dispatcher(Authenticator* authenticator, Executor* executor, Logger* logger, Limits limits)
-      : authenticator_(authenticator), executor_(executor), logger_(logger), limits_(limits) {}
+  Dispatcher(Authenticator* authenticator, CallLimits* call_limits, Executor* executor, Logger* logger, Limits limits)
+      : authenticator_(authenticator),
+        call_limits_(call_limits),
+        executor_(executor),
+        logger_(logger),
+        limits_(limits) {}
 
   // Answers a unary call with `rule(caller, request)`, a StatusOr<Response>.
   template <typename Request, typename Response, typename Rule>
@@ -58,13 +63,18 @@ class Dispatcher {
 
   grpc::ServerUnaryReactor* Start(grpc::CallbackServerContext* context, const MethodTraits& traits,
                                   const google::protobuf::Message* request, BoundRule rule);
-  // Everything from the deadline to the rule. Sets `principal` once it is known.
+  using Admission = absl::StatusOr<std::shared_ptr<const Caller>>;
+
+  // Who is calling, if that is known and they may call now. Once for each call.
+  Admission Admit(const grpc::CallbackServerContext& context) const;
+  // Everything from the deadline to the rule.
   absl::Status Run(grpc::CallbackServerContext* context, const google::protobuf::Message& request,
-                   const BoundRule& rule, std::string* principal) const;
+                   const Admission& caller, const BoundRule& rule) const;
   void WriteLog(const MethodTraits& traits, const grpc::CallbackServerContext& context, const std::string& principal,
                 const absl::Status& status, absl::Duration latency) const;
 
   Authenticator* const authenticator_;
+  CallLimits* const call_limits_;
   Executor* const executor_;
   Logger* const logger_;
   const Limits limits_;
