@@ -4,6 +4,7 @@
 // The C++ client of Keyferry: the header to start from. docs/clients.md shows it at work, client/examples/ is a whole
 // program.
 
+#include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/support/status.h>
 

@@ -27,10 +27,10 @@ struct Ended {
   std::string error;
 };
 
-class ExampleTest : public testing::Test {
+class ExampleTest : public ::testing::Test {
  protected:
-  ExampleTest() : directory_(keyferry::testing::MakeTestDirectory("example")) {
-    server_ = keyferry::testing::DevServer::Start(directory_ + "/data");
+  ExampleTest() : directory_(testing::MakeTestDirectory("example")) {
+    server_ = testing::DevServer::Start(directory_ + "/data");
     const auto options = server_->Connect()->options();
     setenv("KEYFERRY_ADDRESS", options.address.c_str(), 1);
     setenv("KEYFERRY_CA_FILE", options.ca_file.c_str(), 1);
@@ -42,19 +42,19 @@ class ExampleTest : public testing::Test {
   Ended Run(const std::string& arguments) {
     const std::string error_file = directory_ + "/stderr";
     unlink(error_file.c_str());
-    const auto process = keyferry::testing::ChildProcess::Start(
+    const auto process = testing::ChildProcess::Start(
         {"/bin/sh", "-c", absl::StrCat("exec ", getenv("EXAMPLE"), " ", arguments, " < ", directory_, "/value")},
         error_file);
     Ended ended;
     while (const auto line = process->ReadLine(absl::Now() + absl::Minutes(1))) ended.lines.push_back(*line);
     ended.code = process->Wait();
-    ended.error = keyferry::testing::ReadWholeFile(error_file);
+    ended.error = testing::ReadWholeFile(error_file);
     EXPECT_FALSE(absl::StrContains(absl::StrCat(absl::StrJoin(ended.lines, "\n"), ended.error), kValue));
     return ended;
   }
 
   const std::string directory_;
-  std::unique_ptr<keyferry::testing::DevServer> server_;
+  std::unique_ptr<testing::DevServer> server_;
 };
 
 TEST_F(ExampleTest, ManagesACredential) {

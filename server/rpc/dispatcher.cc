@@ -43,6 +43,10 @@ grpc::ServerUnaryReactor* Dispatcher::Start(grpc::CallbackServerContext* context
     reactor->Finish(ToGrpcStatus(status));
   };
   const Admission caller = Admit(*context);
+  if (absl::IsResourceExhausted(caller.status())) {
+    refusals_.Give([finish, caller] { finish(caller, caller.status()); });
+    return reactor;
+  }
   if (!traits.mutates || !caller.ok()) {
     finish(caller, Run(context, *request, caller, rule));
     return reactor;

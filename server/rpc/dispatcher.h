@@ -15,6 +15,7 @@
 #include "server/limits/call_limits.h"
 #include "server/log.h"
 #include "server/rpc/executor.h"
+#include "server/rpc/held_answers.h"
 
 namespace keyferry::server {
 
@@ -35,6 +36,9 @@ class Dispatcher {
  public:
   struct Limits {
     size_t max_request_bytes = size_t{256} << 10;
+    // How much later than it could a call over its rate is refused, and how many such calls may be open.
+    absl::Duration refusal_delay = absl::Milliseconds(100);
+    size_t max_held_refusals = 4096;
   };
 
   Dispatcher(Authenticator* authenticator, CallLimits* call_limits, Executor* executor, Logger* logger, Limits limits)
@@ -42,7 +46,8 @@ class Dispatcher {
         call_limits_(call_limits),
         executor_(executor),
         logger_(logger),
-        limits_(limits) {}
+        limits_(limits),
+        refusals_(limits.refusal_delay, limits.max_held_refusals) {}
 
   // Answers a unary call with `rule(caller, request)`, a StatusOr<Response>.
   template <typename Request, typename Response, typename Rule>
@@ -78,6 +83,7 @@ class Dispatcher {
   Executor* const executor_;
   Logger* const logger_;
   const Limits limits_;
+  HeldAnswers refusals_;
 };
 
 }  // namespace keyferry::server
