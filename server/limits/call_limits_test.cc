@@ -72,8 +72,10 @@ TEST_F(CallLimitsTest, ARefusalSaysWhenTheNextCallFits) {
   EXPECT_NE(detail.next_step(), "");
   EXPECT_EQ(detail.retry_delay_ms(), 100);
   now_ += (detail.retry_delay_ms() - 1) * kMillisecond;
+  EXPECT_EQ(DetailOf(limits_.Admit(ada)).retry_delay_ms(), 1);
+  now_ += kMillisecond / 2;
   EXPECT_EQ(DetailOf(limits_.Admit(ada)).retry_delay_ms(), 1) << "rounded up, never to 0";
-  now_ += kMillisecond;
+  now_ += kMillisecond / 2;
   EXPECT_TRUE(limits_.Admit(ada).ok());
 }
 
