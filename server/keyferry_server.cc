@@ -10,6 +10,7 @@
 #include "server/directory/bootstrap.h"
 #include "server/directory/service.h"
 #include "server/identity/authenticator.h"
+#include "server/limits/call_limits.h"
 #include "server/mcpservers/service.h"
 #include "server/pagination.h"
 #include "server/resolution/service.h"
@@ -36,8 +37,9 @@ struct KeyferryServer::Parts {
         session_sweeper(store.get(), clock, logger),
         resolver(store.get(), clock, usage.get()),
         authenticator(store.get(), clock),
-        executor(options.change_threads, options.max_queued_changes),
-        dispatcher(&authenticator, audit.get(), &executor, logger, Dispatcher::Limits{}) {
+        call_limits(options.rates),
+        executor(options.changes),
+        dispatcher(&authenticator, &call_limits, audit.get(), &executor, logger, Dispatcher::Limits{}) {
     directory = {store.get(), clock, &pages, &directory_changes};
   }
 
@@ -65,6 +67,7 @@ struct KeyferryServer::Parts {
   absl::Mutex directory_changes;
   DirectoryContext directory;
   Authenticator authenticator;
+  CallLimits call_limits;
   Executor executor;
   Dispatcher dispatcher;
   std::unique_ptr<GrpcServer> grpc;
@@ -90,6 +93,8 @@ absl::StatusOr<std::unique_ptr<KeyferryServer>> KeyferryServer::Start(std::uniqu
 const std::string& KeyferryServer::address() const { return parts_->grpc->address(); }
 
 storage::Store* KeyferryServer::store() const { return parts_->store.get(); }
+
+void KeyferryServer::SetRates(const CallRates& rates) { parts_->call_limits.SetRates(rates); }
 
 void KeyferryServer::Drain(absl::Duration grace) { parts_->grpc->Drain(grace); }
 

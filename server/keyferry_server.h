@@ -8,7 +8,9 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "server/directory/common.h"
+#include "server/limits/call_limits.h"
 #include "server/log.h"
+#include "server/rpc/executor.h"
 #include "server/rpc/grpc_server.h"
 #include "storage/store.h"
 
@@ -16,8 +18,9 @@ namespace keyferry::server {
 
 struct KeyferryServerOptions {
   GrpcServerOptions grpc;
-  size_t change_threads = 64;
-  size_t max_queued_changes = 1024;
+  Executor::Options changes;
+  // No limits unless they are set.
+  CallRates rates;
 };
 
 // Everything between an open store and the network: identity, access, the domains' rules and their services.
@@ -32,6 +35,9 @@ class KeyferryServer {
 
   const std::string& address() const;
   storage::Store* store() const;
+
+  // How many calls are taken, from the next one on.
+  void SetRates(const CallRates& rates);
 
   // Drains the API, finishes what was accepted and writes what is buffered. The store is closed by the destructor.
   void Drain(absl::Duration grace);

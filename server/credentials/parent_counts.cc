@@ -4,6 +4,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "server/audit/call_record.h"
 #include "server/errors.h"
 #include "server/status_macros.h"
 
@@ -66,6 +67,14 @@ absl::StatusOr<int> ParentCounts::Count(const std::string& org, const std::strin
     return count < limit_;
   }));
   return count;
+}
+
+absl::Status CommitCounted(storage::Store* store, ParentCounts* counts, const Caller& caller, const std::string& org,
+                           storage::Mutation mutation) {
+  RETURN_IF_ERROR(counts->Take(org, /*parent=*/"", absl::StrCat("orgs/", org)));
+  const absl::Status committed = CommitAudited(store, caller, std::move(mutation)).status();
+  if (!committed.ok()) counts->GiveBack(org, /*parent=*/"");
+  return committed;
 }
 
 }  // namespace keyferry::server

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "server/identity/caller.h"
 #include "storage/store.h"
 
 namespace keyferry::server {
@@ -40,6 +41,10 @@ class ParentCounts {
   absl::Mutex mutex_;
   absl::flat_hash_map<std::string, int> counts_ ABSL_GUARDED_BY(mutex_);
 };
+
+// Commits a mutation that adds one counted record below the organization `org`, if it may hold one more.
+absl::Status CommitCounted(storage::Store* store, ParentCounts* counts, const Caller& caller, const std::string& org,
+                           storage::Mutation mutation);
 
 }  // namespace keyferry::server
 

@@ -65,7 +65,7 @@ absl::Status CheckGrants(const google::protobuf::RepeatedPtrField<std::string>& 
 }
 
 // Commits a new principal record, unless there is one.
-absl::Status CommitNew(storage::Store* store, const Caller& caller, const storage::RecordKey& key,
+absl::Status CommitNew(storage::Store* store, ParentCounts* counts, const Caller& caller, const storage::RecordKey& key,
                        storage::SecretBytes payload, const std::string& name) {
   const auto exists = store->View()->Contains(key);
   if (!exists.ok()) return FromStore(exists.status(), name);
@@ -73,7 +73,7 @@ absl::Status CommitNew(storage::Store* store, const Caller& caller, const storag
   storage::Mutation mutation;
   mutation.Put(key, std::move(payload), /*version=*/1, /*expected=*/0);
   NoteResource(caller, name);
-  const absl::Status committed = CommitAudited(store, caller, std::move(mutation)).status();
+  const absl::Status committed = CommitCounted(store, counts, caller, key.org, std::move(mutation));
   return absl::IsAborted(committed) ? AlreadyExists(name) : FromStore(committed, name);
 }
 
@@ -119,7 +119,7 @@ absl::StatusOr<v1::Service> PrincipalRules::CreateService(const Caller& caller,
   record.set_can_create_sessions(request.service().can_create_sessions());
   record.set_create_time(context_.NowNanos());
   record.set_update_time(record.create_time());
-  RETURN_IF_ERROR(CommitNew(context_.store, caller, {Table::kService, parent.org, "", record.id()},
+  RETURN_IF_ERROR(CommitNew(context_.store, &service_counts_, caller, {Table::kService, parent.org, "", record.id()},
                             storage::SerializeSecret(record), name));
   return ToProto(parent.org, record);
 }
@@ -183,7 +183,7 @@ absl::StatusOr<v1::Workload> PrincipalRules::CreateWorkload(const Caller& caller
   record.set_can_use_sessions(request.workload().can_use_sessions());
   record.set_create_time(context_.NowNanos());
   record.set_update_time(record.create_time());
-  RETURN_IF_ERROR(CommitNew(context_.store, caller, {Table::kWorkload, parent.org, "", record.id()},
+  RETURN_IF_ERROR(CommitNew(context_.store, &workload_counts_, caller, {Table::kWorkload, parent.org, "", record.id()},
                             storage::SerializeSecret(record), name));
   return ToProto(parent.org, record);
 }

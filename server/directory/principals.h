@@ -7,6 +7,7 @@
 #include "google/protobuf/empty.pb.h"
 #include "keyferry/v1/directory.pb.h"
 #include "server/access/access.h"
+#include "server/credentials/parent_counts.h"
 #include "server/directory/common.h"
 #include "server/identity/caller.h"
 
@@ -16,7 +17,14 @@ namespace keyferry::server {
 // get an empty list.
 class PrincipalRules {
  public:
-  explicit PrincipalRules(DirectoryContext context) : context_(std::move(context)) {}
+  // Of one org; more answer RESOURCE_EXHAUSTED with reason TOO_MANY.
+  static constexpr int kMaxServices = 1000;
+  static constexpr int kMaxWorkloads = 10000;
+
+  explicit PrincipalRules(DirectoryContext context)
+      : context_(std::move(context)),
+        service_counts_(context_.store, storage::Table::kService, kMaxServices, "services"),
+        workload_counts_(context_.store, storage::Table::kWorkload, kMaxWorkloads, "workloads") {}
 
   absl::StatusOr<v1::Service> CreateService(const Caller& caller, const v1::CreateServiceRequest& request) const;
   absl::StatusOr<v1::ListServicesResponse> ListServices(const Caller& caller,
@@ -40,6 +48,8 @@ class PrincipalRules {
                                                  absl::string_view collection, const std::string& name) const;
 
   const DirectoryContext context_;
+  mutable ParentCounts service_counts_;
+  mutable ParentCounts workload_counts_;
 };
 
 }  // namespace keyferry::server

@@ -35,6 +35,8 @@ struct Caller {
   // Of a workload: whether it may present users' sessions.
   bool can_use_sessions = false;
   absl::Time token_expire_time = absl::InfiniteFuture();
+  // Where the call came from; set for streams alone, which record what they give out by themselves.
+  std::string peer;
   // What this call will say of itself in the audit log (server/audit/call_record.h); null for callers that stand for no
   // call.
   CallRecord* record = nullptr;

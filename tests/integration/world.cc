@@ -155,9 +155,10 @@ v1::ErrorDetail DetailOf(const grpc::Status& status) {
   return detail;
 }
 
-World::World() : clock_nanos_(absl::ToUnixNanos(absl::Now())), logger_(server::MakeSilentLogger()) {
+World::World(const WrapStore& wrap)
+    : clock_nanos_(absl::ToUnixNanos(absl::Now())), logger_(server::MakeSilentLogger()) {
   google::protobuf::SetLogHandler(nullptr);  // Requests that do not parse are sent on purpose.
-  StartServer();
+  StartServer(wrap);
   Populate();
   LearnWords();
   TakeDigest();  // Resolves once, so that last uses stand from here on.
@@ -165,7 +166,7 @@ World::World() : clock_nanos_(absl::ToUnixNanos(absl::Now())), logger_(server::M
 
 World::~World() = default;
 
-void World::StartServer() {
+void World::StartServer(const WrapStore& wrap) {
   directory_ = storage::MakeTestDirectory();
   if (!storage::CreateKekFile(directory_ + "/kek").ok()) Die("no KEK file");
   if (!server::EnsureDevCertificates(directory_, absl::Now()).ok()) Die("no certificates");
@@ -191,6 +192,7 @@ void World::StartServer() {
   options.grpc.listen = "127.0.0.1:0";
   options.grpc.cert_file = directory_ + "/server.pem";
   options.grpc.key_file = directory_ + "/server.key";
+  if (wrap != nullptr) *store = wrap(*std::move(store));
   auto started = server::KeyferryServer::Start(*std::move(store), options, clock, logger_.get());
   if (!started.ok()) Die(started.status().ToString());
   server_ = *std::move(started);

@@ -2,6 +2,7 @@
 #define KEYFERRY_TESTS_INTEGRATION_WORLD_H_
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -15,6 +16,7 @@
 #include "grpcpp/support/status.h"
 #include "keyferry/v1/errors.pb.h"
 #include "server/keyferry_server.h"
+#include "storage/store.h"
 
 namespace keyferry::testing {
 
@@ -49,7 +51,10 @@ class World {
  public:
   static constexpr absl::string_view kMarker = "marker-5e11ed";
 
-  World();
+  // Replaces the store that the server is given, e.g. by one that counts.
+  using WrapStore = std::function<std::unique_ptr<storage::Store>(std::unique_ptr<storage::Store>)>;
+
+  explicit World(const WrapStore& wrap = nullptr);
   ~World();
 
   // The server's clock stands still between these.
@@ -83,12 +88,13 @@ class World {
   std::string NewToken(const std::string& principal, int ttl_seconds);
 
   const std::string& address() const { return server_->address(); }
+  server::KeyferryServer* server() { return server_.get(); }
   const std::string& ca() const { return ca_; }
   const std::string& directory() const { return directory_; }
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
 
  private:
-  void StartServer();
+  void StartServer(const WrapStore& wrap);
   void Populate();
   std::string NewSession();
 
