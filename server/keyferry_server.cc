@@ -11,11 +11,15 @@
 #include "server/identity/authenticator.h"
 #include "server/mcpservers/service.h"
 #include "server/pagination.h"
+#include "server/processes/process_rules.h"
+#include "server/processes/process_table.h"
+#include "server/processes/service.h"
 #include "server/resolution/service.h"
 #include "server/rpc/dispatcher.h"
 #include "server/rpc/executor.h"
 #include "server/status_macros.h"
 #include "server/usage/usage_recorder.h"
+#include "server/watch/watch_hub.h"
 
 namespace keyferry::server {
 
@@ -28,7 +32,8 @@ struct KeyferryServer::Parts {
         credentials(store.get(), clock, &pages, usage.get()),
         sweeper(store.get(), clock, logger),
         mcp_servers(store.get(), clock, &pages),
-        resolver(store.get(), clock, usage.get()),
+        resolver(store.get(), clock, usage.get(), &processes),
+        process_rules(store.get(), clock, &pages, &processes),
         authenticator(store.get(), clock),
         executor(options.change_threads, options.max_queued_changes),
         dispatcher(&authenticator, &executor, logger, Dispatcher::Limits{}) {
@@ -41,7 +46,8 @@ struct KeyferryServer::Parts {
     services.push_back(MakeTokenService(&dispatcher, directory));
     services.push_back(MakeCredentialService(&dispatcher, &credentials));
     services.push_back(MakeMcpServerService(&dispatcher, &mcp_servers));
-    services.push_back(MakeResolutionService(&dispatcher, &resolver));
+    services.push_back(MakeResolutionService(&dispatcher, &resolver, watches.get()));
+    services.push_back(MakeProcessService(&dispatcher, &process_rules));
     return services;
   }
 
@@ -51,12 +57,15 @@ struct KeyferryServer::Parts {
   CredentialRules credentials;
   BackgroundSweeper sweeper;
   McpServerRules mcp_servers;
+  ProcessTable processes;
   Resolver resolver;
+  ProcessRules process_rules;
   absl::Mutex directory_changes;
   DirectoryContext directory;
   Authenticator authenticator;
   Executor executor;
   Dispatcher dispatcher;
+  std::unique_ptr<WatchHub> watches;
   std::unique_ptr<GrpcServer> grpc;
 };
 
@@ -70,7 +79,10 @@ absl::StatusOr<std::unique_ptr<KeyferryServer>> KeyferryServer::Start(std::uniqu
                                                                       Logger* logger) {
   RETURN_IF_ERROR(FinishOrgDeletions(store.get()));
   ASSIGN_OR_RETURN(auto usage, UsageRecorder::Start(store.get(), clock, logger, UsageRecorder::Options()));
-  auto parts = std::make_unique<Parts>(std::move(store), std::move(usage), options, std::move(clock), logger);
+  auto parts = std::make_unique<Parts>(std::move(store), std::move(usage), options, clock, logger);
+  const auto callers = [a = &parts->authenticator](const std::string& hash) { return a->AuthenticateAgain(hash); };
+  ASSIGN_OR_RETURN(parts->watches, WatchHub::Start(parts->store.get(), &parts->resolver, &parts->processes, callers,
+                                                   std::move(clock), options.watch));
   ASSIGN_OR_RETURN(parts->grpc, GrpcServer::Start(options.grpc, parts->MakeServices()));
   return std::unique_ptr<KeyferryServer>(new KeyferryServer(std::move(parts)));
 }
@@ -79,6 +91,10 @@ const std::string& KeyferryServer::address() const { return parts_->grpc->addres
 
 storage::Store* KeyferryServer::store() const { return parts_->store.get(); }
 
-void KeyferryServer::Drain(absl::Duration grace) { parts_->grpc->Drain(grace); }
+void KeyferryServer::Drain(absl::Duration grace) {
+  // They would last for the whole grace.
+  parts_->watches->Drain();
+  parts_->grpc->Drain(grace);
+}
 
 }  // namespace keyferry::server

@@ -10,6 +10,7 @@
 #include "server/directory/common.h"
 #include "server/log.h"
 #include "server/rpc/grpc_server.h"
+#include "server/watch/watch_hub.h"
 #include "storage/store.h"
 
 namespace keyferry::server {
@@ -18,6 +19,7 @@ struct KeyferryServerOptions {
   GrpcServerOptions grpc;
   size_t change_threads = 64;
   size_t max_queued_changes = 1024;
+  WatchOptions watch;
 };
 
 // Everything between an open store and the network: identity, access, the domains' rules and their services.

@@ -29,6 +29,10 @@ struct Caller {
   // Of a workload: resource names of the MCP servers that it may resolve.
   std::vector<std::string> granted_mcp_servers;
   absl::Time token_expire_time = absl::InfiniteFuture();
+  // SHA-256 of the token that was presented, and where its record stands; empty if there was none.
+  std::string token_hash;
+  std::string token_parent;
+  std::string token_id;
 
   // Resource name of the principal.
   std::string Name() const;

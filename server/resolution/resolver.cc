@@ -8,6 +8,7 @@
 #include "server/access/access.h"
 #include "server/errors.h"
 #include "server/mcpservers/definition.h"
+#include "server/processes/process_info.h"
 #include "server/resolution/missing.h"
 #include "server/resolution/template.h"
 #include "server/status_macros.h"
@@ -57,41 +58,82 @@ struct Resolver::Answer {
   std::vector<UsedCredential> used;
   std::vector<v1::MissingVariable> missing;
   size_t bytes = 0;
+  // Null: nobody asks.
+  Dependencies* dependencies = nullptr;
 };
 
-Resolver::Resolver(storage::Store* store, Clock clock, UsageRecorder* usage)
-    : store_(store), clock_(std::move(clock)), usage_(usage) {}
+Resolver::Resolver(storage::Store* store, Clock clock, UsageRecorder* usage, ProcessTable* processes)
+    : store_(store), clock_(std::move(clock)), usage_(usage), processes_(processes) {}
 
 absl::StatusOr<v1::ResolveResponse> Resolver::Resolve(const Caller& caller, const v1::ResolveRequest& request) {
-  ASSIGN_OR_RETURN(const ChildName server, ParseMcpServerName(request.mcp_server(), "mcp_server"));
-  RETURN_IF_ERROR(Authorize(caller, Action::kResolve, McpServerResource(server.parent, request.mcp_server())));
+  ASSIGN_OR_RETURN(Resolution resolution, Compute(caller, request, /*dependencies=*/nullptr));
+  RETURN_IF_ERROR(Record(&resolution));
+  v1::ResolveResponse response;
+  response.Swap(&*resolution.response);
+  return response;
+}
+
+absl::StatusOr<Resolver::Asked> Resolver::Admit(const Caller& caller, const v1::ResolveRequest& request,
+                                                Dependencies* dependencies) const {
+  Asked asked;
+  ASSIGN_OR_RETURN(asked.server, ParseMcpServerName(request.mcp_server(), "mcp_server"));
+  if (request.has_process()) RETURN_IF_ERROR(CheckProcessInfo(request.process(), "process"));
+  RETURN_IF_ERROR(
+      Authorize(caller, Action::kResolve, McpServerResource(asked.server.parent, request.mcp_server())));
   if (caller.kind == PrincipalKind::kService) return ServicesDoNotResolve(request.mcp_server());
-  ASSIGN_OR_RETURN(const Session session, SessionFor(caller, server, request.team()));
+  const auto session = SessionFor(caller, asked.server, request.team());
+  if (dependencies != nullptr && caller.kind == PrincipalKind::kUser) {
+    // Of a user's memberships only this one counts: that of the team whose credentials may answer.
+    const std::string team = session.ok() ? session->team : asked.server.parent.id;
+    if (!team.empty()) {
+      dependencies->caller.push_back({Table::kMembership, caller.org, absl::StrCat("users/", caller.id), team});
+    }
+  }
+  RETURN_IF_ERROR(session.status());
+  asked.session = *session;
+  return asked;
+}
+
+absl::Status Resolver::Check(const Caller& caller, const v1::ResolveRequest& request) const {
+  return Admit(caller, request, /*dependencies=*/nullptr).status();
+}
+
+absl::StatusOr<Resolution> Resolver::Compute(const Caller& caller, const v1::ResolveRequest& request,
+                                             Dependencies* dependencies) const {
+  ASSIGN_OR_RETURN(const Asked asked, Admit(caller, request, dependencies));
+  const Session& session = asked.session;
+  if (dependencies != nullptr) dependencies->answer.push_back(McpServerKey(asked.server));
 
   const uint64_t generation = store_->Generation(Table::kMcpServer);
   const std::unique_ptr<storage::StoreView> view = store_->View();
-  const auto bindings = servers_.Get(*view, generation, server, request.mcp_server());
+  const auto bindings = servers_.Get(*view, generation, asked.server, request.mcp_server());
   if (!bindings.ok()) return FromStore(bindings.status(), request.mcp_server());
   if (*bindings == nullptr) return NotFound(request.mcp_server());
 
   Answer answer;
-  RETURN_IF_ERROR(FromStore(ResolveServer(*view, server, **bindings, session, request.allow_partial(), &answer),
+  answer.dependencies = dependencies;
+  RETURN_IF_ERROR(FromStore(ResolveServer(*view, asked.server, **bindings, session, request.allow_partial(), &answer),
                             request.mcp_server()));
   if (!answer.missing.empty()) return MissingVariables(request.mcp_server(), answer.missing);
   if (answer.bytes > kMaxEnvironmentBytes) return EnvironmentTooLarge(request.mcp_server());
 
-  ResolutionEvent event;
-  event.org = session.org;
-  event.mcp_server = request.mcp_server();
-  event.principal = caller.Name();
-  if (!session.user.empty()) event.user = ParentIn(session, ParentName::kUser).Name();
-  event.team = session.team;
-  event.credentials = std::move(answer.used);
-  RETURN_IF_ERROR(FromStore(usage_->Record(event), request.mcp_server()));
+  Resolution resolution;
+  resolution.event.org = session.org;
+  resolution.event.mcp_server = request.mcp_server();
+  resolution.event.principal = caller.Name();
+  if (!session.user.empty()) resolution.event.user = ParentIn(session, ParentName::kUser).Name();
+  resolution.event.team = session.team;
+  resolution.event.credentials = std::move(answer.used);
+  if (request.has_process()) resolution.event.process = request.process();
   answer.response->set_revision(static_cast<int64_t>(view->revision()));
-  v1::ResolveResponse response;
-  response.Swap(&*answer.response);
-  return response;
+  resolution.response = std::move(answer.response);
+  return resolution;
+}
+
+absl::Status Resolver::Record(Resolution* resolution) {
+  RETURN_IF_ERROR(FromStore(usage_->Record(resolution->event), resolution->event.mcp_server));
+  if (processes_ != nullptr) resolution->response->set_process(processes_->Observe(resolution->event, clock_()));
+  return absl::OkStatus();
 }
 
 absl::Status Resolver::ResolveServer(const storage::StoreView& view, const ChildName& server,
@@ -137,6 +179,7 @@ absl::Status Resolver::ResolveCredential(const storage::StoreView& view, const S
     if (step.state != StepState::kApplicable) continue;
     const ParentName parent = ParentIn(session, step.scope);
     storage::RecordKey key = {Table::kCredentialValue, session.org, parent.RecordParent(), binding.credential};
+    if (answer->dependencies != nullptr) answer->dependencies->answer.push_back(key);
     ASSIGN_OR_RETURN(const auto found, view.Get(key));
     if (!found.has_value()) continue;
     storage::Wiped<records::ValueRecord> value;
@@ -148,7 +191,7 @@ absl::Status Resolver::ResolveCredential(const storage::StoreView& view, const S
     variable->set_version(value->version());
     variable->set_scope(parent.Scope());
     PlaceValue(binding, value->mutable_value(), variable);
-    answer->used.push_back({std::move(key.parent), binding.credential, value->version()});
+    answer->used.push_back({std::move(key.parent), binding.credential, value->version(), binding.variable});
     return absl::OkStatus();
   }
   return absl::OkStatus();

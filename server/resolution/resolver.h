@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -10,14 +11,33 @@
 #include "keyferry/v1/resolution.pb.h"
 #include "server/identity/caller.h"
 #include "server/names.h"
+#include "server/processes/process_table.h"
 #include "server/resolution/scope_plan.h"
 #include "server/resolution/server_cache.h"
 #include "server/usage/usage_recorder.h"
+#include "storage/records/typed.h"
 #include "storage/store.h"
 
 namespace keyferry::server {
 
 using Clock = std::function<absl::Time()>;
+
+// What an answer was computed from: while none of these records changes, it stands. Complete also if the answer is an
+// error, but for one that ends the caller's right to ask.
+struct Dependencies {
+  // They say whether the caller may ask, and as whom, besides RecordsOf(caller).
+  std::vector<storage::RecordKey> caller;
+  // What was looked for, whether it was there or not.
+  std::vector<storage::RecordKey> answer;
+  // When the right to ask ends by itself, besides the token's expiry.
+  absl::Time expire_time = absl::InfiniteFuture();
+};
+
+// An answer that has not been given out.
+struct Resolution {
+  storage::Wiped<v1::ResolveResponse> response;
+  ResolutionEvent event;
+};
 
 // The rules of ResolutionService (keyferry/v1/resolution.proto says what each method answers). Thread-safe.
 //
@@ -27,12 +47,22 @@ using Clock = std::function<absl::Time()>;
 // only the chosen value is opened.
 class Resolver {
  public:
-  // All pointers must outlive this.
-  Resolver(storage::Store* store, Clock clock, UsageRecorder* usage);
+  // All pointers must outlive this. Without `processes` none is tracked.
+  Resolver(storage::Store* store, Clock clock, UsageRecorder* usage, ProcessTable* processes = nullptr);
 
   // Reads and makes one buffered commit (the usage event, before anything is given out); waits for no sync. The values
   // are in the response alone, which is the RPC layer's to wipe.
   absl::StatusOr<v1::ResolveResponse> Resolve(const Caller& caller, const v1::ResolveRequest& request);
+
+  // Resolve in two steps, for answers that are compared before they are given out. Compute only reads; it adds to
+  // `dependencies` unless that is null.
+  absl::StatusOr<Resolution> Compute(const Caller& caller, const v1::ResolveRequest& request,
+                                     Dependencies* dependencies) const;
+  // Records the use and the process; on an error nothing may be given out.
+  absl::Status Record(Resolution* resolution);
+
+  // Whether the caller may ask, as Compute would say; reads no credential.
+  absl::Status Check(const Caller& caller, const v1::ResolveRequest& request) const;
 
   // Only reads, and opens no value.
   absl::StatusOr<v1::ExplainResponse> Explain(const Caller& caller, const v1::ExplainRequest& request) const;
@@ -40,6 +70,13 @@ class Resolver {
  private:
   struct Answer;
 
+  // Who asks for what: everything that is checked before anything is looked for.
+  struct Asked {
+    ChildName server;
+    Session session;
+  };
+  absl::StatusOr<Asked> Admit(const Caller& caller, const v1::ResolveRequest& request,
+                              Dependencies* dependencies) const;
   absl::StatusOr<Session> SessionFor(const Caller& caller, const ChildName& server, const std::string& team) const;
   absl::StatusOr<Session> SessionForOther(const storage::StoreView& view, const Caller& caller, const ChildName& server,
                                           const v1::ExplainRequest& request) const;
@@ -54,6 +91,7 @@ class Resolver {
   storage::Store* const store_;
   const Clock clock_;
   UsageRecorder* const usage_;
+  ProcessTable* const processes_;
   // Filled by reads.
   mutable ServerCache servers_;
 };

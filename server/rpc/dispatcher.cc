@@ -58,9 +58,16 @@ grpc::ServerUnaryReactor* Dispatcher::Start(grpc::CallbackServerContext* context
 
 absl::Status Dispatcher::Run(grpc::CallbackServerContext* context, const Message& request, const BoundRule& rule,
                              std::string* principal) const {
-  ASSIGN_OR_RETURN(const std::shared_ptr<const Caller> caller, authenticator_->Authenticate(Authorization(*context)));
+  ASSIGN_OR_RETURN(const std::shared_ptr<const Caller> caller, Admit(*context, request, principal));
+  return rule(*caller);
+}
+
+absl::StatusOr<std::shared_ptr<const Caller>> Dispatcher::Admit(const grpc::CallbackServerContext& context,
+                                                                const Message& request,
+                                                                std::string* principal) const {
+  ASSIGN_OR_RETURN(std::shared_ptr<const Caller> caller, authenticator_->Authenticate(Authorization(context)));
   *principal = caller->Name();
-  if (context->IsCancelled() || context->deadline() <= std::chrono::system_clock::now()) {
+  if (context.IsCancelled() || context.deadline() <= std::chrono::system_clock::now()) {
     return Refuse(absl::StatusCode::kDeadlineExceeded, "DEADLINE_EXCEEDED",
                   "the deadline passed before the call began; nothing was changed",
                   "Repeat it with a longer deadline.");
@@ -69,7 +76,7 @@ absl::Status Dispatcher::Run(grpc::CallbackServerContext* context, const Message
     return InvalidField("request", absl::StrCat("larger than ", limits_.max_request_bytes, " bytes"),
                         "Send less in one call.");
   }
-  return rule(*caller);
+  return caller;
 }
 
 void Dispatcher::WriteLog(const MethodTraits& traits, const grpc::CallbackServerContext& context,

@@ -53,6 +53,14 @@ class Dispatcher {
     return Start(context, traits, request, std::move(bound));
   }
 
+  // The same in two halves, for a call that streams: everything before the rule, and the log line once it has ended.
+  // `principal` is set as soon as it is known.
+  absl::StatusOr<std::shared_ptr<const Caller>> Admit(const grpc::CallbackServerContext& context,
+                                                      const google::protobuf::Message& request,
+                                                      std::string* principal) const;
+  void WriteLog(const MethodTraits& traits, const grpc::CallbackServerContext& context, const std::string& principal,
+                const absl::Status& status, absl::Duration latency) const;
+
  private:
   using BoundRule = std::function<absl::Status(const Caller&)>;
 
@@ -61,8 +69,6 @@ class Dispatcher {
   // Everything from the deadline to the rule. Sets `principal` once it is known.
   absl::Status Run(grpc::CallbackServerContext* context, const google::protobuf::Message& request,
                    const BoundRule& rule, std::string* principal) const;
-  void WriteLog(const MethodTraits& traits, const grpc::CallbackServerContext& context, const std::string& principal,
-                const absl::Status& status, absl::Duration latency) const;
 
   Authenticator* const authenticator_;
   Executor* const executor_;

@@ -16,6 +16,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "keyferry/v1/processes.pb.h"
 #include "storage/store.h"
 
 namespace keyferry::server {
@@ -28,6 +29,8 @@ struct UsedCredential {
   std::string parent;
   std::string id;
   int64_t version = 0;
+  // The environment variable that carries it.
+  std::string variable;
 };
 
 // One resolution: who got which versions, for which MCP server, acting for which user and team. Never a value.
@@ -40,6 +43,10 @@ struct ResolutionEvent {
   std::string user;
   std::string team;
   std::vector<UsedCredential> credentials;
+  // Resource name of the session, "" if none.
+  std::string session;
+  // The process that the values are for; without an id if the request described none.
+  v1::ProcessInfo process;
 };
 
 struct LastUse {
