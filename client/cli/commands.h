@@ -10,6 +10,8 @@ void AddCredentialCommands(CommandTree& tree);
 void AddDirectoryCommands(CommandTree& tree);
 void AddMcpServerCommands(CommandTree& tree);
 void AddOrgCommands(CommandTree& tree);
+// process, and the rollout of a credential.
+void AddProcessCommands(CommandTree& tree);
 void AddTokenCommands(CommandTree& tree);
 void AddWorkloadCommands(CommandTree& tree);
 // status, completion and version.

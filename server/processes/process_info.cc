@@ -25,6 +25,13 @@ bool IsProcessId(absl::string_view id) {
   });
 }
 
+// One line.
+absl::Status CheckLine(absl::string_view text, const std::string& field) {
+  RETURN_IF_ERROR(CheckText(text, kMaxTextBytes, field));
+  if (text.find_first_of("\t\n\r") == absl::string_view::npos) return absl::OkStatus();
+  return InvalidField(field, "has a tab or a line break", "Remove control characters.");
+}
+
 }  // namespace
 
 absl::Status CheckProcessInfo(const v1::ProcessInfo& info, absl::string_view field) {
@@ -32,8 +39,8 @@ absl::Status CheckProcessInfo(const v1::ProcessInfo& info, absl::string_view fie
     return InvalidField(absl::StrCat(field, ".process_id"), "not 1 to 63 of `a` to `z`, `0` to `9` and `-`",
                         "Choose one at random and send it with every call about the process.");
   }
-  RETURN_IF_ERROR(CheckText(info.host(), kMaxTextBytes, absl::StrCat(field, ".host")));
-  RETURN_IF_ERROR(CheckText(info.pod(), kMaxTextBytes, absl::StrCat(field, ".pod")));
+  RETURN_IF_ERROR(CheckLine(info.host(), absl::StrCat(field, ".host")));
+  RETURN_IF_ERROR(CheckLine(info.pod(), absl::StrCat(field, ".pod")));
   if (info.pid() < 0) return InvalidField(absl::StrCat(field, ".pid"), "negative", "Leave it out if it is not known.");
   if (!info.has_lease()) return absl::OkStatus();
   const google::protobuf::Duration& lease = info.lease();

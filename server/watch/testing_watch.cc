@@ -123,22 +123,22 @@ void WatchWorld::Override(const std::string& user, const std::string& id, const 
   world.Create(world.As(user), "orgs/acme/users/" + user, id, value);
 }
 
-std::unique_ptr<WatchWorld::Watch> WatchWorld::Open(const std::string& user, const v1::WatchRequest& request) {
-  auto watch = std::make_unique<Watch>();
+WatchWorld::Watch* WatchWorld::Open(const std::string& user, const v1::WatchRequest& request) {
+  watches_.push_back(std::make_unique<Watch>());
+  Watch* const watch = watches_.back().get();
   const auto caller = CallerOf(user);
   EXPECT_TRUE(caller.ok()) << caller.status();
   const auto id = hub->Open(**caller, request, &watch->sink);
   watch->opened = id.status();
   if (id.ok()) {
     watch->id = *id;
-    sinks_[*id] = &watch->sink;
     Settle();
   }
   return watch;
 }
 
-std::unique_ptr<WatchWorld::Watch> WatchWorld::Open(const std::string& user, const std::string& mcp_server,
-                                                    storage::Revision resume) {
+WatchWorld::Watch* WatchWorld::Open(const std::string& user, const std::string& mcp_server,
+                                    storage::Revision resume) {
   v1::WatchRequest request;
   request.mutable_resolve()->set_mcp_server(mcp_server);
   request.set_resume_revision(static_cast<int64_t>(resume));
@@ -146,10 +146,9 @@ std::unique_ptr<WatchWorld::Watch> WatchWorld::Open(const std::string& user, con
 }
 
 void WatchWorld::Ack() {
-  for (const auto& [id, sink] : sinks_) {
-    if (!sink->in_flight) continue;
-    sink->in_flight = false;
-    hub->OnWritten(id, /*written=*/true);
+  for (const std::unique_ptr<Watch>& watch : watches_) {
+    if (!std::exchange(watch->sink.in_flight, false)) continue;
+    hub->OnWritten(watch->id, /*written=*/true);
   }
 }
 

@@ -48,14 +48,14 @@ class WatchWorld {
   // Sets the credential of the user's own.
   void Override(const std::string& user, const std::string& id, const std::string& value);
 
-  // Opens a watch as the user; without a message in flight at the end.
+  // Opens a watch as the user. Owned by this.
   struct Watch {
     RecordingSink sink;
     WatchId id = 0;
     absl::Status opened;
   };
-  std::unique_ptr<Watch> Open(const std::string& user, const v1::WatchRequest& request);
-  std::unique_ptr<Watch> Open(const std::string& user, const std::string& mcp_server, storage::Revision resume = 0);
+  Watch* Open(const std::string& user, const v1::WatchRequest& request);
+  Watch* Open(const std::string& user, const std::string& mcp_server, storage::Revision resume = 0);
 
   // Lets the hub notice every commit so far and do what is due; messages are acknowledged unless `slow`.
   void Settle();
@@ -78,7 +78,7 @@ class WatchWorld {
   absl::StatusOr<std::shared_ptr<const Caller>> CallerOf(const std::string& token_hash);
   void Ack();
 
-  std::map<WatchId, RecordingSink*> sinks_;
+  std::vector<std::unique_ptr<Watch>> watches_;
 };
 
 }  // namespace keyferry::server
