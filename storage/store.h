@@ -166,12 +166,12 @@ class Store {
   // the counter stands.
   virtual uint64_t Generation(Table table) const = 0;
 
-  // Calls `on_change` for each commit after revision `after`, once it is durable, in order of revision and without gaps,
-  // until the returned handle is destroyed (which waits for a running call, except from within it). By then a new View
-  // shows the commit and Generation has counted it. Runs on a thread of the store, which it must not block.
+  // Calls `on_change` for each commit after revision `after`, once it is durable, in order of revision and without
+  // gaps, until the returned handle is destroyed (which waits for a running call, except from within it). By then a new
+  // View shows the commit and Generation has counted it. Runs on a thread of the store, which it must not block.
   // OUT_OF_RANGE if the changes since `after` are no longer kept. The handle must not outlive the store.
-  virtual absl::StatusOr<std::unique_ptr<EngineWatch>> Watch(
-      Revision after, std::function<void(const StoreChange&)> on_change) = 0;
+  virtual absl::StatusOr<std::unique_ptr<EngineWatch>> Watch(Revision after,
+                                                             std::function<void(const StoreChange&)> on_change) = 0;
 
   // Waits until everything that was deleted or replaced before the call is gone from the files, and no rewrap is
   // pending.

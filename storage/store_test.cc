@@ -183,7 +183,8 @@ TEST_P(StoreTest, WatchNamesWhatEachCommitTouched) {
   ASSERT_TRUE(store_->Commit(mutation, Durability::kSynced).ok());
   ASSERT_TRUE(DeleteOne(*store_, ValueKey("acme", "", "A")).ok());
   const auto deleted = [&] {
-    return !changes.empty() && changes.back().records.size() == 1 && changes.front().revision != changes.back().revision;
+    return !changes.empty() && changes.back().records.size() == 1 &&
+           changes.front().revision != changes.back().revision;
   };
   mutex.LockWhen(absl::Condition(&deleted));
   mutex.Unlock();

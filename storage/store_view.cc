@@ -43,8 +43,9 @@ std::optional<StoreChange::Touched> RecordOfEngineKey(absl::string_view engine_k
   // The id tag is a keyed hash of the whole key, under the org's own PRF key.
   const absl::string_view tag = engine_key.substr(kParentPrefixSize);
   static_assert(kTagSize == 2 * sizeof(uint64_t));
-  return StoreChange::Touched{static_cast<Table>(engine_key[kOrgPrefixSize]),
-                              {ReadUint(tag, sizeof(uint64_t)), ReadUint(tag.substr(sizeof(uint64_t)), sizeof(uint64_t))}};
+  return StoreChange::Touched{
+      static_cast<Table>(engine_key[kOrgPrefixSize]),
+      {ReadUint(tag, sizeof(uint64_t)), ReadUint(tag.substr(sizeof(uint64_t)), sizeof(uint64_t))}};
 }
 
 absl::StatusOr<Record> StoreViewImpl::Open(const OrgKeys& keys, const EngineEntry& entry) const {

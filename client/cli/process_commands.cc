@@ -95,7 +95,8 @@ void AddProcessCommands(CommandTree& tree) {
   tree.commands.push_back(
       {"credential rollout",
        "Show which processes hold which version",
-       "Processes that watch move over by themselves; others when they are started again. With --watch it goes on until\n"
+       "Processes that watch move over by themselves; others when they are started again. With --watch it goes on "
+       "until\n"
        "none is left on an older version; with -o json each state is then one line.",
        {name},
        {team, me, {"--watch", ValueKind::kFlag, "", "Follow until every process is on the newest version"}},

@@ -50,8 +50,7 @@ bool MaySeePerson(const Caller& caller, const ParentName& owner, const std::stri
   const absl::StatusOr<ParentName> person = ParseParent(name, "principal");
   if (!person.ok() || person->kind != ParentName::kUser) return true;
   // Who launches a team's MCP server is a member, whom those who see the team see too.
-  return owner.kind == ParentName::kTeam ||
-         MaySee(caller, {ResourceKind::kUser, person->org, "", person->id, name});
+  return owner.kind == ParentName::kTeam || MaySee(caller, {ResourceKind::kUser, person->org, "", person->id, name});
 }
 
 // The process as the caller may see it.
@@ -82,11 +81,10 @@ absl::StatusOr<absl::Time> OrgSince(const storage::StoreView& view, const std::s
 }
 
 void DropBefore(absl::Time since, std::vector<LiveProcess>* processes) {
-  processes->erase(std::remove_if(processes->begin(), processes->end(),
-                                  [&](const LiveProcess& live) {
-                                    return FromTimestamp(live.process->start_time()) < since;
-                                  }),
-                   processes->end());
+  processes->erase(
+      std::remove_if(processes->begin(), processes->end(),
+                     [&](const LiveProcess& live) { return FromTimestamp(live.process->start_time()) < since; }),
+      processes->end());
 }
 
 // Whether a credential of `scope` can be what a binding of an MCP server of `owner` resolves to.
@@ -172,9 +170,8 @@ absl::StatusOr<v1::CredentialRollout> ProcessRules::GetCredentialRollout(
       if (one.credential() == request.name()) held = one.version();
     }
     // A version of a credential of the same name that was deleted is never the newest.
-    const bool current =
-        held == credential.version() &&
-        FromTimestamp(live.process->update_time()) >= absl::FromUnixNanos(credential.create_time());
+    const bool current = held == credential.version() &&
+                         FromTimestamp(live.process->update_time()) >= absl::FromUnixNanos(credential.create_time());
     current ? rollout.set_current_count(rollout.current_count() + 1)
             : rollout.set_outdated_count(rollout.outdated_count() + 1);
     const auto server = VisibleServer(caller, live.process->mcp_server());

@@ -77,9 +77,9 @@ class ProcessRulesTest : public testing::Test {
     if (!listed.ok()) return Told(listed.status());
     std::vector<std::string> seen;
     for (const v1::Process& process : listed->processes()) {
-      seen.push_back(absl::StrCat(
-          process.info().process_id(), ":",
-          process.credentials().empty() ? "-" : absl::StrCat(process.credentials(0).version())));
+      seen.push_back(
+          absl::StrCat(process.info().process_id(), ":",
+                       process.credentials().empty() ? "-" : absl::StrCat(process.credentials(0).version())));
     }
     return absl::StrJoin(seen, " ");
   }

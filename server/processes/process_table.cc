@@ -24,7 +24,8 @@ std::string NameOf(const ResolutionEvent& event) {
   uint8_t digest[SHA256_DIGEST_LENGTH];
   SHA256(reinterpret_cast<const uint8_t*>(owner.data()), owner.size(), digest);
   const absl::string_view first(reinterpret_cast<const char*>(digest), 8);
-  return absl::StrCat("orgs/", event.org, "/processes/", event.process.process_id(), ".", absl::BytesToHexString(first));
+  return absl::StrCat("orgs/", event.org, "/processes/", event.process.process_id(), ".",
+                      absl::BytesToHexString(first));
 }
 
 // Of a name that NameOf made.

@@ -78,8 +78,7 @@ absl::StatusOr<Resolver::Asked> Resolver::Admit(const Caller& caller, const v1::
   Asked asked;
   ASSIGN_OR_RETURN(asked.server, ParseMcpServerName(request.mcp_server(), "mcp_server"));
   if (request.has_process()) RETURN_IF_ERROR(CheckProcessInfo(request.process(), "process"));
-  RETURN_IF_ERROR(
-      Authorize(caller, Action::kResolve, McpServerResource(asked.server.parent, request.mcp_server())));
+  RETURN_IF_ERROR(Authorize(caller, Action::kResolve, McpServerResource(asked.server.parent, request.mcp_server())));
   if (caller.kind == PrincipalKind::kService) return ServicesDoNotResolve(request.mcp_server());
   const auto session = SessionFor(caller, asked.server, request.team());
   if (dependencies != nullptr && caller.kind == PrincipalKind::kUser) {

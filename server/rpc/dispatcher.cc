@@ -63,8 +63,7 @@ absl::Status Dispatcher::Run(grpc::CallbackServerContext* context, const Message
 }
 
 absl::StatusOr<std::shared_ptr<const Caller>> Dispatcher::Admit(const grpc::CallbackServerContext& context,
-                                                                const Message& request,
-                                                                std::string* principal) const {
+                                                                const Message& request, std::string* principal) const {
   ASSIGN_OR_RETURN(std::shared_ptr<const Caller> caller, authenticator_->Authenticate(Authorization(context)));
   *principal = caller->Name();
   if (context.IsCancelled() || context.deadline() <= std::chrono::system_clock::now()) {

@@ -30,9 +30,7 @@ class Hash {
   }
 
  private:
-  void Bytes(const void* data, size_t size) {
-    HMAC_Update(context_.get(), static_cast<const uint8_t*>(data), size);
-  }
+  void Bytes(const void* data, size_t size) { HMAC_Update(context_.get(), static_cast<const uint8_t*>(data), size); }
   // Overwritten by its destructor.
   bssl::ScopedHMAC_CTX context_;
 };

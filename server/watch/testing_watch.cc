@@ -137,8 +137,7 @@ WatchWorld::Watch* WatchWorld::Open(const std::string& user, const v1::WatchRequ
   return watch;
 }
 
-WatchWorld::Watch* WatchWorld::Open(const std::string& user, const std::string& mcp_server,
-                                    storage::Revision resume) {
+WatchWorld::Watch* WatchWorld::Open(const std::string& user, const std::string& mcp_server, storage::Revision resume) {
   v1::WatchRequest request;
   request.mutable_resolve()->set_mcp_server(mcp_server);
   request.set_resume_revision(static_cast<int64_t>(resume));

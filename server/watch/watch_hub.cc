@@ -15,7 +15,9 @@ namespace {
 constexpr absl::Duration kExpiryTick = absl::Milliseconds(500);
 constexpr absl::Duration kMaxDebounce = absl::Seconds(10);
 
-absl::Time MonotonicNow() { return absl::UnixEpoch() + absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch()); }
+absl::Time MonotonicNow() {
+  return absl::UnixEpoch() + absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
+}
 
 absl::Status TooMany(const std::string& whose) {
   v1::ErrorDetail detail;
@@ -69,8 +71,8 @@ absl::StatusOr<std::unique_ptr<WatchHub>> WatchHub::Start(storage::Store* store,
   // What is durable now survives, so that its revision means the same after a restart.
   RETURN_IF_ERROR(store->Sync());
   const storage::Revision since = store->View()->revision();
-  std::unique_ptr<WatchHub> hub(new WatchHub(store, resolver, processes, std::move(callers), std::move(clock),
-                                             std::move(options), since));
+  std::unique_ptr<WatchHub> hub(
+      new WatchHub(store, resolver, processes, std::move(callers), std::move(clock), std::move(options), since));
   ASSIGN_OR_RETURN(hub->feed_, store->Watch(since, [h = hub.get()](const auto& change) { h->OnChange(change); }));
   for (size_t i = 0; i < hub->options_.threads; ++i) hub->threads_.emplace_back([h = hub.get()] { h->RunWorker(); });
   if (hub->options_.threads > 0) hub->threads_.emplace_back([h = hub.get()] { h->RunTimers(); });

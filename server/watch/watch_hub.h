@@ -51,8 +51,8 @@ using WatchId = uint64_t;
 // that it concerns. A woken one is resolved again once its debounce is over, and sent the answer if that differs from
 // what it was last sent. It has at most one message in flight: what changes meanwhile is resolved once that has been
 // written, so that a slow receiver gets fewer messages and never a queue of them. A change of who the caller is (token,
-// principal, tier, membership, session) is looked into at once. Every answer is resolved from a view that is at least as
-// new as the change that caused it, so no older state follows a newer one. No thread is bound to a watcher.
+// principal, tier, membership, session) is looked into at once. Every answer is resolved from a view that is at least
+// as new as the change that caused it, so no older state follows a newer one. No thread is bound to a watcher.
 //
 // The revision of an environment is that of the change feed when it was resolved: everything up to it is in the
 // environment, and it survives power loss, so that a client may resume from it.
@@ -104,8 +104,8 @@ class WatchHub {
   void Enqueue(Watcher* watcher) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SetTimer(Watcher* watcher, absl::Time time) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SetExpiry(Watcher* watcher, absl::Time time) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void SetKeys(Index* index, Watcher* watcher, std::vector<storage::WatchKey>* held, std::vector<storage::WatchKey> keys)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void SetKeys(Index* index, Watcher* watcher, std::vector<storage::WatchKey>* held,
+               std::vector<storage::WatchKey> keys) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Moves what is due to the queue.
   void FireTimers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

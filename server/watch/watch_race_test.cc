@@ -101,7 +101,8 @@ TEST_P(WatchRaceTest, NoOlderVersionFollowsANewerOneAndTheNewestArrives) {
   std::vector<std::thread> rotators;
   for (const char* id : {"A", "B"}) {
     rotators.emplace_back([&w, id] {
-      for (int i = 2; i <= kRotations; ++i) w.Rotate(absl::StrCat("orgs/acme/credentials/", id), absl::StrCat("value ", i));
+      for (int i = 2; i <= kRotations; ++i)
+        w.Rotate(absl::StrCat("orgs/acme/credentials/", id), absl::StrCat("value ", i));
     });
   }
   for (int i = kWatchers / 2; i < kWatchers; ++i) open(i);

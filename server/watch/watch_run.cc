@@ -156,8 +156,7 @@ absl::Status WatchHub::Register(Watcher* watcher, const Caller& caller, Dependen
 
 bool WatchHub::StillStands(const Watcher& watcher, storage::Revision resume) const {
   const auto stands = [&](const storage::WatchKey& key) { return !recent_.MayHaveChanged(key, resume); };
-  return recent_.Knows(resume) &&
-         std::all_of(watcher.caller_keys.begin(), watcher.caller_keys.end(), stands) &&
+  return recent_.Knows(resume) && std::all_of(watcher.caller_keys.begin(), watcher.caller_keys.end(), stands) &&
          std::all_of(watcher.answer_keys.begin(), watcher.answer_keys.end(), stands);
 }
 
@@ -215,8 +214,8 @@ std::unique_ptr<WatchHub::Watcher> WatchHub::Remove(Watcher* watcher) {
   SetExpiry(watcher, absl::InfiniteFuture());
   SetKeys(&caller_index_, watcher, &watcher->caller_keys, {});
   SetKeys(&answer_index_, watcher, &watcher->answer_keys, {});
-  for (const auto& [counts, name] : {std::make_pair(&by_principal_, &watcher->principal),
-                                     std::make_pair(&by_org_, &watcher->org)}) {
+  for (const auto& [counts, name] :
+       {std::make_pair(&by_principal_, &watcher->principal), std::make_pair(&by_org_, &watcher->org)}) {
     const auto count = counts->find(*name);
     if (--count->second == 0) counts->erase(count);
   }

@@ -37,17 +37,18 @@ MethodEntry WatchEntry(BadRequests bad) {
     if (!request.field.empty()) request.field = absl::StrCat("resolve.", request.field);
   }
   const auto process = [](const std::string& edit) { return absl::StrCat("resolve { process { ", edit, " } }"); };
-  return {"ResolutionService.Watch", Who::kAdmin, "resolve { mcp_server: 'orgs/acme/mcpServers/github' }",
-          Join({std::move(bad),
-                {Invalid("resume_revision: negative", "resume_revision: -1", "resume_revision"),
-                 Invalid("debounce: negative", "debounce { seconds: -1 }", "debounce"),
-                 Invalid("debounce: 11 s", "debounce { seconds: 11 }", "debounce"),
-                 Invalid("debounce: nanos", "debounce { nanos: 1000000000 }", "debounce"),
-                 Invalid("process: no id", process("host: 'a'"), "resolve.process.process_id"),
-                 Invalid("process: id", process("process_id: 'A/B'"), "resolve.process.process_id"),
-                 Invalid("process: host", process("process_id: 'a' host: 'a\\nb'"), "resolve.process.host"),
-                 Invalid("process: pid", process("process_id: 'a' pid: -1"), "resolve.process.pid"),
-                 Invalid("process: lease", process("process_id: 'a' lease { seconds: 9 }"), "resolve.process.lease")}})};
+  return {
+      "ResolutionService.Watch", Who::kAdmin, "resolve { mcp_server: 'orgs/acme/mcpServers/github' }",
+      Join({std::move(bad),
+            {Invalid("resume_revision: negative", "resume_revision: -1", "resume_revision"),
+             Invalid("debounce: negative", "debounce { seconds: -1 }", "debounce"),
+             Invalid("debounce: 11 s", "debounce { seconds: 11 }", "debounce"),
+             Invalid("debounce: nanos", "debounce { nanos: 1000000000 }", "debounce"),
+             Invalid("process: no id", process("host: 'a'"), "resolve.process.process_id"),
+             Invalid("process: id", process("process_id: 'A/B'"), "resolve.process.process_id"),
+             Invalid("process: host", process("process_id: 'a' host: 'a\\nb'"), "resolve.process.host"),
+             Invalid("process: pid", process("process_id: 'a' pid: -1"), "resolve.process.pid"),
+             Invalid("process: lease", process("process_id: 'a' lease { seconds: 9 }"), "resolve.process.lease")}})};
 }
 
 }  // namespace keyferry::testing

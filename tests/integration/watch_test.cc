@@ -4,8 +4,8 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "gtest/gtest.h"
 #include "grpcpp/grpcpp.h"
+#include "gtest/gtest.h"
 #include "keyferry/v1/processes.pb.h"
 #include "keyferry/v1/resolution.grpc.pb.h"
 #include "keyferry/v1/tokens.pb.h"
@@ -70,7 +70,8 @@ class WatchTest : public ::testing::Test {
     world_.MustCall(who, "CredentialService.RotateCredential", absl::StrCat("name: '", name, "' value: 'next'"));
   }
   void SetTier(const std::string& tier) {
-    world_.MustCall(Who::kAdmin, "DirectoryService.UpdateOrg", absl::StrCat("org { name: 'orgs/acme' tier: ", tier, " }"));
+    world_.MustCall(Who::kAdmin, "DirectoryService.UpdateOrg",
+                    absl::StrCat("org { name: 'orgs/acme' tier: ", tier, " }"));
   }
 
   World world_;

@@ -91,9 +91,7 @@ struct Pending {
     call->Finish(&response, &status, this);
   }
 
-  std::string ResponseBytes() {
-    return status.ok() ? BytesOf(&response) : "";
-  }
+  std::string ResponseBytes() { return status.ok() ? BytesOf(&response) : ""; }
 };
 
 bool AwaitOne(grpc::CompletionQueue* queue) {
@@ -165,8 +163,7 @@ std::vector<std::string> AllMethods() {
   std::vector<std::string> methods;
   for (const FileDescriptor* file :
        {v1::Credential::descriptor()->file(), v1::Org::descriptor()->file(), v1::McpServer::descriptor()->file(),
-        v1::ResolveRequest::descriptor()->file(), v1::Process::descriptor()->file(),
-        v1::Token::descriptor()->file()}) {
+        v1::ResolveRequest::descriptor()->file(), v1::Process::descriptor()->file(), v1::Token::descriptor()->file()}) {
     for (int s = 0; s < file->service_count(); ++s) {
       for (int m = 0; m < file->service(s)->method_count(); ++m) {
         methods.push_back(absl::StrCat(file->service(s)->name(), ".", file->service(s)->method(m)->name()));
