@@ -25,11 +25,11 @@ using Clock = std::function<absl::Time()>;
 // What an answer was computed from: while none of these records changes, it stands. Complete also if the answer is an
 // error, but for one that ends the caller's right to ask.
 struct Dependencies {
-  // They say whether the caller may ask, and as whom, besides RecordsOf(caller).
+  // They say whether the caller may ask, and as whom, besides RecordsOf(caller): a membership, a session.
   std::vector<storage::RecordKey> caller;
   // What was looked for, whether it was there or not.
   std::vector<storage::RecordKey> answer;
-  // When the right to ask ends by itself, besides the token's expiry.
+  // When the right to ask ends by itself, if before the token: the session's expiry.
   absl::Time expire_time = absl::InfiniteFuture();
 };
 
