@@ -15,7 +15,7 @@
 #include "keyferry/v1/directory.grpc.pb.h"
 #include "keyferry/v1/errors.pb.h"
 #include "keyferry/v1/mcp_servers.grpc.pb.h"
-#include "keyferry/v1/processes.pb.h"
+#include "keyferry/v1/processes.grpc.pb.h"
 #include "keyferry/v1/resolution.grpc.pb.h"
 #include "keyferry/v1/tokens.grpc.pb.h"
 

@@ -145,7 +145,8 @@ absl::Status WatchHub::Register(Watcher* watcher, const Caller& caller, Dependen
   SetKeys(&caller_index_, watcher, &watcher->caller_keys, *std::move(caller_keys));
   SetKeys(&answer_index_, watcher, &watcher->answer_keys, *std::move(answer_keys));
   // What was told between the reading and now has woken nobody for keys that are new.
-  const auto changed = [&](const storage::WatchKey& key) { return recent_.MayHaveChanged(key, since); };
+  const auto changed = [&](const storage::WatchKey& key)
+                           ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return recent_.MayHaveChanged(key, since); };
   if (std::any_of(watcher->caller_keys.begin(), watcher->caller_keys.end(), changed)) {
     Touch(watcher, /*urgent=*/true);
   } else if (std::any_of(watcher->answer_keys.begin(), watcher->answer_keys.end(), changed)) {
@@ -155,7 +156,8 @@ absl::Status WatchHub::Register(Watcher* watcher, const Caller& caller, Dependen
 }
 
 bool WatchHub::StillStands(const Watcher& watcher, storage::Revision resume) const {
-  const auto stands = [&](const storage::WatchKey& key) { return !recent_.MayHaveChanged(key, resume); };
+  const auto stands = [&](const storage::WatchKey& key)
+                          ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return !recent_.MayHaveChanged(key, resume); };
   return recent_.Knows(resume) && std::all_of(watcher.caller_keys.begin(), watcher.caller_keys.end(), stands) &&
          std::all_of(watcher.answer_keys.begin(), watcher.answer_keys.end(), stands);
 }
