@@ -151,9 +151,13 @@ void WatchWorld::Ack() {
   }
 }
 
-void WatchWorld::Settle() {
+void WatchWorld::Notice() {
   ASSERT_TRUE(world.store->Sync().ok());
   hub->AwaitRevision(world.store->View()->revision());
+}
+
+void WatchWorld::Settle() {
+  Notice();
   hub->RunDue();
   if (slow) return;
   Ack();
@@ -161,6 +165,7 @@ void WatchWorld::Settle() {
 }
 
 void WatchWorld::Pass(absl::Duration by) {
+  Notice();
   monotonic += by;
   Settle();
 }

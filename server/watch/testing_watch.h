@@ -59,7 +59,7 @@ class WatchWorld {
 
   // Lets the hub notice every commit so far and do what is due; messages are acknowledged unless `slow`.
   void Settle();
-  // The same after `by` on the monotonic clock.
+  // The same after `by` on the monotonic clock; what was committed before counts from before.
   void Pass(absl::Duration by);
   // The number of stored resolutions.
   int UsageEvents();
@@ -75,6 +75,7 @@ class WatchWorld {
   std::unique_ptr<WatchHub> hub;
 
  private:
+  void Notice();
   absl::StatusOr<std::shared_ptr<const Caller>> CallerOf(const std::string& token_hash);
   void Ack();
 
