@@ -46,9 +46,13 @@ std::optional<ChildName> VisibleServer(const Caller& caller, const std::string& 
   return *server;
 }
 
-bool MaySeePerson(const Caller& caller, const ParentName& owner, const std::string& name) {
+// `owner` is the MCP server's.
+bool MaySeePrincipal(const Caller& caller, const ParentName& owner, const std::string& name) {
   const absl::StatusOr<ParentName> person = ParseParent(name, "principal");
-  if (!person.ok() || person->kind != ParentName::kUser) return true;
+  if (!person.ok()) return false;
+  if (person->kind != ParentName::kUser) {
+    return MaySee(caller, {ResourceKind::kWorkload, person->org, "", "", name});
+  }
   // Who launches a team's MCP server is a member, whom those who see the team see too.
   return owner.kind == ParentName::kTeam || MaySee(caller, {ResourceKind::kUser, person->org, "", person->id, name});
 }
@@ -65,8 +69,8 @@ v1::Process Shown(const Caller& caller, const ParentName& owner, const LiveProce
                                return !name.ok() || !MaySee(caller, CredentialResource(name->parent, one.credential()));
                              }),
               held->end());
-  if (!MaySeePerson(caller, owner, process.principal())) process.clear_principal();
-  if (!MaySeePerson(caller, owner, process.user())) {
+  if (!MaySeePrincipal(caller, owner, process.principal())) process.clear_principal();
+  if (!MaySeePrincipal(caller, owner, process.user())) {
     process.clear_user();
     process.clear_session();
   }

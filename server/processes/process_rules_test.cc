@@ -139,6 +139,9 @@ TEST_F(ProcessRulesTest, OthersPersonalCredentialsAndNamesStayHidden) {
   EXPECT_EQ(List(world_.As("zoe"))->processes(0).user(), "");
   EXPECT_EQ(List(world_.As("root"))->processes(0).principal(), "orgs/acme/users/bob");
   EXPECT_EQ(List(world_.As("bob"))->processes(0).user(), "orgs/acme/users/bob");
+  Launch(world_.Workload({kServer}), kServer, "w");
+  EXPECT_EQ(List(world_.As("zoe"))->processes(1).principal(), "");
+  EXPECT_EQ(List(world_.As("root"))->processes(1).principal(), "orgs/acme/workloads/injector");
   Launch(world_.As("bob"), kTeamServer, "t");
   EXPECT_EQ(List(world_.As("ada"), kTeamServer)->processes(0).principal(), "orgs/acme/users/bob");
 }
