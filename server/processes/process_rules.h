@@ -20,8 +20,8 @@ using Clock = std::function<absl::Time()>;
 
 // The rules of ProcessService (keyferry/v1/processes.proto says what each method answers). Thread-safe; only reads.
 //
-// A process is seen by those who see its MCP server. Of what it holds they see the credentials that they may see, and the
-// principal and the user only if they may see these.
+// A process is seen by those who see its MCP server. Of what it holds they see the credentials that they may see, and
+// the principal and the user only if they may see these.
 class ProcessRules {
  public:
   // All pointers must outlive this.

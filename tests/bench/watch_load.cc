@@ -1,8 +1,8 @@
 // Opens watches of one MCP server over mutual TLS, rotates a credential that it binds, and measures how long the new
 // version takes to the last of them. Prints `ready` once every watch has its first environment, and waits for a line on
-// standard input, so that the server's memory can be read; then rotates and prints the milliseconds from before the call
-// to the last watch. Repeats this until standard input ends.
-// Flags: --address --ca --cert --key --tokens FILE,FILE,... --admin-token FILE --mcp-server --credential --streams
+// standard input, so that the server's memory can be read; then rotates and prints the milliseconds from before the
+// call to the last watch. Repeats this until standard input ends. Flags: --address --ca --cert --key --tokens
+// FILE,FILE,... --admin-token FILE --mcp-server --credential --streams
 // --connections. Watches are spread evenly over tokens and connections.
 #include <grpcpp/grpcpp.h>
 
