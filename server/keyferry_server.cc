@@ -13,6 +13,10 @@
 #include "server/limits/call_limits.h"
 #include "server/mcpservers/service.h"
 #include "server/pagination.h"
+#include "server/processes/process_rules.h"
+#include "server/processes/process_table.h"
+#include "server/processes/refill.h"
+#include "server/processes/service.h"
 #include "server/resolution/service.h"
 #include "server/rpc/dispatcher.h"
 #include "server/rpc/executor.h"
@@ -20,6 +24,7 @@
 #include "server/sessions/session_sweeper.h"
 #include "server/status_macros.h"
 #include "server/usage/usage_recorder.h"
+#include "server/watch/watch_hub.h"
 
 namespace keyferry::server {
 
@@ -35,7 +40,8 @@ struct KeyferryServer::Parts {
         mcp_servers(store.get(), clock, &pages),
         sessions(store.get(), clock, &pages),
         session_sweeper(store.get(), clock, logger),
-        resolver(store.get(), clock, usage.get()),
+        resolver(store.get(), clock, usage.get(), &processes),
+        process_rules(store.get(), clock, &pages, &processes),
         authenticator(store.get(), clock),
         call_limits(options.rates),
         executor(options.changes),
@@ -50,7 +56,8 @@ struct KeyferryServer::Parts {
     services.push_back(MakeCredentialService(&dispatcher, &credentials));
     services.push_back(MakeMcpServerService(&dispatcher, &mcp_servers));
     services.push_back(MakeSessionService(&dispatcher, &sessions));
-    services.push_back(MakeResolutionService(&dispatcher, &resolver));
+    services.push_back(MakeResolutionService(&dispatcher, &resolver, watches.get()));
+    services.push_back(MakeProcessService(&dispatcher, &process_rules));
     return services;
   }
 
@@ -63,13 +70,16 @@ struct KeyferryServer::Parts {
   McpServerRules mcp_servers;
   SessionRules sessions;
   BackgroundSessionSweeper session_sweeper;
+  ProcessTable processes;
   Resolver resolver;
+  ProcessRules process_rules;
   absl::Mutex directory_changes;
   DirectoryContext directory;
   Authenticator authenticator;
   CallLimits call_limits;
   Executor executor;
   Dispatcher dispatcher;
+  std::unique_ptr<WatchHub> watches;
   std::unique_ptr<GrpcServer> grpc;
 };
 
@@ -84,8 +94,11 @@ absl::StatusOr<std::unique_ptr<KeyferryServer>> KeyferryServer::Start(std::uniqu
   RETURN_IF_ERROR(FinishOrgDeletions(store.get()));
   auto audit = std::make_unique<AuditLog>(store.get(), AuditLog::Options());
   ASSIGN_OR_RETURN(auto usage, UsageRecorder::Start(store.get(), audit.get(), clock, logger, UsageRecorder::Options()));
-  auto parts =
-      std::make_unique<Parts>(std::move(store), std::move(audit), std::move(usage), options, std::move(clock), logger);
+  auto parts = std::make_unique<Parts>(std::move(store), std::move(audit), std::move(usage), options, clock, logger);
+  RETURN_IF_ERROR(RefillProcesses(*parts->store->View(), clock(), &parts->processes));
+  const auto callers = [a = &parts->authenticator](const std::string& hash) { return a->AuthenticateAgain(hash); };
+  ASSIGN_OR_RETURN(parts->watches, WatchHub::Start(parts->store.get(), &parts->resolver, &parts->processes, callers,
+                                                   std::move(clock), options.watch));
   ASSIGN_OR_RETURN(parts->grpc, GrpcServer::Start(options.grpc, parts->MakeServices()));
   return std::unique_ptr<KeyferryServer>(new KeyferryServer(std::move(parts)));
 }
@@ -96,6 +109,10 @@ storage::Store* KeyferryServer::store() const { return parts_->store.get(); }
 
 void KeyferryServer::SetRates(const CallRates& rates) { parts_->call_limits.SetRates(rates); }
 
-void KeyferryServer::Drain(absl::Duration grace) { parts_->grpc->Drain(grace); }
+void KeyferryServer::Drain(absl::Duration grace) {
+  // They would last for the whole grace.
+  parts_->watches->Drain();
+  parts_->grpc->Drain(grace);
+}
 
 }  // namespace keyferry::server

@@ -12,6 +12,7 @@
 #include "server/log.h"
 #include "server/rpc/executor.h"
 #include "server/rpc/grpc_server.h"
+#include "server/watch/watch_hub.h"
 #include "storage/store.h"
 
 namespace keyferry::server {
@@ -21,6 +22,7 @@ struct KeyferryServerOptions {
   Executor::Options changes;
   // No limits unless they are set.
   CallRates rates;
+  WatchOptions watch;
 };
 
 // Everything between an open store and the network: identity, access, the domains' rules and their services.

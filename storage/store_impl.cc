@@ -224,6 +224,22 @@ absl::Status StoreImpl::RotateKek(const KeyProvider& next) {
 
 uint64_t StoreImpl::Generation(Table table) const { return generations_[static_cast<uint8_t>(table)]; }
 
+absl::StatusOr<std::unique_ptr<EngineWatch>> StoreImpl::Watch(Revision after,
+                                                              std::function<void(const StoreChange&)> on_change) {
+  return engine_->Watch(after, [this, on_change = std::move(on_change)](const EngineChange& engine_change) {
+    StoreChange change;
+    change.revision = engine_change.revision;
+    for (const std::string& key : engine_change.keys) {
+      const std::optional<StoreChange::Touched> touched = RecordOfEngineKey(key);
+      if (!touched.has_value()) continue;
+      // The committer counts it too, but perhaps only after this.
+      ++generations_[static_cast<uint8_t>(touched->table)];
+      change.records.push_back(*touched);
+    }
+    on_change(change);
+  });
+}
+
 absl::Status StoreImpl::WaitForPurge(absl::Duration timeout) {
   const absl::Time deadline = absl::Now() + timeout;
   RETURN_IF_ERROR(rewrapper_.Wait(deadline));

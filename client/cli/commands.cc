@@ -5,6 +5,7 @@ namespace keyferry::client::cli {
 CommandTree AllCommands() {
   CommandTree tree;
   AddCredentialCommands(tree);
+  AddProcessCommands(tree);
   AddMcpServerCommands(tree);
   AddDirectoryCommands(tree);
   AddWorkloadCommands(tree);

@@ -13,6 +13,8 @@ void AddCredentialListCommands(CommandTree& tree);
 void AddDirectoryCommands(CommandTree& tree);
 void AddMcpServerCommands(CommandTree& tree);
 void AddOrgCommands(CommandTree& tree);
+// process, and the rollout of a credential.
+void AddProcessCommands(CommandTree& tree);
 void AddSessionCommands(CommandTree& tree);
 void AddTokenCommands(CommandTree& tree);
 void AddWorkloadCommands(CommandTree& tree);

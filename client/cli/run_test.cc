@@ -198,6 +198,8 @@ TEST_F(RunTest, CommandsSendWhatTheySay) {
        R"(ApplyMcpServerRequest {mcp_server { name: "orgs/dev/teams/eng/mcpServers/github" transport: MCP_TRANSPORT_HTTP } validate_only: true})"},
       {"explain github --user bob --team eng",
        R"(ExplainRequest {mcp_server: "orgs/dev/mcpServers/github" team: "orgs/dev/teams/eng" user: "orgs/dev/users/bob"})"},
+      {"process list --mcp-server eng/m",
+       R"(ListProcessesRequest {parent: "orgs/dev" page_size: 1000 mcp_server: "orgs/dev/teams/eng/mcpServers/m"})"},
       {"token create --workload w --ttl 1h30m",
        R"(CreateTokenRequest {parent: "orgs/dev/workloads/w" ttl { seconds: 5400 }})"},
       {"token revoke t1", R"(RevokeTokenRequest {name: "orgs/dev/users/ada/tokens/t1"})"},
@@ -491,11 +493,56 @@ TEST_F(RunTest, StatusSaysWhereAndWho) {
   EXPECT_EQ(Json()["tokenExpireTime"], "2100-01-01T00:00:00Z");
 }
 
+v1::CredentialRollout MakeRollout(int64_t version, int current, int outdated) {
+  v1::CredentialRollout rollout;
+  rollout.set_current_version(version);
+  rollout.set_current_count(current);
+  rollout.set_outdated_count(outdated);
+  v1::RolloutProcess* process = rollout.add_processes();
+  process->mutable_process()->set_mcp_server("orgs/dev/mcpServers/github");
+  process->mutable_process()->mutable_info()->set_host("host-1");
+  process->mutable_process()->mutable_info()->set_pid(42);
+  process->set_held_version(outdated > 0 ? version - 1 : version);
+  process->set_state(outdated > 0 ? v1::ROLLOUT_STATE_OUTDATED : v1::ROLLOUT_STATE_CURRENT);
+  rollout.add_mcp_servers("orgs/dev/mcpServers/github");
+  rollout.add_mcp_servers("orgs/dev/teams/eng/mcpServers/github");
+  return rollout;
+}
+
+TEST_F(RunTest, ARolloutIsShownAndFollowedToItsEnd) {
+  server_->SetRollouts({MakeRollout(2, 1, 2)});
+  EXPECT_EQ(Keyferry("credential rollout GITHUB_TOKEN"), 0) << error_;
+  EXPECT_THAT(output_, AllOf(HasSubstr("host-1"), HasSubstr("42"), HasSubstr("OUTDATED"),
+                             HasSubstr("1 of 3 on version 2; 2 not shown.")));
+  EXPECT_EQ(Keyferry("-o json credential rollout GITHUB_TOKEN"), 0) << error_;
+  EXPECT_EQ(Json()["outdatedCount"], 2);
+  server_->SetRollouts({MakeRollout(2, 0, 1), MakeRollout(2, 1, 0)});
+  EXPECT_EQ(Keyferry("-o json credential rollout GITHUB_TOKEN --team eng --watch"), 0) << error_;
+  const size_t line = output_.find('\n');
+  ASSERT_NE(line, std::string::npos);
+  EXPECT_EQ(nlohmann::json::parse(output_.substr(0, line))["outdatedCount"], 1);
+  EXPECT_EQ(nlohmann::json::parse(output_.substr(line))["name"], "orgs/dev/teams/eng/credentials/GITHUB_TOKEN");
+}
+
+TEST_F(RunTest, ARotationSaysWhoIsStillOnTheOldVersion) {
+  EXPECT_EQ(Keyferry("credential rotate A", "v"), 0) << error_;
+  EXPECT_EQ(error_, "");
+  server_->SetRollouts({MakeRollout(2, 1, 2)});
+  EXPECT_EQ(Keyferry("-o json credential rotate A --team eng", "v"), 0) << error_;
+  EXPECT_EQ(Json()["version"], "2");
+  EXPECT_EQ(error_,
+            "note: 2 processes are still on an older version; follow with `keyferry credential rollout A --team eng "
+            "--watch`\n");
+}
+
 TEST_F(RunTest, DeletionIsConfirmedOnATerminal) {
   input_is_terminal_ = true;
+  server_->SetRollouts({MakeRollout(2, 1, 2)});
   EXPECT_EQ(Keyferry("credential delete GITHUB_TOKEN", "n\n"), 1);
   EXPECT_THAT(error_, AllOf(HasSubstr("These MCP servers bind GITHUB_TOKEN: orgs/dev/mcpServers/github, "
                                       "orgs/dev/teams/eng/mcpServers/github\n"),
+                            HasSubstr("Processes that run with it now: 3\n"),
+                            HasSubstr("  orgs/dev/mcpServers/github on host-1, pid 42\n  and others\n"),
                             HasSubstr("Delete orgs/dev/credentials/GITHUB_TOKEN"), HasSubstr("not confirmed")));
   EXPECT_THAT(server_->Requests(), Not(testing::Contains(StartsWith("DeleteCredentialRequest"))));
   EXPECT_EQ(Keyferry("credential delete GITHUB_TOKEN", ""), 1);

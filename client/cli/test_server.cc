@@ -32,6 +32,7 @@ std::string Trailer(const v1::ErrorDetail& detail) {
 class TestServer::Services : public v1::CredentialService::Service,
                              public v1::DirectoryService::Service,
                              public v1::McpServerService::Service,
+                             public v1::ProcessService::Service,
                              public v1::ResolutionService::Service,
                              public v1::SessionService::Service,
                              public v1::TokenService::Service {
@@ -256,6 +257,28 @@ class TestServer::Services : public v1::CredentialService::Service,
     response->mutable_token_expire_time()->set_seconds(4102444800);
     return Seen(context, *request);
   }
+  Status ListProcesses(Context* context, const v1::ListProcessesRequest* request,
+                       v1::ListProcessesResponse* response) override {
+    v1::Process* process = response->add_processes();
+    process->set_name("orgs/dev/processes/p1.00");
+    process->mutable_info()->set_host("host-1");
+    return Seen(context, *request);
+  }
+  // Commands ask for it besides what they do, so it is not among the requests.
+  Status GetCredentialRollout(Context*, const v1::GetCredentialRolloutRequest* request,
+                              v1::CredentialRollout* response) override {
+    absl::MutexLock lock(&mutex_);
+    // The last one stays.
+    *response = rollouts_.front();
+    if (rollouts_.size() > 1) rollouts_.erase(rollouts_.begin());
+    response->set_name(request->name());
+    return Status::OK;
+  }
+  void SetRollouts(std::vector<v1::CredentialRollout> rollouts) {
+    absl::MutexLock lock(&mutex_);
+    rollouts_ = std::move(rollouts);
+  }
+
   Status RevokeToken(Context* context, const v1::RevokeTokenRequest* request, Empty*) override {
     return Seen(context, *request);
   }
@@ -290,6 +313,7 @@ class TestServer::Services : public v1::CredentialService::Service,
   std::map<std::string, std::string> values_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::string> metadata_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, v1::Credential> credentials_ ABSL_GUARDED_BY(mutex_);
+  std::vector<v1::CredentialRollout> rollouts_ ABSL_GUARDED_BY(mutex_) = std::vector<v1::CredentialRollout>(1);
   Status failure_ ABSL_GUARDED_BY(mutex_);
   int failures_left_ ABSL_GUARDED_BY(mutex_) = 0;
 };
@@ -309,6 +333,7 @@ TestServer::TestServer(const std::string& folder)
   builder.RegisterService(static_cast<v1::CredentialService::Service*>(services_.get()));
   builder.RegisterService(static_cast<v1::DirectoryService::Service*>(services_.get()));
   builder.RegisterService(static_cast<v1::McpServerService::Service*>(services_.get()));
+  builder.RegisterService(static_cast<v1::ProcessService::Service*>(services_.get()));
   builder.RegisterService(static_cast<v1::ResolutionService::Service*>(services_.get()));
   builder.RegisterService(static_cast<v1::SessionService::Service*>(services_.get()));
   builder.RegisterService(static_cast<v1::TokenService::Service*>(services_.get()));
@@ -325,6 +350,9 @@ void TestServer::Fail(grpc::StatusCode code, const std::string& message, const v
 std::vector<std::string> TestServer::Requests() const { return services_->Requests(); }
 std::string TestServer::Value(const std::string& name) const { return services_->Value(name); }
 std::string TestServer::Metadata(const std::string& key) const { return services_->Metadata(key); }
+void TestServer::SetRollouts(std::vector<v1::CredentialRollout> rollouts) {
+  services_->SetRollouts(std::move(rollouts));
+}
 void TestServer::AddCredentials(int count) { services_->AddCredentials(count); }
 
 }  // namespace keyferry::client::cli

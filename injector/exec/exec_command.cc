@@ -17,11 +17,15 @@
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
 #include "injector/exec/environment.h"
+#include "injector/exec/process_description.h"
 #include "keyferry/v1/resolution.grpc.pb.h"
 #include "keyferry/v1/resolution.pb.h"
 
 namespace keyferry::injector {
 namespace {
+
+// Nobody renews it: nothing of the injector is left once the command runs.
+constexpr absl::Duration kLease = absl::Hours(24);
 
 // Overwrites the values of a response as soon as they have been used, or are not going to be.
 class ScopedResponse {
@@ -79,12 +83,14 @@ std::optional<Failure> Resolve(const client::Connection& connection, const ExecO
                                ScopedResponse& response) {
   const std::unique_ptr<v1::ResolutionService::Stub> stub = v1::ResolutionService::NewStub(connection.channel());
   std::optional<client::ApiError> error;
+  const v1::ProcessInfo process = DescribeProcess(::getenv, kLease);
   for (const std::string& mcp_server : target.mcp_servers) {
     ScopedRequest request;
     request->set_mcp_server(mcp_server);
     request->set_team(target.team);
     request->set_allow_partial(options.allow_partial);
     if (!session.empty()) request->set_session_token(session.Expose().data(), session.size());
+    if (!process.process_id().empty()) *request->mutable_process() = process;
     error = connection.Call(PolicyOf(options), [&](grpc::ClientContext* context) {
       response.Wipe();
       return stub->Resolve(context, *request, response.get());

@@ -52,7 +52,7 @@ class ListingTest : public testing::Test {
     event.mcp_server = "orgs/acme/mcpServers/x";
     event.principal = "orgs/acme/users/root";
     event.credentials.push_back({parent, id, 1});
-    ASSERT_TRUE(world_.usage->Record(event).ok());
+    ASSERT_TRUE(world_.usage->RecordNow(event, "ResolutionService/Resolve").ok());
   }
   void Remind(const std::string& name, absl::Time by) {
     v1::UpdateCredentialRequest request;

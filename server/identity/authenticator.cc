@@ -111,7 +111,10 @@ absl::StatusOr<std::shared_ptr<const Caller>> Authenticator::Authenticate(absl::
     return Unauthenticated("TOKEN_MALFORMED", "the token is malformed: its form or checksum is wrong",
                            "Check that the token was copied whole and unchanged.");
   }
-  const std::string hash = HashTokenText(text);
+  return AuthenticateAgain(HashTokenText(text));
+}
+
+absl::StatusOr<std::shared_ptr<const Caller>> Authenticator::AuthenticateAgain(const std::string& hash) {
   // Before the view, so that a change between the two drops what is cached below.
   const uint64_t stamp = Stamp();
   std::shared_ptr<const Caller> caller = Find(hash, stamp);
@@ -127,6 +130,18 @@ absl::StatusOr<std::shared_ptr<const Caller>> Authenticator::Authenticate(absl::
   }
   if (clock_() >= caller->token_expire_time) return Expired();
   return caller;
+}
+
+std::vector<RecordKey> RecordsOf(const Caller& caller) {
+  Table principal = Table::kUser;
+  if (caller.kind == PrincipalKind::kService) principal = Table::kService;
+  if (caller.kind == PrincipalKind::kWorkload) principal = Table::kWorkload;
+  std::vector<RecordKey> records = {{Table::kOrg, "", "", caller.org}, {principal, caller.org, "", caller.id}};
+  if (!caller.token_hash.empty()) {
+    records.push_back({Table::kTokenIndex, "", "", absl::BytesToHexString(caller.token_hash)});
+    records.push_back({Table::kToken, caller.org, caller.token_parent, caller.token_id});
+  }
+  return records;
 }
 
 uint64_t Authenticator::Stamp() const {
@@ -159,6 +174,9 @@ absl::StatusOr<Caller> Authenticator::Load(absl::string_view hash) const {
   caller.id = principal->id;
   caller.tier = static_cast<v1::Tier>(org.tier());
   caller.token_expire_time = absl::FromUnixNanos(token.expire_time());
+  caller.token_hash = std::string(hash);
+  caller.token_parent = index.parent();
+  caller.token_id = index.token_id();
   RETURN_IF_ERROR(LoadPrincipal(*view, principal->kind, &caller));
   return caller;
 }

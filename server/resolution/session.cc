@@ -70,9 +70,14 @@ absl::StatusOr<Session> Resolver::SessionFor(const Caller& caller, const ChildNa
 }
 
 absl::StatusOr<Session> Resolver::PresentedSession(const storage::StoreView& view, uint64_t stamp, const Caller& caller,
-                                                   const ChildName& server, const v1::ResolveRequest& request) const {
+                                                   const ChildName& server, const v1::ResolveRequest& request,
+                                                   Dependencies* dependencies) const {
   ASSIGN_OR_RETURN(const std::string requested_team, TeamFor(server, request.team()));
   ASSIGN_OR_RETURN(const ActiveSession active, sessions_.Verify(view, stamp, caller, request.session_token(), server));
+  if (dependencies != nullptr) {
+    dependencies->caller.insert(dependencies->caller.end(), active.records.begin(), active.records.end());
+    dependencies->expire_time = active.expire_time;
+  }
   Session session;
   session.org = server.parent.org;
   session.user = active.user;

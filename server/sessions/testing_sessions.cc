@@ -17,12 +17,18 @@ void Check(const absl::Status& status, absl::string_view what) {
   std::abort();
 }
 
-std::unique_ptr<UsageRecorder> StartRecorder(TestDirectory& directory) {
+std::unique_ptr<UsageRecorder> StartRecorder(TestDirectory& directory, AuditLog* audit) {
   UsageRecorder::Options options;
   options.background = false;
-  auto recorder = UsageRecorder::Start(directory.store.get(), directory.context.clock, nullptr, options);
+  auto recorder = UsageRecorder::Start(directory.store.get(), audit, directory.context.clock, nullptr, options);
   Check(recorder.status(), "usage");
   return *std::move(recorder);
+}
+
+AuditLog::Options QuietAudit() {
+  AuditLog::Options options;
+  options.background = false;
+  return options;
 }
 
 void Apply(McpServerRules& servers, const Caller& caller, const std::string& name) {
@@ -38,7 +44,8 @@ void Apply(McpServerRules& servers, const Caller& caller, const std::string& nam
 }  // namespace
 
 TestSessions::TestSessions(SessionLimits limits)
-    : usage(StartRecorder(directory)),
+    : audit(directory.store.get(), QuietAudit()),
+      usage(StartRecorder(directory, &audit)),
       servers(directory.store.get(), directory.context.clock, &directory.pages),
       sessions(directory.store.get(), directory.context.clock, &directory.pages, limits),
       resolver(directory.store.get(), directory.context.clock, usage.get()) {

@@ -49,6 +49,7 @@ class TestSessions {
   static constexpr char kBuilder[] = "orgs/acme/teams/eng/mcpServers/builder";
 
   TestDirectory directory;
+  AuditLog audit;
   std::unique_ptr<UsageRecorder> usage;
   McpServerRules servers;
   SessionRules sessions;

@@ -51,6 +51,13 @@ class CountingStore : public storage::Store {
   absl::StatusOr<Revision> Commit(const storage::Mutation& mutation, storage::Durability durability) override {
     return store_->Commit(mutation, durability);
   }
+  absl::StatusOr<std::unique_ptr<storage::EngineWatch>> Watch(
+      Revision after, std::function<void(const storage::StoreChange&)> on_change) override {
+    return store_->Watch(after, std::move(on_change));
+  }
+  void SetJournalListener(storage::JournalListener listener) override {
+    store_->SetJournalListener(std::move(listener));
+  }
   absl::Status Sync() override { return store_->Sync(); }
   absl::Status CreateKeyring(absl::string_view org) override { return store_->CreateKeyring(org); }
   absl::Status DestroyOrg(absl::string_view org) override { return store_->DestroyOrg(org); }

@@ -99,6 +99,7 @@ TEST_F(HiddenTest, Credentials) {
        {"CredentialService.UpdateCredential", "credential { name: '@' description: 'x' etag: 'x' }"},
        {"CredentialService.RotateCredential", "name: '@' value: 'x'"},
        {"CredentialService.RollbackCredential", "name: '@'"},
+       {"ProcessService.GetCredentialRollout", "name: '@'"},
        {"CredentialService.DeleteCredential", "name: '@'"},
        {"CredentialService.DeleteCredential", "name: '@' etag: 'stale'"}},
       pairs);
@@ -132,9 +133,11 @@ TEST_F(HiddenTest, Parents) {
        {"DirectoryService.SetTeamMember", "member { name: '@/members/ben' role: TEAM_ROLE_OWNER }"},
        {"DirectoryService.RemoveTeamMember", "name: '@/members/ben'"}},
       teams);
-  ExpectIndistinguishable({{"ResolutionService.Resolve", "mcp_server: 'orgs/acme/mcpServers/github' team: '@'"},
-                           {"ResolutionService.Explain", "mcp_server: 'orgs/acme/mcpServers/github' team: '@'"}},
-                          {teams[0], teams[1]});
+  ExpectIndistinguishable(
+      {{"ResolutionService.Resolve", "mcp_server: 'orgs/acme/mcpServers/github' team: '@'"},
+       {"ResolutionService.Watch", "resolve { mcp_server: 'orgs/acme/mcpServers/github' team: '@' }"},
+       {"ResolutionService.Explain", "mcp_server: 'orgs/acme/mcpServers/github' team: '@'"}},
+      {teams[0], teams[1]});
 }
 
 TEST_F(HiddenTest, People) {
@@ -230,8 +233,11 @@ TEST_F(HiddenTest, McpServers) {
        {"McpServerService.DeleteMcpServer", "name: '@' etag: 'stale'"},
        {"McpServerService.ApplyMcpServer", "mcp_server { name: '@' transport: MCP_TRANSPORT_HTTP etag: 'stale' }"},
        {"ResolutionService.Resolve", "mcp_server: '@'"},
+       {"ResolutionService.Watch", "resolve { mcp_server: '@' }"},
        {"ResolutionService.Explain", "mcp_server: '@'"}},
       servers);
+  ExpectIndistinguishable({{"ProcessService.ListProcesses", "parent: 'orgs/acme' mcp_server: '@'"}},
+                          {servers[0], servers[1]});
 }
 
 TEST_F(HiddenTest, ListsLeaveOutWhatIsHidden) {

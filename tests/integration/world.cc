@@ -19,6 +19,7 @@
 #include "keyferry/v1/credentials.pb.h"
 #include "keyferry/v1/directory.pb.h"
 #include "keyferry/v1/mcp_servers.pb.h"
+#include "keyferry/v1/processes.pb.h"
 #include "keyferry/v1/resolution.pb.h"
 #include "keyferry/v1/sessions.pb.h"
 #include "keyferry/v1/tokens.pb.h"
@@ -65,6 +66,14 @@ const google::protobuf::MethodDescriptor* FindMethod(const std::string& method) 
   return found;
 }
 
+std::string BytesOf(grpc::ByteBuffer* buffer) {
+  std::vector<grpc::Slice> slices;
+  std::string bytes;
+  if (!buffer->Dump(&slices).ok()) return bytes;
+  for (const grpc::Slice& slice : slices) bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  return bytes;
+}
+
 // One unary call of any method, to be started with others.
 struct Pending {
   grpc::ClientContext context;
@@ -83,19 +92,44 @@ struct Pending {
     call->Finish(&response, &status, this);
   }
 
-  std::string ResponseBytes() {
-    std::vector<grpc::Slice> slices;
-    if (!status.ok() || !response.Dump(&slices).ok()) return "";
-    std::string bytes;
-    for (const grpc::Slice& slice : slices) bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
-    return bytes;
-  }
+  std::string ResponseBytes() { return status.ok() ? BytesOf(&response) : ""; }
 };
 
-void AwaitOne(grpc::CompletionQueue* queue) {
+bool AwaitOne(grpc::CompletionQueue* queue) {
   void* tag = nullptr;
   bool ok = false;
   if (!queue->Next(&tag, &ok)) Die("the completion queue ended");
+  return ok;
+}
+
+bool IsStream(const std::string& method) {
+  const auto* found = DescriptorPool::generated_pool()->FindMethodByName("keyferry.v1." + method);
+  return found != nullptr && found->server_streaming();
+}
+
+// The first message of a stream, which is then ended; or the error that it ends with.
+grpc::Status FirstOf(grpc::GenericStub* stub, const std::vector<std::string>& authorizations, const std::string& path,
+                     const std::string& request, std::string* response) {
+  grpc::CompletionQueue queue;
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
+  for (const std::string& one : authorizations) context.AddMetadata("authorization", one);
+  const grpc::Slice slice(request);
+  const auto call = stub->PrepareCall(&context, path, &queue);
+  call->StartCall(nullptr);
+  AwaitOne(&queue);
+  call->WriteLast(grpc::ByteBuffer(&slice, 1), grpc::WriteOptions(), nullptr);
+  AwaitOne(&queue);
+  grpc::ByteBuffer first;
+  call->Read(&first, nullptr);
+  const bool came = AwaitOne(&queue);
+  if (came) context.TryCancel();
+  grpc::Status status;
+  call->Finish(&status, nullptr);
+  AwaitOne(&queue);
+  if (!came) return status;
+  if (response != nullptr) *response = BytesOf(&first);
+  return grpc::Status::OK;
 }
 
 }  // namespace
@@ -130,7 +164,8 @@ std::vector<std::string> AllMethods() {
   std::vector<std::string> methods;
   for (const FileDescriptor* file :
        {v1::Credential::descriptor()->file(), v1::Org::descriptor()->file(), v1::McpServer::descriptor()->file(),
-        v1::ResolveRequest::descriptor()->file(), v1::Token::descriptor()->file(), v1::Session::descriptor()->file()}) {
+        v1::ResolveRequest::descriptor()->file(), v1::Process::descriptor()->file(), v1::Token::descriptor()->file(),
+        v1::Session::descriptor()->file()}) {
     for (int s = 0; s < file->service_count(); ++s) {
       for (int m = 0; m < file->service(s)->method_count(); ++m) {
         methods.push_back(absl::StrCat(file->service(s)->name(), ".", file->service(s)->method(m)->name()));
@@ -165,6 +200,8 @@ World::World(const WrapStore& wrap)
 }
 
 World::~World() = default;
+
+void World::StopServer() { server_->Drain(absl::Seconds(60)); }
 
 void World::StartServer(const WrapStore& wrap) {
   directory_ = storage::MakeTestDirectory();
@@ -264,6 +301,7 @@ grpc::Status World::Call(Who who, const std::string& method, const std::string& 
 grpc::Status World::CallBytes(const std::vector<std::string>& authorizations, const std::string& method,
                               const std::string& request, std::string* response) {
   grpc::GenericStub stub(channel_);
+  if (IsStream(method)) return FirstOf(&stub, authorizations, PathOf(method), request, response);
   grpc::CompletionQueue queue;
   Pending pending;
   pending.Start(&stub, authorizations, PathOf(method), request, &queue);

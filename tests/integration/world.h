@@ -60,7 +60,10 @@ class World {
   // The server's clock stands still between these.
   void Advance(absl::Duration by) { clock_nanos_ += absl::ToInt64Nanoseconds(by); }
 
-  // Calls as `who`. `request` may hold $WORDS; see Fill.
+  // Drains the server, with running calls given a while.
+  void StopServer();
+
+  // Calls as `who`. `request` may hold $WORDS; see Fill. Of a stream it takes the first message, and then ends it.
   grpc::Status Call(Who who, const std::string& method, const std::string& request, std::string* response = nullptr);
   grpc::Status CallBytes(const std::vector<std::string>& authorizations, const std::string& method,
                          const std::string& request, std::string* response = nullptr);
