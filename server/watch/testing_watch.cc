@@ -6,7 +6,9 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "gtest/gtest.h"
+#include "keyferry/v1/audit.pb.h"
 #include "server/errors.h"
+#include "storage/journal.h"
 
 namespace keyferry::server {
 
@@ -172,11 +174,12 @@ void WatchWorld::Pass(absl::Duration by) {
 
 int WatchWorld::UsageEvents() {
   int events = 0;
-  const absl::Status scanned = world.store->View()->Scan(storage::Table::kUsageEvent, "acme", "", [&](storage::Record) {
-    ++events;
-    return true;
+  const auto damage = storage::VerifyJournal(*world.store->View(), "acme", [&](const storage::JournalEntry& stored) {
+    v1::AuditEntry entry;
+    EXPECT_TRUE(entry.ParseFromString(stored.payload));
+    if (entry.method() == "ResolutionService/Watch") ++events;
   });
-  EXPECT_TRUE(scanned.ok()) << scanned;
+  EXPECT_TRUE(damage.ok() && !damage->has_value());
   return events;
 }
 

@@ -18,7 +18,7 @@ TEST(RecentChangesTest, KnowsTheNewestChangesOfWhatIsWatched) {
   const WatchKey a{1, 1}, b{1, 2}, c{3, 3};
   EXPECT_TRUE(recent.MayHaveChanged(a, 9)) << "before it began";
   EXPECT_FALSE(recent.MayHaveChanged(a, 10));
-  recent.Add({11, {{Table::kCredentialValue, a}, {Table::kUsageEvent, c}}});
+  recent.Add({11, {{Table::kCredentialValue, a}, {Table::kJournalBlock, c}}});
   EXPECT_TRUE(recent.MayHaveChanged(a, 10));
   EXPECT_FALSE(recent.MayHaveChanged(a, 11));
   EXPECT_FALSE(recent.MayHaveChanged(c, 10)) << "nothing depends on usage events";

@@ -20,6 +20,7 @@ class CountingView : public storage::StoreView {
     ++*reads_;
     return view_->Get(key);
   }
+  absl::StatusOr<storage::WatchKey> WatchKeyOf(const RecordKey& key) const override { return view_->WatchKeyOf(key); }
   absl::StatusOr<bool> Contains(const RecordKey& key) const override {
     ++*reads_;
     return view_->Contains(key);
