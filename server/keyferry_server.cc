@@ -5,6 +5,10 @@
 
 #include "absl/synchronization/mutex.h"
 #include "server/audit/audit_log.h"
+#include "server/audit/audit_retention.h"
+#include "server/audit/audit_rules.h"
+#include "server/audit/audit_stream.h"
+#include "server/audit/service.h"
 #include "server/credentials/previous_sweeper.h"
 #include "server/credentials/service.h"
 #include "server/directory/bootstrap.h"
@@ -23,10 +27,14 @@ namespace keyferry::server {
 // In the order in which they depend on one another; destroyed from the last to the first.
 struct KeyferryServer::Parts {
   Parts(std::unique_ptr<storage::Store> opened, std::unique_ptr<AuditLog> log, std::unique_ptr<UsageRecorder> recorder,
-        const KeyferryServerOptions& options, std::function<absl::Time()> clock, Logger* logger)
+        std::unique_ptr<AuditStream> stream, const KeyferryServerOptions& options, std::function<absl::Time()> clock,
+        Logger* logger)
       : store(std::move(opened)),
         audit(std::move(log)),
         usage(std::move(recorder)),
+        audit_stream(std::move(stream)),
+        audit_retention(store.get(), clock, options.audit_retention, logger),
+        audit_rules(store.get(), &pages),
         credentials(store.get(), clock, &pages, usage.get()),
         sweeper(store.get(), clock, logger),
         mcp_servers(store.get(), clock, &pages),
@@ -44,13 +52,17 @@ struct KeyferryServer::Parts {
     services.push_back(MakeCredentialService(&dispatcher, &credentials));
     services.push_back(MakeMcpServerService(&dispatcher, &mcp_servers));
     services.push_back(MakeResolutionService(&dispatcher, &resolver));
+    services.push_back(MakeAuditService(&dispatcher, &audit_rules));
     return services;
   }
 
   std::unique_ptr<storage::Store> store;
   std::unique_ptr<AuditLog> audit;
   std::unique_ptr<UsageRecorder> usage;
+  std::unique_ptr<AuditStream> audit_stream;
+  BackgroundAuditRetention audit_retention;
   PageTokens pages;
+  AuditRules audit_rules;
   CredentialRules credentials;
   BackgroundSweeper sweeper;
   McpServerRules mcp_servers;
@@ -74,8 +86,14 @@ absl::StatusOr<std::unique_ptr<KeyferryServer>> KeyferryServer::Start(std::uniqu
   RETURN_IF_ERROR(FinishOrgDeletions(store.get()));
   auto audit = std::make_unique<AuditLog>(store.get(), AuditLog::Options());
   ASSIGN_OR_RETURN(auto usage, UsageRecorder::Start(store.get(), audit.get(), clock, logger, UsageRecorder::Options()));
-  auto parts =
-      std::make_unique<Parts>(std::move(store), std::move(audit), std::move(usage), options, std::move(clock), logger);
+  std::unique_ptr<AuditStream> stream;
+  if (!options.audit_stream.empty()) {
+    AuditStream::Options stream_options;
+    stream_options.target = options.audit_stream;
+    ASSIGN_OR_RETURN(stream, AuditStream::Start(store.get(), audit.get(), logger, stream_options));
+  }
+  auto parts = std::make_unique<Parts>(std::move(store), std::move(audit), std::move(usage), std::move(stream), options,
+                                       std::move(clock), logger);
   ASSIGN_OR_RETURN(parts->grpc, GrpcServer::Start(options.grpc, parts->MakeServices()));
   return std::unique_ptr<KeyferryServer>(new KeyferryServer(std::move(parts)));
 }
@@ -83,6 +101,10 @@ absl::StatusOr<std::unique_ptr<KeyferryServer>> KeyferryServer::Start(std::uniqu
 const std::string& KeyferryServer::address() const { return parts_->grpc->address(); }
 
 storage::Store* KeyferryServer::store() const { return parts_->store.get(); }
+
+void KeyferryServer::ReopenAuditStream() {
+  if (parts_->audit_stream != nullptr) parts_->audit_stream->Reopen();
+}
 
 void KeyferryServer::Drain(absl::Duration grace) { parts_->grpc->Drain(grace); }
 

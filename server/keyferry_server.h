@@ -18,6 +18,10 @@ struct KeyferryServerOptions {
   GrpcServerOptions grpc;
   size_t change_threads = 64;
   size_t max_queued_changes = 1024;
+  // Where audit entries are streamed to: a file's path, "stdout", or "" for nowhere.
+  std::string audit_stream;
+  // How long audit entries are kept.
+  absl::Duration audit_retention = absl::InfiniteDuration();
 };
 
 // Everything between an open store and the network: identity, access, the domains' rules and their services.
@@ -32,6 +36,9 @@ class KeyferryServer {
 
   const std::string& address() const;
   storage::Store* store() const;
+
+  // Opens the file of the audit stream again by its name, after a rotation.
+  void ReopenAuditStream();
 
   // Drains the API, finishes what was accepted and writes what is buffered. The store is closed by the destructor.
   void Drain(absl::Duration grace);

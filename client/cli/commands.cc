@@ -10,6 +10,7 @@ CommandTree AllCommands() {
   AddWorkloadCommands(tree);
   AddTokenCommands(tree);
   AddOrgCommands(tree);
+  AddAuditCommands(tree);
   AddToolCommands(tree);
   return tree;
 }

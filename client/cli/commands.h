@@ -6,6 +6,7 @@
 namespace keyferry::client::cli {
 
 // Each adds its group and commands.
+void AddAuditCommands(CommandTree& tree);
 void AddCredentialCommands(CommandTree& tree);
 void AddDirectoryCommands(CommandTree& tree);
 void AddMcpServerCommands(CommandTree& tree);

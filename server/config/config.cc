@@ -46,6 +46,10 @@ constexpr KeyHelp kHelp[] = {
     {"limits.max_queued_changes", "Changes that may wait; more are refused (default 1024)"},
     {"limits.max_streams_per_connection", "Calls at the same time on one connection (default 1000)"},
     {"limits.drain_seconds", "How long running calls may take to end at a stop (default 10)"},
+    {"audit.stream",
+     "Write each audit entry as a JSON line to this file, mode 0600 (SIGHUP opens it again), or to stdout; off "
+     "(default): nowhere"},
+    {"audit.retention_days", "Days that audit entries are kept (default 400; 0: for ever)"},
 };
 
 void AddKeys(const Descriptor& descriptor, const std::string& prefix, std::vector<ConfigKey>* keys) {
@@ -207,6 +211,9 @@ absl::Status CompleteConfig(config::Config* config) {
   if (limits.max_queued_changes() == 0) limits.set_max_queued_changes(1024);
   if (limits.max_streams_per_connection() == 0) limits.set_max_streams_per_connection(1000);
   if (limits.drain_seconds() == 0) limits.set_drain_seconds(10);
+  config::Audit& audit = *config->mutable_audit();
+  if (audit.stream().empty()) audit.set_stream("off");
+  if (!audit.has_retention_days()) audit.set_retention_days(400);
   if (limits.change_threads() > 1024) {
     return absl::InvalidArgumentError("`limits.change_threads` is more than 1024; lower it");
   }

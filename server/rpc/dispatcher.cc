@@ -61,7 +61,7 @@ grpc::ServerUnaryReactor* Dispatcher::Start(grpc::CallbackServerContext* context
   entry.set_method(std::string(traits.name));
   entry.set_peer(context->peer());
   entry.set_resource(ResourceOf(*request));
-  if (!traits.mutates) {
+  if (!traits.mutates && !traits.reads_much) {
     const absl::Status status = Run(call.get());
     Finish(std::move(call), status);
     return reactor;

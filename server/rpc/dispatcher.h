@@ -25,8 +25,11 @@ struct MethodTraits {
   absl::string_view name;
   // Runs on the executor, since it waits for a synced commit; otherwise on the gRPC thread.
   bool mutates = false;
+  // A read that runs on the executor, since it reads much.
+  bool reads_much = false;
 };
 constexpr MethodTraits ReadMethod(absl::string_view name) { return {name, false}; }
+constexpr MethodTraits LargeReadMethod(absl::string_view name) { return {name, false, true}; }
 constexpr MethodTraits ChangeMethod(absl::string_view name) { return {name, true}; }
 
 // The one way of every call through the server: authentication, deadline, size, the domain's rule (which asks the
