@@ -101,7 +101,8 @@ absl::Status AuditVerifier::Compare(const v1::AuditHead& expected, Chain* chain)
     return Anchor(expected.hash(), chain);
   }
   if (!chain->anchored && static_cast<uint64_t>(expected.first_sequence()) == chain->first) {
-    return Anchor(expected.first_previous_hash(), chain);
+    const absl::Status anchored = Anchor(expected.first_previous_hash(), chain);
+    if (!anchored.ok()) return anchored;
   }
   if (sequence == 0) chain->met_expected = true;
   if (sequence != chain->sequence) return absl::OkStatus();

@@ -187,10 +187,11 @@ Outcome VerifyFiles(Context& context, const Arguments& arguments, std::optional<
   if (absl::IsFailedPrecondition(finished)) return UsageFailure(std::string(finished.message()));
   if (!finished.ok()) return BadData(absl::StrCat("the audit log is not intact: ", finished.message()));
   const bool complete = verifier.ends_with_heads();
-  context.printer().Facts({{"intact", "Intact", "true"},
-                           {"entryCount", "Entries", absl::StrCat(verifier.entry_count())},
-                           {"endsWithHead", "Ends with a head", complete ? "true" : "false"},
-                           {"containsExpected", "Contains the expected head", has_expected ? "true" : ""}});
+  std::vector<Fact> facts = {{"intact", "Intact", "true"},
+                             {"entryCount", "Entries", absl::StrCat(verifier.entry_count())},
+                             {"endsWithHead", "Ends with a head", complete ? "true" : "false"}};
+  if (has_expected) facts.push_back({"containsExpected", "Contains the expected head", "true"});
+  context.printer().Facts(facts);
   if (!complete) {
     *context.streams().error << "keyferry: note: without a head at its end a file does not tell whether entries were "
                                 "cut off there\n";

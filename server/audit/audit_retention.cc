@@ -52,7 +52,8 @@ std::string PruneEntry(const std::string& org, absl::Time now) {
 
 }  // namespace
 
-absl::StatusOr<uint64_t> AuditRetention::PruneSome(const std::string& org, absl::Time now) {
+absl::StatusOr<uint64_t> AuditRetention::PruneSome(const std::string& org, absl::Time now, bool* more) {
+  *more = false;
   const auto view = store_->View();
   ASSIGN_OR_RETURN(const JournalHead head, storage::ReadJournalHead(*view, org));
   ASSIGN_OR_RETURN(const uint64_t counted, LastCounted(*view, org));
@@ -71,6 +72,7 @@ absl::StatusOr<uint64_t> AuditRetention::PruneSome(const std::string& org, absl:
     previous_hash = block.last_hash();
   }
   if (next == head.first_block) return 0;
+  *more = next - head.first_block == kBlocksPerCommit;
   storage::Mutation mutation;
   mutation.PruneJournal(org, next, next_sequence, previous_hash);
   mutation.Append(org, PruneEntry(org, now));
@@ -86,12 +88,13 @@ absl::StatusOr<uint64_t> AuditRetention::RunOnce() {
   uint64_t pruned = 0;
   absl::Status result;
   for (const std::string& org : orgs) {
-    while (true) {
-      const absl::StatusOr<uint64_t> some = PruneSome(org, now);
-      // A damaged journal is left as evidence, and must not keep the others from being pruned.
+    for (bool more = true; more;) {
+      const absl::StatusOr<uint64_t> some = PruneSome(org, now, &more);
+      if (some.ok()) pruned += *some;
+      // A damaged journal is left as evidence, and must not keep the others from being pruned. An org that is gone took
+      // its own with it.
       if (!some.ok() && !absl::IsNotFound(some.status())) result.Update(some.status());
-      if (!some.ok() || *some == 0) break;
-      pruned += *some;
+      more = more && some.ok();
     }
   }
   RETURN_IF_ERROR(result);

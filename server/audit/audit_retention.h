@@ -31,8 +31,8 @@ class AuditRetention {
   absl::StatusOr<uint64_t> RunOnce();
 
  private:
-  // At most so many blocks as one commit takes; 0 when nothing is due any more.
-  absl::StatusOr<uint64_t> PruneSome(const std::string& org, absl::Time now);
+  // At most so many blocks as one commit takes; `more` says whether that was the limit.
+  absl::StatusOr<uint64_t> PruneSome(const std::string& org, absl::Time now, bool* more);
 
   storage::Store* const store_;
   const Clock clock_;

@@ -231,7 +231,7 @@ BadRequests Join(std::vector<BadRequests> parts) {
 
 std::vector<MethodEntry> AllEntries() {
   std::vector<MethodEntry> all;
-  for (const auto& some : {CredentialEntries(), McpServerEntries(), ResolutionEntries(), TokenEntries(),
+  for (const auto& some : {CredentialEntries(), McpServerEntries(), ResolutionEntries(), TokenEntries(), AuditEntries(),
                            PeopleEntries(), PrincipalEntries(), OrgEntries()}) {
     all.insert(all.end(), some.begin(), some.end());
   }

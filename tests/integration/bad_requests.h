@@ -41,6 +41,7 @@ std::vector<MethodEntry> McpServerEntries();
 std::vector<MethodEntry> ResolutionEntries();
 std::vector<MethodEntry> TokenEntries();
 std::vector<MethodEntry> PeopleEntries();
+std::vector<MethodEntry> AuditEntries();
 std::vector<MethodEntry> PrincipalEntries();
 // DeleteOrg is the last of them.
 std::vector<MethodEntry> OrgEntries();

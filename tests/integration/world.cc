@@ -16,6 +16,7 @@
 #include "google/protobuf/text_format.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/grpcpp.h"
+#include "keyferry/v1/audit.pb.h"
 #include "keyferry/v1/credentials.pb.h"
 #include "keyferry/v1/directory.pb.h"
 #include "keyferry/v1/mcp_servers.pb.h"
@@ -129,7 +130,8 @@ std::vector<std::string> AllMethods() {
   std::vector<std::string> methods;
   for (const FileDescriptor* file :
        {v1::Credential::descriptor()->file(), v1::Org::descriptor()->file(), v1::McpServer::descriptor()->file(),
-        v1::ResolveRequest::descriptor()->file(), v1::Token::descriptor()->file()}) {
+        v1::ResolveRequest::descriptor()->file(), v1::Token::descriptor()->file(),
+        v1::AuditEntry::descriptor()->file()}) {
     for (int s = 0; s < file->service_count(); ++s) {
       for (int m = 0; m < file->service(s)->method_count(); ++m) {
         methods.push_back(absl::StrCat(file->service(s)->name(), ".", file->service(s)->method(m)->name()));

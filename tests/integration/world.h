@@ -79,6 +79,7 @@ class World {
   // A new token of the principal.
   std::string NewToken(const std::string& principal, int ttl_seconds);
 
+  storage::Store* store() const { return server_->store(); }
   const std::string& address() const { return server_->address(); }
   const std::string& ca() const { return ca_; }
   const std::string& directory() const { return directory_; }
