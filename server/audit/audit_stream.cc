@@ -24,8 +24,8 @@ using storage::JournalHead;
 
 constexpr char kStandardOutput[] = "stdout";
 constexpr size_t kBytesPerWrite = size_t{256} << 10;
-// For an entry that was announced and that no view shows yet.
-constexpr absl::Duration kViewInterval = absl::Milliseconds(20);
+// Between two runs: lines are gathered, and an entry that no view shows yet is not looked for again and again.
+constexpr absl::Duration kRunInterval = absl::Milliseconds(50);
 
 absl::StatusOr<std::vector<std::string>> AllJournals(const storage::StoreView& view) {
   ASSIGN_OR_RETURN(const auto orgs, ScanRecords<records::OrgRecord>(view, storage::Table::kOrg, "", ""));
@@ -193,6 +193,8 @@ absl::Status AuditStream::RunOnce() {
     reopen_ |= !result.ok();
   }
   const auto view = store_->View();
+  // What power loss could still take from the journal must not be in the stream.
+  if (!taken.empty()) result.Update(store_->Sync());
   for (const auto& [org, announced] : taken) {
     if (result.ok()) result = StreamOrg(*view, org);
     const auto cursor = state_.cursors.find(org);
@@ -227,8 +229,7 @@ void AuditStream::Run() {
     if (!ran.ok() && !failing) Warn("the audit stream fails and is tried again", "", ran.ToString());
     if (ran.ok() && failing && logger_ != nullptr) logger_->Write(LogLevel::kInfo, "the audit stream goes on", {});
     failing = !ran.ok();
-    // Lines are gathered, so that a view that does not show an entry yet is not asked again and again.
-    if (!failing) absl::SleepFor(kViewInterval);
+    if (!failing) absl::SleepFor(kRunInterval);
   }
 }
 

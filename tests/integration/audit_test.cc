@@ -164,6 +164,31 @@ TEST(AuditTest, NoEntryHoldsAValueATokenOrADescription) {
   EXPECT_GE(looked_through, 300);
 }
 
+TEST(AuditTest, WithoutRoomForItsEntryACallFailsAndGivesNothingOut) {
+  World world;
+  const Digest before = world.TakeDigest();
+  const int64_t entries = CountOf(&world, "acme");
+  std::vector<std::pair<MethodEntry, std::string>> requests;
+  for (const MethodEntry& entry : AllEntries()) requests.emplace_back(entry, world.Fill(entry.good));
+  world.SetStoreFull(true);
+  for (const auto& [entry, request] : requests) {
+    std::string response;
+    const grpc::Status status = world.Call(entry.who, entry.method, request, &response);
+    EXPECT_EQ(status.error_code(), grpc::RESOURCE_EXHAUSTED) << entry.method << ": " << status.error_message();
+    EXPECT_EQ(DetailOf(status).reason(), "STORE_FULL") << entry.method;
+    EXPECT_EQ(world.WhatIsWrong(status), "") << entry.method;
+    EXPECT_EQ(response, "") << entry.method;
+  }
+  // Nor does a refusal say anything.
+  EXPECT_EQ(world.Call(Who::kRival, "CredentialService.GetCredential", "name: 'orgs/acme/credentials/GITHUB_TOKEN'")
+                .error_code(),
+            grpc::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(world.Call(Who::kNobody, "TokenService.GetCaller", "").error_code(), grpc::RESOURCE_EXHAUSTED);
+  world.SetStoreFull(false);
+  EXPECT_EQ(CountOf(&world, "acme"), entries);
+  EXPECT_TRUE(world.TakeDigest() == before);
+}
+
 TEST(AuditTest, AListedLogIsTheStoredOne) {
   World world;
   v1::ListAuditEntriesResponse listed;

@@ -65,6 +65,37 @@ const google::protobuf::MethodDescriptor* FindMethod(const std::string& method) 
   return found;
 }
 
+// Forwards to another store, but for writes while `full` is set.
+class FillingStore : public storage::Store {
+ public:
+  FillingStore(std::unique_ptr<storage::Store> store, const std::atomic<bool>* full)
+      : store_(std::move(store)), full_(full) {}
+  std::unique_ptr<storage::StoreView> View() override { return store_->View(); }
+  absl::StatusOr<storage::Revision> Commit(const storage::Mutation& mutation, storage::Durability durability) override {
+    if (*full_) return Full();
+    return store_->Commit(mutation, durability);
+  }
+  void SetJournalListener(storage::JournalListener listener) override {
+    store_->SetJournalListener(std::move(listener));
+  }
+  absl::Status Sync() override { return *full_ ? Full() : store_->Sync(); }
+  absl::Status CreateKeyring(absl::string_view org) override { return *full_ ? Full() : store_->CreateKeyring(org); }
+  absl::Status DestroyOrg(absl::string_view org) override { return *full_ ? Full() : store_->DestroyOrg(org); }
+  absl::StatusOr<storage::KeyringInfo> GetKeyringInfo(absl::string_view org) override {
+    return store_->GetKeyringInfo(org);
+  }
+  absl::Status RotateDataKey(absl::string_view org) override { return *full_ ? Full() : store_->RotateDataKey(org); }
+  absl::Status RotateKek(const storage::KeyProvider& next) override { return store_->RotateKek(next); }
+  uint64_t Generation(storage::Table table) const override { return store_->Generation(table); }
+  absl::Status WaitForPurge(absl::Duration timeout) override { return store_->WaitForPurge(timeout); }
+  absl::Status Verify() override { return store_->Verify(); }
+
+ private:
+  static absl::Status Full() { return absl::ResourceExhaustedError("no space left on device"); }
+  const std::unique_ptr<storage::Store> store_;
+  const std::atomic<bool>* const full_;
+};
+
 // One unary call of any method, to be started with others.
 struct Pending {
   grpc::ClientContext context;
@@ -128,10 +159,9 @@ std::string NameOf(Who who) {
 
 std::vector<std::string> AllMethods() {
   std::vector<std::string> methods;
-  for (const FileDescriptor* file :
-       {v1::Credential::descriptor()->file(), v1::Org::descriptor()->file(), v1::McpServer::descriptor()->file(),
-        v1::ResolveRequest::descriptor()->file(), v1::Token::descriptor()->file(),
-        v1::AuditEntry::descriptor()->file()}) {
+  for (const FileDescriptor* file : {v1::Credential::descriptor()->file(), v1::Org::descriptor()->file(),
+                                     v1::McpServer::descriptor()->file(), v1::ResolveRequest::descriptor()->file(),
+                                     v1::Token::descriptor()->file(), v1::AuditEntry::descriptor()->file()}) {
     for (int s = 0; s < file->service_count(); ++s) {
       for (int m = 0; m < file->service(s)->method_count(); ++m) {
         methods.push_back(absl::StrCat(file->service(s)->name(), ".", file->service(s)->method(m)->name()));
@@ -192,7 +222,8 @@ void World::StartServer() {
   options.grpc.listen = "127.0.0.1:0";
   options.grpc.cert_file = directory_ + "/server.pem";
   options.grpc.key_file = directory_ + "/server.key";
-  auto started = server::KeyferryServer::Start(*std::move(store), options, clock, logger_.get());
+  auto started = server::KeyferryServer::Start(std::make_unique<FillingStore>(*std::move(store), &store_full_), options,
+                                               clock, logger_.get());
   if (!started.ok()) Die(started.status().ToString());
   server_ = *std::move(started);
   ca_ = ReadText(directory_ + "/ca.pem");
