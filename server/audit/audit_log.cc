@@ -1,6 +1,7 @@
 #include "server/audit/audit_log.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "absl/time/clock.h"
@@ -14,6 +15,11 @@ using storage::Durability;
 // Together well below what one commit may add to a journal.
 constexpr size_t kMaxGroup = 64;
 constexpr size_t kMaxGroupBytes = size_t{128} << 10;
+
+int64_t MonotonicNanos() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
 
 absl::Status TooManyWait() {
   v1::ErrorDetail detail;
@@ -80,7 +86,9 @@ void AuditLog::StoreGroup(std::vector<Waiting> group) {
   for (const Waiting& waiting : group) waiting.done(stored);
 }
 
-void AuditLog::StoreThen(const CallRecord* record, bool alone, std::function<void(absl::Status)> done) {
+void AuditLog::StoreThen(const CallRecord* record, std::function<void(absl::Status)> done) {
+  const int64_t now = MonotonicNanos();
+  const bool alone = now - last_end_.exchange(now) > absl::ToInt64Nanoseconds(options_.close);
   if (alone || !options_.background) return done(Store(*record));
   bool full = false;
   {

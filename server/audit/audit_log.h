@@ -36,8 +36,9 @@ class AuditLog {
  public:
   struct Options {
     absl::Duration sync_interval = absl::Milliseconds(40);
-    // How long entries gather while calls come together.
+    // How long entries gather while calls end less than `close` after one another.
     absl::Duration window = absl::Microseconds(250);
+    absl::Duration close = absl::Microseconds(120);
     // Entries that may wait; a call beyond is refused.
     size_t max_waiting = 8192;
     // False: nothing is gathered or synced in the background. For tests.
@@ -59,10 +60,9 @@ class AuditLog {
   // Stores one entry. Errors: the store's. Then nothing may be given out.
   absl::Status Store(const CallRecord& record);
 
-  // Stores it and calls `done` with the outcome: at once, or, unless the call is `alone`, together with others' on
-  // another thread. `record` must live until then. RESOURCE_EXHAUSTED if too many wait.
-  void StoreThen(const CallRecord* record, bool alone, std::function<void(absl::Status)> done)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  // Stores it and calls `done` with the outcome: at once, or, where calls end one shortly after the other, together
+  // with others' on another thread. `record` must live until then. UNAVAILABLE if too many wait.
+  void StoreThen(const CallRecord* record, std::function<void(absl::Status)> done) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   struct Waiting {
@@ -80,6 +80,8 @@ class AuditLog {
   const Options options_;
   std::vector<Observer> observers_;
 
+  // When the last call ended, in nanoseconds of the monotonic clock.
+  std::atomic<int64_t> last_end_{0};
   absl::Mutex mutex_;
   std::vector<Waiting> waiting_ ABSL_GUARDED_BY(mutex_);
   // Entries were stored that may not have been synced.

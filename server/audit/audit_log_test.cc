@@ -87,7 +87,7 @@ TEST_P(AuditLogTest, EntriesThatEndTogetherAreAllStoredAndAnsweredOnce) {
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&, t] {
       for (int i = t; i < kCalls; i += 4) {
-        log.StoreThen(&records[i], /*alone=*/i % 50 == 0, [&, i](const absl::Status& stored) {
+        log.StoreThen(&records[i], [&, i](const absl::Status& stored) {
           EXPECT_TRUE(stored.ok()) << stored;
           ++answered[i];
           all.DecrementCount();
@@ -116,7 +116,7 @@ TEST_P(AuditLogTest, WhatCannotBeStoredIsAnsweredWithTheErrorAndHoldsUpNobodyEls
   std::atomic<int> failed{0};
   absl::BlockingCounter all(kCalls);
   for (CallRecord& record : records) {
-    log.StoreThen(&record, /*alone=*/false, [&](const absl::Status& stored) {
+    log.StoreThen(&record, [&](const absl::Status& stored) {
       if (absl::IsNotFound(stored)) ++failed;
       all.DecrementCount();
     });

@@ -57,11 +57,17 @@ void World::RestartUsage(const UsageRecorder::Options& options) {
   credentials = std::make_unique<CredentialRules>(store.get(), clock(), &pages, usage.get());
 }
 
-void World::Restart() {
+World::~World() { Close(); }
+
+void World::Close() {
   credentials.reset();
   usage.reset();
   audit.reset();
   store.reset();
+}
+
+void World::Restart() {
+  Close();
   engine_.Reopen();
   Open();
 }

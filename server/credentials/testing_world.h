@@ -28,6 +28,7 @@ namespace keyferry::server {
 class World {
  public:
   explicit World(storage::EngineKind engine);
+  ~World();
 
   // What kill -9 and a new start do: nothing is folded, the store is opened again.
   void Restart();
@@ -62,6 +63,8 @@ class World {
 
  private:
   void Open();
+  // In the order in which they depend on one another.
+  void Close();
   void Fill();
 
   storage::FakeKeyProvider kek_{1};

@@ -46,7 +46,6 @@ struct Dispatcher::Call {
 
 grpc::ServerUnaryReactor* Dispatcher::Start(grpc::CallbackServerContext* context, const MethodTraits& traits,
                                             const Message* request, BoundRule rule) {
-  ++running_;
   auto call = std::make_unique<Call>();
   call->context = context;
   call->traits = traits;
@@ -102,7 +101,6 @@ absl::Status Dispatcher::Run(Call* call) const {
 }
 
 void Dispatcher::Finish(std::unique_ptr<Call> call, absl::Status status) {
-  const bool alone = running_ == 1;
   if (call->record.committed && status.ok()) return Answer(*call, status);
   if (!status.ok()) {
     // What a refused call would have given out, it has not.
@@ -111,7 +109,7 @@ void Dispatcher::Finish(std::unique_ptr<Call> call, absl::Status status) {
   }
   SetOutcome(status, &call->record.entry);
   Call* const borrowed = call.release();
-  audit_->StoreThen(&borrowed->record, alone, [this, borrowed, status](const absl::Status& stored) {
+  audit_->StoreThen(&borrowed->record, [this, borrowed, status](const absl::Status& stored) {
     const std::unique_ptr<Call> owned(borrowed);
     absl::Status outcome = stored;
     if (absl::IsNotFound(stored) && !owned->record.org.empty()) {
@@ -125,7 +123,6 @@ void Dispatcher::Finish(std::unique_ptr<Call> call, absl::Status status) {
 
 void Dispatcher::Answer(const Call& call, const absl::Status& status) const {
   WriteLog(call, status);
-  --running_;
   call.reactor->Finish(ToGrpcStatus(status));
 }
 

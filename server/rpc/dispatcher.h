@@ -1,7 +1,6 @@
 #ifndef KEYFERRY_SERVER_RPC_DISPATCHER_H_
 #define KEYFERRY_SERVER_RPC_DISPATCHER_H_
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -71,8 +70,6 @@ class Dispatcher {
   void Answer(const Call& call, const absl::Status& status) const;
   void WriteLog(const Call& call, const absl::Status& status) const;
 
-  // Calls that have begun and not been answered.
-  mutable std::atomic<int> running_{0};
   Authenticator* const authenticator_;
   AuditLog* const audit_;
   Executor* const executor_;

@@ -198,11 +198,12 @@ absl::Status UsageRecorder::FoldStep(const storage::StoreView& view, const std::
     ASSIGN_OR_RETURN(const bool exists, view.Contains({Table::kCredential, org, parent, id}));
     if (!exists) continue;
     ASSIGN_OR_RETURN(const auto stored, ReadUsage(view, org, parent, id));
-    LastUse total = use;
+    LastUse total;
     if (stored.has_value()) {
-      Merge({absl::FromUnixNanos(stored->record.last_use_time()), stored->record.mcp_server(), stored->record.count()},
-            &total);
+      const records::CredentialUsageRecord& before = stored->record;
+      total = {absl::FromUnixNanos(before.last_use_time()), before.mcp_server(), before.count()};
     }
+    Merge(use, &total);
     records::CredentialUsageRecord record;
     record.set_parent(parent);
     record.set_id(id);

@@ -19,6 +19,7 @@ void EntryCache::Invalidate(absl::string_view key, Revision revision) {
   absl::MutexLock lock(&stripe.mutex);
   Slot& slot = stripe.slots[hash / kStripes % stripe.slots.size()];
   slot.changed = std::max(slot.changed, revision);
+  if (slot.key != key) return;
   slot.key.clear();
   slot.value.reset();
 }
@@ -28,7 +29,7 @@ std::optional<std::optional<EngineEntry>> EntryCache::Find(absl::string_view key
   const Stripe& stripe = stripes_[hash % kStripes];
   absl::MutexLock lock(&stripe.mutex);
   const Slot& slot = stripe.slots[hash / kStripes % stripe.slots.size()];
-  if (slot.key != key || slot.read_at > view || slot.changed > slot.read_at) return std::nullopt;
+  if (slot.key != key || slot.read_at > view) return std::nullopt;
   std::optional<std::optional<EngineEntry>> found(std::in_place);
   if (slot.value.has_value()) *found = EngineEntry{slot.key, *slot.value, slot.revision};
   return found;
@@ -39,7 +40,7 @@ std::optional<Revision> EntryCache::FindRevision(absl::string_view key, Revision
   const Stripe& stripe = stripes_[hash % kStripes];
   absl::MutexLock lock(&stripe.mutex);
   const Slot& slot = stripe.slots[hash / kStripes % stripe.slots.size()];
-  if (slot.key != key || slot.read_at > view || slot.changed > slot.read_at) return std::nullopt;
+  if (slot.key != key || slot.read_at > view) return std::nullopt;
   return slot.revision;
 }
 
@@ -49,7 +50,7 @@ void EntryCache::Insert(absl::string_view key, Revision view, const std::optiona
   Stripe& stripe = stripes_[hash % kStripes];
   absl::MutexLock lock(&stripe.mutex);
   Slot& slot = stripe.slots[hash / kStripes % stripe.slots.size()];
-  // A commit after the view may have touched the key; and what a newer view showed serves longer.
+  // A commit after the view may have touched this very key; and what a newer view showed serves longer.
   if (slot.changed > view || (slot.key == key && slot.read_at >= view)) return;
   slot.key.assign(key.data(), key.size());
   slot.read_at = view;

@@ -34,7 +34,7 @@ class EntryCache {
   void Insert(absl::string_view key, Revision view, const std::optional<EngineEntry>& entry);
 
  private:
-  static constexpr size_t kSlots = 8192;
+  static constexpr size_t kSlots = 65536;
   static constexpr size_t kStripes = 64;
   static constexpr size_t kMaxValueBytes = 1024;
 
@@ -46,7 +46,7 @@ class EntryCache {
     Revision revision = 0;
     // The view that showed it.
     Revision read_at = 0;
-    // The newest commit that touched any key of this slot.
+    // The newest commit that touched any key that this slot could hold.
     Revision changed = 0;
   };
   struct alignas(64) Stripe {

@@ -27,7 +27,12 @@ absl::StatusOr<bool> GroupWriter::Holds(const EngineBatch::Precondition& precond
   if (read.IsNotFound()) return precondition.revision == 0;
   if (!read.ok()) return FromRocksDb(read, "checking a precondition");
   if (stored.size() < kRevisionBytes) return absl::DataLossError("a stored value is shorter than its revision");
-  return DecodeRevision(stored.data()) == precondition.revision;
+  EngineEntry entry;
+  entry.revision = DecodeRevision(stored.data());
+  entry.value.assign(stored.data() + kRevisionBytes, stored.size() - kRevisionBytes);
+  // Keyrings are asked for by every commit and by hardly anybody else.
+  handle_->cache().Insert(precondition.key, last_, entry);
+  return entry.revision == precondition.revision;
 }
 
 absl::Status GroupWriter::Add(const EngineBatch::Write& write, Revision revision, EngineChange& change) {
