@@ -41,7 +41,7 @@ struct KeyferryServer::Parts {
         resolver(store.get(), clock, usage.get()),
         authenticator(store.get(), clock),
         executor(options.change_threads, options.max_queued_changes),
-        dispatcher(&authenticator, audit.get(), &executor, logger, Dispatcher::Limits{}) {
+        dispatcher(&authenticator, audit.get(), &executor, logger, Dispatcher::Limits{}, clock) {
     directory = {store.get(), clock, &pages, &directory_changes};
   }
 

@@ -54,7 +54,7 @@ grpc::ServerUnaryReactor* Dispatcher::Start(grpc::CallbackServerContext* context
   call->start = absl::Now();
   grpc::ServerUnaryReactor* const reactor = call->reactor = context->DefaultReactor();
   v1::AuditEntry& entry = call->record.entry;
-  const timespec now = absl::ToTimespec(call->start);
+  const timespec now = absl::ToTimespec(clock_());
   entry.mutable_time()->set_seconds(now.tv_sec);
   entry.mutable_time()->set_nanos(static_cast<int32_t>(now.tv_nsec));
   entry.set_method(std::string(traits.name));

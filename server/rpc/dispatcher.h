@@ -40,8 +40,15 @@ class Dispatcher {
     size_t max_request_bytes = size_t{256} << 10;
   };
 
-  Dispatcher(Authenticator* authenticator, AuditLog* audit, Executor* executor, Logger* logger, Limits limits)
-      : authenticator_(authenticator), audit_(audit), executor_(executor), logger_(logger), limits_(limits) {}
+  // `clock` says when calls begin, for their audit entries.
+  Dispatcher(Authenticator* authenticator, AuditLog* audit, Executor* executor, Logger* logger, Limits limits,
+             std::function<absl::Time()> clock)
+      : authenticator_(authenticator),
+        audit_(audit),
+        executor_(executor),
+        logger_(logger),
+        limits_(limits),
+        clock_(std::move(clock)) {}
 
   // Answers a unary call with `rule(caller, request)`, a StatusOr<Response>.
   template <typename Request, typename Response, typename Rule>
@@ -75,6 +82,7 @@ class Dispatcher {
   Executor* const executor_;
   Logger* const logger_;
   const Limits limits_;
+  const std::function<absl::Time()> clock_;
 };
 
 }  // namespace keyferry::server

@@ -120,7 +120,8 @@ TEST(AuditTest, EveryRefusedCallLeavesOneEntry) {
 TEST(AuditTest, UnauthenticatedCallsGoToTheSystemsJournal) {
   World world;
   const int64_t acme = CountOf(&world, "acme");
-  for (const std::string& method : AllMethods()) {
+  for (const MethodEntry& entry : AllEntries()) {
+    const std::string& method = entry.method;
     const int64_t before = std::max<int64_t>(CountOf(&world, ""), 0);
     EXPECT_EQ(world.Call(Who::kNobody, method, "").error_code(), grpc::UNAUTHENTICATED);
     const v1::AuditEntry left = OnlyNew(&world, "", before, method);
@@ -186,7 +187,9 @@ TEST(AuditTest, WithoutRoomForItsEntryACallFailsAndGivesNothingOut) {
   EXPECT_EQ(world.Call(Who::kNobody, "TokenService.GetCaller", "").error_code(), grpc::RESOURCE_EXHAUSTED);
   world.SetStoreFull(false);
   EXPECT_EQ(CountOf(&world, "acme"), entries);
-  EXPECT_TRUE(world.TakeDigest() == before);
+  // Not all of it may be shown: it holds values.
+  const Digest after = world.TakeDigest();
+  for (const auto& [call, answer] : before) EXPECT_TRUE(after.at(call) == answer) << call;
 }
 
 TEST(AuditTest, AListedLogIsTheStoredOne) {
