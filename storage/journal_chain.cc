@@ -51,7 +51,23 @@ void JournalChain::CloseBlock(Growing& journal, std::vector<EngineBatch::Write>&
   journal.block.clear();
 }
 
-void JournalChain::Grow(const Append& append, Growing& journal, std::vector<EngineBatch::Write>& more) {
+void JournalChain::BeginGroup() {
+  absl::MutexLock lock(&mutex_);
+  group_.clear();
+  announced_.clear();
+}
+
+absl::Status JournalChain::Grow(const Append& append, std::vector<EngineBatch::Write>& more) {
+  absl::MutexLock lock(&mutex_);
+  const std::string& head_key = append.keys->journal_head_key();
+  const auto [grown, added] = group_.try_emplace(head_key);
+  Growing& journal = grown->second;
+  if (added) {
+    const auto end = ends_.find(head_key);
+    if (end == ends_.end()) return absl::InternalError("the end of a journal is not known");
+    journal.head = end->second;
+  }
+  journal.keys = append.keys;
   JournalHead& head = journal.head;
   for (size_t i = 0; i < append.entries.size(); ++i) {
     const std::string& entry = append.entries[i];
@@ -72,35 +88,18 @@ void JournalChain::Grow(const Append& append, Growing& journal, std::vector<Engi
     head.first_sequence = append.first_sequence;
     head.first_previous_hash = append.first_previous_hash;
   }
+  return absl::OkStatus();
 }
 
-absl::Status JournalChain::Extend(absl::Span<const EngineBatch* const> accepted,
-                                  std::vector<EngineBatch::Write>& more) {
+void JournalChain::EndGroup(std::vector<EngineBatch::Write>& more) {
   absl::MutexLock lock(&mutex_);
-  group_.clear();
-  announced_.clear();
-  for (const EngineBatch* batch : accepted) {
-    if (batch->attachment == nullptr) continue;
-    for (const Append& append : static_cast<const Attachment*>(batch->attachment)->appends) {
-      const std::string& head_key = append.keys->journal_head_key();
-      const auto [journal, added] = group_.try_emplace(head_key);
-      if (added) {
-        const auto end = ends_.find(head_key);
-        if (end == ends_.end()) return absl::InternalError("the end of a journal is not known");
-        journal->second.head = end->second;
-      }
-      journal->second.keys = append.keys;
-      Grow(append, journal->second, more);
-    }
-  }
   for (auto& [head_key, journal] : group_) {
     CloseBlock(journal, more);
     more.push_back({head_key, Seal(*journal.keys, head_key, journal.head.last_sequence, journal.head.Serialize())});
   }
-  return absl::OkStatus();
 }
 
-void JournalChain::Written(bool ok) {
+void JournalChain::GroupWritten(bool ok) {
   absl::MutexLock lock(&mutex_);
   if (ok) {
     for (auto& [head_key, journal] : group_) ends_[head_key] = journal.head;

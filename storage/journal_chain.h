@@ -17,12 +17,12 @@
 namespace keyferry::storage {
 
 // Links what commits append to journals, in the order in which they are committed: it knows the end of every journal
-// that was appended to, and adds one block and the new head per journal to each group that the engine writes.
+// that was appended to, and makes one block and the new head per journal for each group that the engine writes.
 // Thread-safe.
 //
 // Ends are kept by the engine key of the head, which is of one keyring: an org that was destroyed and made again has
 // another one. They are never dropped, about 200 bytes for each org that is in use.
-class JournalChain : public CommitHook {
+class JournalChain {
  public:
   // What one batch appends to the journal of one org, or prunes from it. The batch must require the org's keyring to be
   // unchanged, and Prepare must have been called.
@@ -37,9 +37,6 @@ class JournalChain : public CommitHook {
     uint64_t first_sequence = 0;
     Sha256Digest first_previous_hash{};
   };
-  struct Attachment : EngineBatch::Attachment {
-    std::vector<Append> appends;
-  };
   // How often a batch may seal for each Append.
   static constexpr uint64_t kSealsPerAppend = 3;
   // All entries of one Append together.
@@ -52,9 +49,12 @@ class JournalChain : public CommitHook {
   // not block. Call before the first commit.
   void SetListener(JournalListener listener) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  absl::Status Extend(absl::Span<const EngineBatch* const> accepted, std::vector<EngineBatch::Write>& more) override
-      ABSL_LOCKS_EXCLUDED(mutex_);
-  void Written(bool ok) override ABSL_LOCKS_EXCLUDED(mutex_);
+  // For each group: BeginGroup, Grow for each Append in order, EndGroup, and GroupWritten once it is known how the
+  // write ended. They add what is to be written to `more`.
+  void BeginGroup() ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status Grow(const Append& append, std::vector<EngineBatch::Write>& more) ABSL_LOCKS_EXCLUDED(mutex_);
+  void EndGroup(std::vector<EngineBatch::Write>& more) ABSL_LOCKS_EXCLUDED(mutex_);
+  void GroupWritten(bool ok) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   // The journal of one org in the group that is being written.
@@ -66,8 +66,6 @@ class JournalChain : public CommitHook {
     uint64_t block_sequence = 0;
   };
 
-  void Grow(const Append& append, Growing& journal, std::vector<EngineBatch::Write>& more)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static void CloseBlock(Growing& journal, std::vector<EngineBatch::Write>& more);
 
   absl::Mutex mutex_;

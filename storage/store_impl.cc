@@ -43,6 +43,7 @@ absl::StatusOr<std::shared_ptr<const OrgKeys>> StoreImpl::KeysFor(absl::string_v
 
 absl::StatusOr<StoreImpl::Plan> StoreImpl::MakePlan(const Mutation& mutation) {
   Plan plan;
+  plan.attachment = std::make_unique<CommitExtension::Attachment>();
   std::vector<std::string> replaced;
   plan.batch.writes.reserve(mutation.changes().size() + 1);
   for (const Mutation::Change& change : mutation.changes()) {
@@ -61,14 +62,14 @@ absl::StatusOr<StoreImpl::Plan> StoreImpl::MakePlan(const Mutation& mutation) {
     plan.batch.writes.push_back({std::move(engine_key), std::move(value)});
   }
   RETURN_IF_ERROR(PlanJournals(mutation, plan));
-  if (!replaced.empty()) plan.marker = Purger::AddMarker(std::move(replaced), plan.batch);
+  plan.attachment->replaced = std::move(replaced);
+  plan.batch.attachment = plan.attachment.get();
   return plan;
 }
 
 absl::StatusOr<JournalChain::Append*> StoreImpl::JournalFor(absl::string_view org, Plan& plan) {
   ASSIGN_OR_RETURN(const std::shared_ptr<const OrgKeys> keys, KeysFor(org, plan));
-  if (plan.journals == nullptr) plan.journals = std::make_unique<JournalChain::Attachment>();
-  std::vector<JournalChain::Append>& appends = plan.journals->appends;
+  std::vector<JournalChain::Append>& appends = plan.attachment->appends;
   for (JournalChain::Append& append : appends) {
     if (append.keys == keys) return &append;
   }
@@ -103,7 +104,6 @@ absl::Status StoreImpl::PlanJournals(const Mutation& mutation, Plan& plan) {
       plan.batch.writes.push_back({append->keys->JournalBlockKey(number), std::nullopt});
     }
   }
-  plan.batch.attachment = plan.journals.get();
   return absl::OkStatus();
 }
 
@@ -138,7 +138,6 @@ void StoreImpl::AfterCommit(const Mutation& mutation, Plan plan) {
   for (const Mutation::Change& change : mutation.changes()) {
     if (change.kind != Mutation::Change::kRequire) ++generations_[static_cast<uint8_t>(change.key.table)];
   }
-  if (!plan.marker.keys.empty()) purger_.Add(std::move(plan.marker));
   for (const std::shared_ptr<const OrgKeys>& keys : plan.keyrings) {
     if (keys->seal_counter().known() >= tuning_.seal_limit) {
       rewrapper_.RequestRotation(keys->org(), keys->current_id());

@@ -9,6 +9,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "storage/commit_extension.h"
 #include "storage/format.h"
 #include "storage/journal_chain.h"
 #include "storage/keyrings.h"
@@ -53,10 +54,7 @@ class StoreImpl : public Store {
   struct Plan {
     EngineBatch batch;
     std::vector<std::shared_ptr<const OrgKeys>> keyrings;
-    // The batch's attachment, if it appends to journals.
-    std::unique_ptr<JournalChain::Attachment> journals;
-    // Has no keys if nothing needs to be purged.
-    Purger::Marker marker;
+    std::unique_ptr<CommitExtension::Attachment> attachment;
   };
 
   StoreImpl(std::shared_ptr<void> lock, std::unique_ptr<Engine> engine, std::unique_ptr<const RootKeys> root,
@@ -82,8 +80,10 @@ class StoreImpl : public Store {
   std::array<std::atomic<uint64_t>, 256> generations_{};
   absl::Mutex header_mutex_;
   Keyrings keyrings_;
-  // Called by every commit, and so declared before the threads that make some.
   JournalChain chain_;
+  // A thread that commits, as the rewrapper does.
+  Purger purger_;
+  CommitExtension extension_;
   // Takes the hook away from an engine that may outlive the store.
   class HookHold {
    public:
@@ -94,8 +94,6 @@ class StoreImpl : public Store {
     Engine* const engine_;
   };
   const HookHold hook_;
-  // The threads, which use all of the above.
-  Purger purger_;
   Rewrapper rewrapper_;
 };
 

@@ -3,29 +3,21 @@
 #include <string>
 #include <utility>
 
+#include "google/protobuf/descriptor.pb.h"
 #include "gtest/gtest.h"
 #include "storage/records/records.pb.h"
 
 namespace keyferry::storage {
 namespace {
 
-records::UsageEventRecord SampleEvent() {
-  records::UsageEventRecord event;
-  event.set_time(17);
-  event.set_mcp_server("orgs/acme/mcpServers/github");
-  for (const char* name : {"orgs/acme/credentials/A_RATHER_LONG_NAME", "orgs/acme/credentials/B"}) {
-    records::CredentialUse* use = event.add_credentials();
-    use->set_credential(name);
-    use->set_version(3);
-  }
-  return event;
-}
-
 TEST(TypedTest, SerializeAndParseReturnTheSameMessage) {
-  const records::UsageEventRecord event = SampleEvent();
-  auto parsed = ParseSecret<records::UsageEventRecord>(SerializeSecret(event));
+  records::WorkloadRecord workload;
+  workload.set_id("runner");
+  workload.add_mcp_servers("orgs/acme/mcpServers/github");
+  workload.add_mcp_servers("orgs/acme/mcpServers/slack");
+  auto parsed = ParseSecret<records::WorkloadRecord>(SerializeSecret(workload));
   ASSERT_TRUE(parsed.ok()) << parsed.status();
-  EXPECT_EQ(parsed->SerializeAsString(), event.SerializeAsString());
+  EXPECT_EQ(parsed->SerializeAsString(), workload.SerializeAsString());
 }
 
 TEST(TypedTest, EmptyMessageIsEmptyBytes) {
@@ -51,10 +43,12 @@ TEST(TypedTest, WipeOverwritesTheValueInPlace) {
 }
 
 TEST(TypedTest, WipeReachesRepeatedMessages) {
-  records::UsageEventRecord event = SampleEvent();
-  const char* memory = event.credentials(0).credential().data();
-  WipeMessage(event);
-  EXPECT_EQ(event.credentials_size(), 0);
+  google::protobuf::DescriptorProto message;
+  message.add_field()->set_name("a_name_that_is_longer_than_a_string_keeps_inside");
+  message.add_field()->set_name("b");
+  const char* memory = message.field(0).name().data();
+  WipeMessage(message);
+  EXPECT_EQ(message.field_size(), 0);
   EXPECT_EQ(memory[1], '\0');
   EXPECT_EQ(memory[20], '\0');
 }

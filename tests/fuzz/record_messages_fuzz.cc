@@ -29,6 +29,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   RoundTrip<CredentialRecord>(bytes);
   RoundTrip<ValueRecord>(bytes);
   RoundTrip<McpServerRecord>(bytes);
-  RoundTrip<UsageEventRecord>(bytes);
+  RoundTrip<UsageStateRecord>(bytes);
   return 0;
 }

@@ -13,15 +13,21 @@ EntryCache::EntryCache() {
   }
 }
 
-void EntryCache::Invalidate(absl::string_view key, Revision revision) {
+void EntryCache::Update(absl::string_view key, Revision revision, const std::optional<std::string>& value) {
   const size_t hash = absl::Hash<absl::string_view>()(key);
   Stripe& stripe = stripes_[hash % kStripes];
   absl::MutexLock lock(&stripe.mutex);
   Slot& slot = stripe.slots[hash / kStripes % stripe.slots.size()];
   slot.changed = std::max(slot.changed, revision);
   if (slot.key != key) return;
-  slot.key.clear();
-  slot.value.reset();
+  if (value.has_value() && value->size() > kMaxValueBytes) {
+    slot.key.clear();
+    slot.value.reset();
+    return;
+  }
+  slot.value = value;
+  slot.revision = value.has_value() ? revision : 0;
+  slot.read_at = revision;
 }
 
 std::optional<std::optional<EngineEntry>> EntryCache::Find(absl::string_view key, Revision view) const {

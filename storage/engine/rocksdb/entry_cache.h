@@ -21,8 +21,9 @@ class EntryCache {
  public:
   EntryCache();
 
-  // Must be called for each key of a batch before any view can show `revision`.
-  void Invalidate(absl::string_view key, Revision revision);
+  // The commit `revision` made `key` hold `value`, or nothing. Must be called for each key of a commit before any view
+  // can show it. Where the key was known it stays known.
+  void Update(absl::string_view key, Revision revision, const std::optional<std::string>& value);
 
   // What `key` holds in a view of `view`: nullopt if it is not known here, else the entry or its absence.
   std::optional<std::optional<EngineEntry>> Find(absl::string_view key, Revision view) const;

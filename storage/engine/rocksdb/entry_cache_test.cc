@@ -19,9 +19,17 @@ TEST(EntryCacheTest, ServesLaterViewsUntilTheKeyChanges) {
   ASSERT_TRUE(found.has_value() && found->has_value());
   EXPECT_EQ((*found)->value, "value");
   EXPECT_EQ((*found)->revision, 3);
-  cache.Invalidate("key", 10);
+  cache.Update("key", 10, "newer");
   EXPECT_FALSE(cache.Find("key", 9).has_value());
-  EXPECT_FALSE(cache.Find("key", 10).has_value());
+  ASSERT_TRUE(cache.Find("key", 10).has_value());
+  EXPECT_EQ((**cache.Find("key", 10)).value, "newer");
+  EXPECT_EQ(cache.FindRevision("key", 10), Revision{10});
+  cache.Update("key", 11, std::nullopt);
+  ASSERT_TRUE(cache.Find("key", 11).has_value());
+  EXPECT_FALSE(cache.Find("key", 11)->has_value());
+  EXPECT_EQ(cache.FindRevision("key", 11), Revision{0});
+  cache.Update("key", 12, std::string(1025, 'v'));
+  EXPECT_FALSE(cache.Find("key", 12).has_value());
 }
 
 TEST(EntryCacheTest, RemembersAbsence) {
@@ -40,7 +48,7 @@ TEST(EntryCacheTest, DoesNotServeViewsFromBeforeItWasRead) {
 
 TEST(EntryCacheTest, TakesNothingThatACommitOvertook) {
   EntryCache cache;
-  cache.Invalidate("key", 6);
+  cache.Update("key", 6, "new");
   cache.Insert("key", 5, Entry("key", "old", 3));
   EXPECT_FALSE(cache.Find("key", 5).has_value());
   EXPECT_FALSE(cache.Find("key", 6).has_value());
@@ -74,7 +82,7 @@ TEST(EntryCacheTest, ACommitForgetsItsOwnKeysAlone) {
   }
   EntryCache cache;
   cache.Insert("key", 5, Entry("key", "value", 3));
-  cache.Invalidate(other, 6);
+  cache.Update(other, 6, "new");
   EXPECT_TRUE(cache.Find("key", 6).has_value());
   // But what a view from before that commit shows is not taken: it could be of the other key.
   cache.Insert(other, 5, Entry(other, "old", 3));

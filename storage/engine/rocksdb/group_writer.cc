@@ -37,7 +37,6 @@ absl::StatusOr<bool> GroupWriter::Holds(const EngineBatch::Precondition& precond
 
 absl::Status GroupWriter::Add(const EngineBatch::Write& write, Revision revision, EngineChange& change) {
   change.keys.push_back(write.key);
-  handle_->cache().Invalidate(write.key, revision);
   const rocksdb::Slice key = ToSlice(write.key);
   if (!write.value.has_value()) return FromRocksDb(writes_.Delete(key), "building a batch");
   char prefix[kRevisionBytes];
@@ -77,9 +76,8 @@ absl::Status GroupWriter::Extend() {
   std::vector<const EngineBatch*> batches;
   batches.reserve(accepted_.size());
   for (const Item* item : accepted_) batches.push_back(item->batch);
-  std::vector<EngineBatch::Write> more;
-  if (absl::Status extended = hook_->Extend(batches, more); !extended.ok()) return extended;
-  for (const EngineBatch::Write& write : more) {
+  if (absl::Status extended = hook_->Extend(batches, more_); !extended.ok()) return extended;
+  for (const EngineBatch::Write& write : more_) {
     if (absl::Status added = Add(write, accepted_.back()->revision, changes_.back()); !added.ok()) {
       hook_->Written(/*ok=*/false);
       return added;
@@ -98,11 +96,20 @@ absl::Status GroupWriter::WriteAccepted() {
   return FromRocksDb(written, "writing");
 }
 
+void GroupWriter::UpdateCache() {
+  EntryCache& cache = handle_->cache();
+  for (const Item* item : accepted_) {
+    for (const EngineBatch::Write& write : item->batch->writes) cache.Update(write.key, item->revision, write.value);
+  }
+  for (const EngineBatch::Write& write : more_) cache.Update(write.key, last_, write.value);
+}
+
 absl::Status GroupWriter::Write(absl::Span<Item* const> items) {
   writes_.Clear();
   accepted_.clear();
   changes_.clear();
   written_.clear();
+  more_.clear();
   for (Item* item : items) item->status = Accept(*item);
   if (accepted_.empty()) return absl::OkStatus();
   if (absl::Status extended = Extend(); !extended.ok()) {
@@ -114,6 +121,7 @@ absl::Status GroupWriter::Write(absl::Span<Item* const> items) {
     return written;
   }
   last_ = accepted_.back()->revision;
+  UpdateCache();
   for (EngineChange& change : changes_) feed_->Append(std::move(change));
   return absl::OkStatus();
 }

@@ -46,6 +46,8 @@ class GroupWriter {
   absl::Status Add(const EngineBatch::Write& write, Revision revision, EngineChange& change);
   absl::Status Extend();
   absl::Status WriteAccepted();
+  // Before anybody can see what was written.
+  void UpdateCache();
 
   const std::shared_ptr<DbHandle> handle_;
   ChangeFeed* const feed_;
@@ -56,6 +58,8 @@ class GroupWriter {
   rocksdb::WriteBatch writes_;
   std::vector<Item*> accepted_;
   std::vector<EngineChange> changes_;
+  // What the hook added.
+  std::vector<EngineBatch::Write> more_;
   // What earlier batches of the group make of their keys: the revision, 0 for a deletion.
   absl::flat_hash_map<absl::string_view, Revision> written_;
 };
