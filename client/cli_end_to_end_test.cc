@@ -114,6 +114,11 @@ class CliEndToEndTest : public testing::Test {
     return json.is_discarded() ? nlohmann::json() : json;
   }
 
+  std::string Write(const std::string& name, const std::string& text) {
+    std::ofstream(folder_ + "/" + name) << text;
+    return folder_ + "/" + name;
+  }
+
   // Makes a user and leaves their token's file name, as an administrator.
   std::string AddUser(const std::string& id) {
     variables_ = admin_;
@@ -160,6 +165,44 @@ TEST_F(CliEndToEndTest, CredentialLifeAtEveryScope) {
   EXPECT_EQ(Keyferry("credential update GITHUB_TOKEN --team eng --description changed"), 0) << error_;
   EXPECT_EQ(Json("credential describe GITHUB_TOKEN --team eng")["description"], "changed");
   EXPECT_THAT(ReadText(folder_ + "/log"), Not(HasSubstr("sekrit")));
+}
+
+TEST_F(CliEndToEndTest, FilesOfCredentialsAndConditions) {
+  const std::string file = "export A='se\nkrit'\nB=\"sekrit \\$\" # note\nC=sekrit\n";
+  EXPECT_EQ(Json("credential import --dry-run -f " + Write("a.env", file)).size(), 3u);
+  EXPECT_EQ(Json("credential list").size(), 0u);
+  EXPECT_EQ(Keyferry("credential import -f -", file), 0) << error_;
+  EXPECT_EQ(Keyferry("credential import -f -", "C=x\nD=sekrit\n"), 1);
+  EXPECT_THAT(error_, HasSubstr("orgs/dev/credentials/C: already exists"));
+  const nlohmann::json skipped = Json("credential import --on-conflict skip -f " + Write("b.env", "C=x\nD=sekrit\n"));
+  EXPECT_EQ(skipped[0]["action"], "IMPORT_ACTION_SKIP");
+  EXPECT_EQ(skipped[1]["action"], "IMPORT_ACTION_CREATE");
+  const std::string json = Write("c.json", R"({"A": {"value": "sekrit-2", "rotateBy": "2020-01-01"}})");
+  EXPECT_EQ(Json("credential import --on-conflict rotate -f " + json)[0]["version"], "2");
+  EXPECT_EQ(Json("credential list --overdue").size(), 1u);
+  EXPECT_EQ(Json("credential list --name ?").size(), 4u);
+  EXPECT_EQ(Json("credential list --unused-since 1h").size(), 0u);
+  EXPECT_EQ(Json("credential list --scope org --scope user --sort name:desc")[0]["name"], "orgs/dev/credentials/D");
+  const nlohmann::json rotated = Json("credential rotate-many -f " + Write("d.yaml", "B: sekrit-2\nC: sekrit-2\n"));
+  EXPECT_EQ(rotated[1]["version"], "2");
+  EXPECT_EQ(Keyferry("credential rotate-many -f -", "A=sekrit\nABSENT=sekrit\n"), 1);
+  EXPECT_EQ(Json("credential describe A")["version"], "2");
+  const nlohmann::json exported = Json("credential export");
+  EXPECT_EQ(exported.size(), 4u);
+  EXPECT_EQ(exported[0]["rotateBy"], "2020-01-01T00:00:00Z");
+  EXPECT_EQ(exported[0].count("value"), 0u);
+  EXPECT_THAT(output_ + ReadText(folder_ + "/log"), Not(HasSubstr("krit")));
+}
+
+TEST_F(CliEndToEndTest, NamesThatChangeHowAProcessStartsNeedAnAdminsPermission) {
+  EXPECT_EQ(Keyferry("credential create NODE_OPTIONS", "v"), 65);
+  EXPECT_THAT(error_, HasSubstr("keyferry org allow-name"));
+  EXPECT_EQ(Keyferry("org allow-name KEYFERRY_TOKEN"), 65);
+  EXPECT_EQ(Json("org allow-name NODE_OPTIONS")["allowedVariableNames"][0], "NODE_OPTIONS");
+  EXPECT_EQ(Keyferry("credential create NODE_OPTIONS", "v"), 0) << error_;
+  EXPECT_EQ(Json("org disallow-name NODE_OPTIONS")["allowedVariableNames"].size(), 0u);
+  EXPECT_EQ(Keyferry("credential rotate NODE_OPTIONS", "v"), 65);
+  EXPECT_EQ(Keyferry("credential delete NODE_OPTIONS --yes"), 0) << error_;
 }
 
 TEST_F(CliEndToEndTest, BadInputIsRefusedByTheServer) {
@@ -255,6 +298,49 @@ TEST_F(CliEndToEndTest, WorkloadsAndServices) {
   EXPECT_EQ(Keyferry("service create s --role admin"), 0) << error_;
   EXPECT_EQ(Json("service list").size(), 1u);
   EXPECT_EQ(Keyferry("service delete s -y"), 0) << error_;
+}
+
+// Each grants another MCP server at the same time; none is lost.
+TEST_F(CliEndToEndTest, GrantsAtTheSameTimeAreAllKept) {
+  EXPECT_EQ(Keyferry("workload create w"), 0) << error_;
+  const int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+  const int err = open((folder_ + "/grants").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  std::vector<pid_t> grants;
+  for (const char* id : {"a", "b", "c", "d", "e"}) {
+    grants.push_back(Start({"client/keyferry", "workload", "grant", "w", id}, variables_, nothing, nothing, err));
+  }
+  for (const pid_t grant : grants) {
+    int status = 0;
+    waitpid(grant, &status, 0);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << ReadText(folder_ + "/grants");
+  }
+  close(nothing);
+  close(err);
+  EXPECT_EQ(Json("workload list")[0]["mcpServers"].size(), grants.size());
+}
+
+TEST_F(CliEndToEndTest, SessionsAreCreatedShownOnceAndRevoked) {
+  AddUser("ada");
+  EXPECT_EQ(Keyferry("mcp-server apply -f -", "id: a\ntransport: STDIO\ncommand: x\n"), 0) << error_;
+  EXPECT_EQ(Keyferry("session create --user ada --mcp-server a"), 77) << "an ADMIN is no platform";
+  EXPECT_EQ(Keyferry("service create s --can-create-sessions"), 0) << error_;
+  const std::string path = folder_ + "/s.token";
+  std::ofstream(path) << Json("token create --service s")["token"].get<std::string>() << "\n";
+  chmod(path.c_str(), 0600);
+  ActAs(path);
+  const nlohmann::json made = Json("session create --user ada --mcp-server a --ttl 5m");
+  EXPECT_THAT(made["token"].get<std::string>(), testing::StartsWith("kfs_"));
+  const std::string name = made["session"]["name"];
+  EXPECT_EQ(Json("session list")[0]["name"], name);
+  EXPECT_THAT(output_, Not(HasSubstr("kfs_")));
+  EXPECT_EQ(Json("session describe " + name)["user"], "orgs/dev/users/ada");
+  EXPECT_EQ(Keyferry("session revoke " + name), 0) << error_;
+  EXPECT_EQ(Keyferry("session describe " + name), 1);
+  variables_ = admin_;
+  EXPECT_EQ(Json("service update s --cannot-create-sessions")["canCreateSessions"], false);
+  ActAs(path);
+  EXPECT_EQ(Keyferry("session create --user ada --mcp-server a"), 77);
+  EXPECT_THAT(ReadText(folder_ + "/log"), Not(HasSubstr("kfs_")));
 }
 
 TEST_F(CliEndToEndTest, TokensEndWhenRevoked) {

@@ -114,16 +114,15 @@ absl::StatusOr<std::string> ReadOwnFile(const std::string& path, absl::string_vi
   return ReadString(path, what, max_size, Privacy::kOnlyOwnerWrites);
 }
 
-absl::StatusOr<SecretText> ReadTokenFile(const std::string& path) {
-  constexpr absl::string_view kWhat = "token file";
-  absl::StatusOr<SecretText> text = ReadSecretFile(path, kWhat, kMaxTokenFile);
+absl::StatusOr<SecretText> ReadTokenFile(const std::string& path, absl::string_view what) {
+  absl::StatusOr<SecretText> text = ReadSecretFile(path, what, kMaxTokenFile);
   if (!text.ok()) return text.status();
   const absl::string_view token = text->Expose();
   if (!token.empty() && token.back() == '\n') text->Truncate(token.size() - 1);
-  if (text->empty()) return Problem(kWhat, "is empty", path, "write the token's text to it");
+  if (text->empty()) return Problem(what, "is empty", path, "write the token's text to it");
   for (const char c : text->Expose()) {
     if (c <= ' ' || c > '~') {
-      return Problem(kWhat, "holds more than a token (spaces, line breaks or other characters)", path,
+      return Problem(what, "holds more than a token (spaces, line breaks or other characters)", path,
                      "write nothing but the token's text to it");
     }
   }

@@ -23,8 +23,9 @@ absl::StatusOr<SecretText> ReadSecretFile(const std::string& path, absl::string_
 // As ReadFile, and refuses a file that is not the caller's or root's, or that its group or others can write.
 absl::StatusOr<std::string> ReadOwnFile(const std::string& path, absl::string_view what, size_t max_size);
 
-// Reads the text of an API token: less one trailing newline, not empty, visible ASCII characters only.
-absl::StatusOr<SecretText> ReadTokenFile(const std::string& path);
+// Reads the text of an API token or, as `what` then says, of another kind of token: less one trailing newline, not
+// empty, visible ASCII characters only.
+absl::StatusOr<SecretText> ReadTokenFile(const std::string& path, absl::string_view what = "token file");
 
 }  // namespace keyferry::client
 

@@ -69,6 +69,14 @@ absl::StatusOr<std::unique_ptr<storage::Store>> OpenConfiguredStore(const config
   return rewrapped;
 }
 
+CallRates RatesOf(const config::Limits& limits) {
+  CallRates rates;
+  rates.identity = {limits.calls_per_second_per_identity(), limits.call_burst_per_identity()};
+  rates.org = {limits.calls_per_second_per_org(), limits.call_burst_per_org()};
+  rates.failed_authentication = {limits.failed_calls_per_second_per_address(), limits.failed_call_burst_per_address()};
+  return rates;
+}
+
 KeyferryServerOptions ServerOptions(const config::Config& config) {
   KeyferryServerOptions options;
   options.grpc.listen = config.listen();
@@ -76,23 +84,27 @@ KeyferryServerOptions ServerOptions(const config::Config& config) {
   options.grpc.key_file = config.tls().key_file();
   options.grpc.client_ca_file = config.tls().client_ca_file();
   options.grpc.max_streams_per_connection = static_cast<int>(config.limits().max_streams_per_connection());
-  options.change_threads = config.limits().change_threads();
-  options.max_queued_changes = config.limits().max_queued_changes();
+  options.changes.threads = config.limits().change_threads();
+  options.changes.max_queued = config.limits().max_queued_changes();
+  options.changes.max_running_per_group = config.limits().change_threads_per_org();
+  options.changes.max_queued_per_group = config.limits().max_queued_changes_per_org();
+  options.rates = RatesOf(config.limits());
   if (config.audit().stream() != "off") options.audit_stream = config.audit().stream();
   if (config.audit().retention_days() != 0) options.audit_retention = absl::Hours(24) * config.audit().retention_days();
   return options;
 }
 
 // Applies what can change without a restart. A configuration that cannot be used changes nothing.
-absl::Status Reload(const CommandLine& command_line, config::Config* config, storage::Store* store, Logger* logger) {
+absl::Status Reload(const CommandLine& command_line, config::Config* config, KeyferryServer* server, Logger* logger) {
   ASSIGN_OR_RETURN(config::Config next, LoadConfig(command_line));
   ASSIGN_OR_RETURN(const LogLevel level, ParseLogLevel(next.log().level()));
   if (next.key_provider().SerializeAsString() != config->key_provider().SerializeAsString()) {
     ASSIGN_OR_RETURN(const auto key_provider, LoadKeyProvider(next.key_provider()));
-    RETURN_IF_ERROR(store->RotateKek(*key_provider));
+    RETURN_IF_ERROR(server->store()->RotateKek(*key_provider));
     logger->Write(LogLevel::kInfo, "root key rewrapped", {{"key_provider", key_provider->Description()}});
   }
   logger->SetLevel(level);
+  server->SetRates(RatesOf(next.limits()));
   config->Swap(&next);
   return absl::OkStatus();
 }
@@ -107,7 +119,7 @@ void ServeUntilStopped(const CommandLine& command_line, const sigset_t& signals,
     if (sigwait(&signals, &signal) != 0) continue;
     if (signal != SIGHUP) break;
     server->ReopenAuditStream();
-    const absl::Status reloaded = Reload(command_line, &config, server->store(), logger);
+    const absl::Status reloaded = Reload(command_line, &config, server, logger);
     if (reloaded.ok()) {
       logger->Write(LogLevel::kInfo, "configuration reloaded", {});
     } else {

@@ -14,13 +14,21 @@
 #include "server/directory/bootstrap.h"
 #include "server/directory/service.h"
 #include "server/identity/authenticator.h"
+#include "server/limits/call_limits.h"
 #include "server/mcpservers/service.h"
 #include "server/pagination.h"
+#include "server/processes/process_rules.h"
+#include "server/processes/process_table.h"
+#include "server/processes/refill.h"
+#include "server/processes/service.h"
 #include "server/resolution/service.h"
 #include "server/rpc/dispatcher.h"
 #include "server/rpc/executor.h"
+#include "server/sessions/service.h"
+#include "server/sessions/session_sweeper.h"
 #include "server/status_macros.h"
 #include "server/usage/usage_recorder.h"
+#include "server/watch/watch_hub.h"
 
 namespace keyferry::server {
 
@@ -38,10 +46,14 @@ struct KeyferryServer::Parts {
         credentials(store.get(), clock, &pages, usage.get()),
         sweeper(store.get(), clock, logger),
         mcp_servers(store.get(), clock, &pages),
-        resolver(store.get(), clock, usage.get()),
+        sessions(store.get(), clock, &pages),
+        session_sweeper(store.get(), clock, logger),
+        resolver(store.get(), clock, usage.get(), &processes),
+        process_rules(store.get(), clock, &pages, &processes),
         authenticator(store.get(), clock),
-        executor(options.change_threads, options.max_queued_changes),
-        dispatcher(&authenticator, audit.get(), &executor, logger, Dispatcher::Limits{}, clock) {
+        call_limits(options.rates),
+        executor(options.changes),
+        dispatcher(&authenticator, &call_limits, audit.get(), &executor, logger, Dispatcher::Limits{}, clock) {
     directory = {store.get(), clock, &pages, &directory_changes};
   }
 
@@ -51,7 +63,9 @@ struct KeyferryServer::Parts {
     services.push_back(MakeTokenService(&dispatcher, directory));
     services.push_back(MakeCredentialService(&dispatcher, &credentials));
     services.push_back(MakeMcpServerService(&dispatcher, &mcp_servers));
-    services.push_back(MakeResolutionService(&dispatcher, &resolver));
+    services.push_back(MakeSessionService(&dispatcher, &sessions));
+    services.push_back(MakeResolutionService(&dispatcher, &resolver, watches.get()));
+    services.push_back(MakeProcessService(&dispatcher, &process_rules));
     services.push_back(MakeAuditService(&dispatcher, &audit_rules));
     return services;
   }
@@ -66,12 +80,18 @@ struct KeyferryServer::Parts {
   CredentialRules credentials;
   BackgroundSweeper sweeper;
   McpServerRules mcp_servers;
+  SessionRules sessions;
+  BackgroundSessionSweeper session_sweeper;
+  ProcessTable processes;
   Resolver resolver;
+  ProcessRules process_rules;
   absl::Mutex directory_changes;
   DirectoryContext directory;
   Authenticator authenticator;
+  CallLimits call_limits;
   Executor executor;
   Dispatcher dispatcher;
+  std::unique_ptr<WatchHub> watches;
   std::unique_ptr<GrpcServer> grpc;
 };
 
@@ -93,7 +113,11 @@ absl::StatusOr<std::unique_ptr<KeyferryServer>> KeyferryServer::Start(std::uniqu
     ASSIGN_OR_RETURN(stream, AuditStream::Start(store.get(), audit.get(), logger, stream_options));
   }
   auto parts = std::make_unique<Parts>(std::move(store), std::move(audit), std::move(usage), std::move(stream), options,
-                                       std::move(clock), logger);
+                                       clock, logger);
+  RETURN_IF_ERROR(RefillProcesses(*parts->store->View(), clock(), &parts->processes));
+  const auto callers = [a = &parts->authenticator](const std::string& hash) { return a->AuthenticateAgain(hash); };
+  ASSIGN_OR_RETURN(parts->watches, WatchHub::Start(parts->store.get(), &parts->resolver, &parts->processes, callers,
+                                                   std::move(clock), options.watch));
   ASSIGN_OR_RETURN(parts->grpc, GrpcServer::Start(options.grpc, parts->MakeServices()));
   return std::unique_ptr<KeyferryServer>(new KeyferryServer(std::move(parts)));
 }
@@ -106,6 +130,12 @@ void KeyferryServer::ReopenAuditStream() {
   if (parts_->audit_stream != nullptr) parts_->audit_stream->Reopen();
 }
 
-void KeyferryServer::Drain(absl::Duration grace) { parts_->grpc->Drain(grace); }
+void KeyferryServer::SetRates(const CallRates& rates) { parts_->call_limits.SetRates(rates); }
+
+void KeyferryServer::Drain(absl::Duration grace) {
+  // They would last for the whole grace.
+  parts_->watches->Drain();
+  parts_->grpc->Drain(grace);
+}
 
 }  // namespace keyferry::server

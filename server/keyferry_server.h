@@ -8,16 +8,21 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "server/directory/common.h"
+#include "server/limits/call_limits.h"
 #include "server/log.h"
+#include "server/rpc/executor.h"
 #include "server/rpc/grpc_server.h"
+#include "server/watch/watch_hub.h"
 #include "storage/store.h"
 
 namespace keyferry::server {
 
 struct KeyferryServerOptions {
   GrpcServerOptions grpc;
-  size_t change_threads = 64;
-  size_t max_queued_changes = 1024;
+  Executor::Options changes;
+  // No limits unless they are set.
+  CallRates rates;
+  WatchOptions watch;
   // Where audit entries are streamed to: a file's path, "stdout", or "" for nowhere.
   std::string audit_stream;
   // How long audit entries are kept.
@@ -39,6 +44,9 @@ class KeyferryServer {
 
   // Opens the file of the audit stream again by its name, after a rotation.
   void ReopenAuditStream();
+
+  // How many calls are taken, from the next one on.
+  void SetRates(const CallRates& rates);
 
   // Drains the API, finishes what was accepted and writes what is buffered. The store is closed by the destructor.
   void Drain(absl::Duration grace);

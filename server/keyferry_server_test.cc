@@ -229,7 +229,7 @@ TEST_F(KeyferryServerTest, LimitsTheRequest) {
       Call("/keyferry.v1.DirectoryService/CreateUser", request.SerializeAsString(), Context().get());
   EXPECT_EQ(large.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(DetailOf(large).field(), "request");
-  request.mutable_user()->set_display_name(std::string(600 << 10, 'x'));
+  request.mutable_user()->set_display_name(std::string(5 << 20, 'x'));
   EXPECT_EQ(Call("/keyferry.v1.DirectoryService/CreateUser", request.SerializeAsString(), Context().get()).error_code(),
             grpc::StatusCode::RESOURCE_EXHAUSTED);
 }

@@ -18,6 +18,7 @@ constexpr size_t kMaxNameBytes = 512;
 constexpr size_t kMaxIdBytes = 63;
 constexpr size_t kMaxVariableBytes = 128;
 constexpr size_t kMaxValueBytes = size_t{64} << 10;
+constexpr absl::string_view kOwnPrefix = "KEYFERRY_";
 
 constexpr char kParentForms[] =
     "Use `orgs/{org}`, or below it `teams/{team}`, `users/{user}`, `services/{service}` or `workloads/{workload}`.";
@@ -157,22 +158,33 @@ absl::Status CheckId(absl::string_view id, absl::string_view field) {
   return absl::OkStatus();
 }
 
-absl::Status CheckVariableName(absl::string_view name, absl::string_view field) {
+absl::Status CheckVariableForm(absl::string_view name, absl::string_view field) {
   constexpr char kForm[] = "Use letters, digits and `_`, not starting with a digit, at most 128 bytes.";
   if (name.empty()) return InvalidField(field, "required", kForm);
   if (name.size() > kMaxVariableBytes) return InvalidField(field, "longer than 128 bytes", kForm);
   const bool shape = !absl::ascii_isdigit(name.front()) &&
                      std::all_of(name.begin(), name.end(), [](char c) { return absl::ascii_isalnum(c) || c == '_'; });
   if (!shape) return InvalidField(field, "not the name of an environment variable", kForm);
-  if (IsHijackingName(name)) {
-    return InvalidField(field, "refused, since this variable changes how a process starts",
-                        "Choose another name; it must not be one that a loader, shell or interpreter obeys.");
+  if (absl::StartsWith(name, kOwnPrefix)) {
+    return InvalidField(field, "refused, since Keyferry's own variables start with KEYFERRY_", "Choose another name.");
   }
   return absl::OkStatus();
 }
 
+absl::Status CheckVariableName(absl::string_view name, absl::string_view field) {
+  RETURN_IF_ERROR(CheckVariableForm(name, field));
+  return IsHijackingName(name) ? HijackingName(field) : absl::OkStatus();
+}
+
+absl::Status HijackingName(absl::string_view field) {
+  return InvalidField(
+      field, "refused, since this variable changes how a process starts",
+      "Choose another name that no loader, shell or interpreter obeys, or ask an ADMIN to allow this one "
+      "with `keyferry org allow-name`.");
+}
+
 bool IsHijackingName(absl::string_view name) {
-  constexpr absl::string_view kPrefixes[] = {"LD_", "DYLD_", "KEYFERRY_"};
+  constexpr absl::string_view kPrefixes[] = {"LD_", "DYLD_", kOwnPrefix};
   constexpr absl::string_view kNames[] = {
       "PATH",           "IFS",           "BASH_ENV",          "ENV",           "NODE_OPTIONS",
       "PYTHONPATH",     "PYTHONSTARTUP", "PYTHONHOME",        "PERL5LIB",      "PERL5OPT",

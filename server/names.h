@@ -39,8 +39,13 @@ absl::StatusOr<ChildName> ParseChild(absl::string_view name, absl::string_view c
 
 // `[a-z0-9]([a-z0-9._-]*[a-z0-9])?`, at most 63 bytes.
 absl::Status CheckId(absl::string_view id, absl::string_view field);
-// `[A-Za-z_][A-Za-z0-9_]*`, at most 128 bytes, and not one of the names that hijack a process (SPEC 2).
+// `[A-Za-z_][A-Za-z0-9_]*`, at most 128 bytes, and not Keyferry's own (`KEYFERRY_*`). Names that hijack a process pass:
+// whether the organization allows them is for AllowedNames (allowed_names.h) to say.
+absl::Status CheckVariableForm(absl::string_view name, absl::string_view field);
+// The same, and not one of the names that hijack a process (SPEC 2).
 absl::Status CheckVariableName(absl::string_view name, absl::string_view field);
+// INVALID_ARGUMENT on `field`: the name changes how a process starts.
+absl::Status HijackingName(absl::string_view field);
 // Whether the name is refused because it changes how a process starts.
 bool IsHijackingName(absl::string_view name);
 // UTF-8 of at most `max_bytes`, without control characters.

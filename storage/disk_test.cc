@@ -111,6 +111,16 @@ TEST_F(DiskTest, DeletedValueLeavesTheFiles) {
   EXPECT_EQ(FilesWith(engine_.directory(), sealed), Files{});
 }
 
+TEST_F(DiskTest, DeletedSessionKeyLeavesTheFiles) {
+  const RecordKey key = {Table::kSessionKey, "acme-industries", "", "1"};
+  ASSERT_TRUE(PutOne(*store_, key, "private key").ok());
+  const std::string sealed = SealedBytes(Space::kRecord);
+  ASSERT_FALSE(FilesWith(engine_.directory(), sealed).empty());
+  ASSERT_TRUE(DeleteOne(*store_, key).ok());
+  ExpectPurged();
+  EXPECT_EQ(FilesWith(engine_.directory(), sealed), Files{});
+}
+
 TEST_F(DiskTest, ValueReplacedBeforeTheStoreWasClosedIsPurgedAfterTheNextOpen) {
   ASSERT_TRUE(PutOne(*store_, key_, "value").ok());
   const std::string sealed = SealedBytes(Space::kRecord);

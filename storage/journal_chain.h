@@ -40,7 +40,7 @@ class JournalChain {
   // How often a batch may seal for each Append.
   static constexpr uint64_t kSealsPerAppend = 3;
   // All entries of one Append together.
-  static constexpr size_t kMaxAppendBytes = size_t{256} << 10;
+  static constexpr size_t kMaxAppendBytes = size_t{768} << 10;
 
   // Reads the end of the org's journal if it is not known yet. DATA_LOSS if it does not authenticate.
   absl::Status Prepare(const EngineSnapshot& snapshot, const OrgKeys& keys) ABSL_LOCKS_EXCLUDED(mutex_);

@@ -267,12 +267,12 @@ TEST_P(JournalTest, BeginsAnewForAnOrgThatWasDestroyed) {
 }
 
 TEST_P(JournalTest, RefusesWhatIsTooLarge) {
-  EXPECT_TRUE(absl::IsInvalidArgument(Append(std::string((64 << 10) + 1, 'x'))));
+  EXPECT_TRUE(absl::IsInvalidArgument(Append(std::string((512 << 10) + 1, 'x'))));
   Mutation mutation;
-  for (int i = 0; i < 5; ++i) mutation.Append("acme", std::string(60 << 10, 'x'));
+  for (int i = 0; i < 4; ++i) mutation.Append("acme", std::string(200 << 10, 'x'));
   EXPECT_TRUE(absl::IsInvalidArgument(store_->Commit(mutation, Durability::kSynced).status()));
   EXPECT_TRUE(Entries().empty());
-  EXPECT_TRUE(Append(std::string(64 << 10, 'x')).ok());
+  EXPECT_TRUE(Append(std::string(512 << 10, 'x')).ok());
 }
 
 }  // namespace

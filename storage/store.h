@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -41,6 +42,30 @@ struct Record {
   Revision revision = 0;
 };
 
+// What changes call a record: equal for equal RecordKeys as long as the store is open, different for different ones.
+// Says nothing of the key's text.
+struct WatchKey {
+  uint64_t high = 0;
+  uint64_t low = 0;
+
+  friend bool operator==(const WatchKey& a, const WatchKey& b) { return a.high == b.high && a.low == b.low; }
+  // The bits are pseudo-random already.
+  template <typename H>
+  friend H AbslHashValue(H state, const WatchKey& key) {
+    return H::combine(std::move(state), key.high);
+  }
+};
+
+// One commit, as a watcher sees it: the records that it wrote, rewrapped or deleted.
+struct StoreChange {
+  struct Touched {
+    Table table;
+    WatchKey key;
+  };
+  Revision revision = 0;
+  std::vector<Touched> records;
+};
+
 // A consistent view of the store. Thread-safe. Keep it for one request, not longer; it must not outlive the store.
 //
 // Errors: DATA_LOSS (a stored record does not authenticate; it is never returned), NOT_FOUND (the org has no keyring).
@@ -62,6 +87,9 @@ class StoreView {
 
   // The same for every parent of the org.
   virtual absl::Status ScanAll(Table table, absl::string_view org, const std::function<bool(Record)>& visit) const = 0;
+
+  // What changes call the record, whether it exists or not.
+  virtual absl::StatusOr<WatchKey> WatchKeyOf(const RecordKey& key) const = 0;
 };
 
 // What one commit changes. Applied whole or not at all.
@@ -73,7 +101,7 @@ class Mutation {
   void Delete(RecordKey key, std::optional<Revision> expected);
   // Only checks.
   void Require(RecordKey key, Revision expected);
-  // Adds an entry, at most 64 KiB, to the end of the org's journal (journal.h); org "" is the system's. `context` is
+  // Adds an entry, at most 512 KiB, to the end of the org's journal (journal.h); org "" is the system's. `context` is
   // handed on to the listener alone, and must outlive the commit.
   void Append(std::string org, std::string entry, const void* context = nullptr);
   // Takes the blocks before `first_block` away from the org's journal. `first_sequence` is that block's, and
@@ -176,6 +204,13 @@ class Store {
   // Counts the commits that touched a table. Read it before a View: what was computed from that view is current while
   // the counter stands.
   virtual uint64_t Generation(Table table) const = 0;
+
+  // Calls `on_change` for each commit after revision `after`, once it is durable, in order of revision and without
+  // gaps, until the returned handle is destroyed (which waits for a running call, except from within it). By then a new
+  // View shows the commit and Generation has counted it. Runs on a thread of the store, which it must not block.
+  // OUT_OF_RANGE if the changes since `after` are no longer kept. The handle must not outlive the store.
+  virtual absl::StatusOr<std::unique_ptr<EngineWatch>> Watch(Revision after,
+                                                             std::function<void(const StoreChange&)> on_change) = 0;
 
   // Waits until everything that was deleted or replaced before the call is gone from the files, and no rewrap is
   // pending.

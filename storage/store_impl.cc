@@ -81,7 +81,7 @@ absl::StatusOr<JournalChain::Append*> StoreImpl::JournalFor(absl::string_view or
 }
 
 absl::Status StoreImpl::PlanJournals(const Mutation& mutation, Plan& plan) {
-  constexpr size_t kMaxEntryBytes = size_t{64} << 10;
+  constexpr size_t kMaxEntryBytes = size_t{512} << 10;
   constexpr size_t kErasedBlocks = 1000;
   for (const Mutation::JournalAppend& entry : mutation.appends()) {
     ASSIGN_OR_RETURN(JournalChain::Append * append, JournalFor(entry.org, plan));
@@ -223,6 +223,22 @@ absl::Status StoreImpl::RotateKek(const KeyProvider& next) {
 }
 
 uint64_t StoreImpl::Generation(Table table) const { return generations_[static_cast<uint8_t>(table)]; }
+
+absl::StatusOr<std::unique_ptr<EngineWatch>> StoreImpl::Watch(Revision after,
+                                                              std::function<void(const StoreChange&)> on_change) {
+  return engine_->Watch(after, [this, on_change = std::move(on_change)](const EngineChange& engine_change) {
+    StoreChange change;
+    change.revision = engine_change.revision;
+    for (const std::string& key : engine_change.keys) {
+      const std::optional<StoreChange::Touched> touched = RecordOfEngineKey(key);
+      if (!touched.has_value()) continue;
+      // The committer counts it too, but perhaps only after this.
+      ++generations_[static_cast<uint8_t>(touched->table)];
+      change.records.push_back(*touched);
+    }
+    on_change(change);
+  });
+}
 
 absl::Status StoreImpl::WaitForPurge(absl::Duration timeout) {
   const absl::Time deadline = absl::Now() + timeout;

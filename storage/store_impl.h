@@ -3,6 +3,7 @@
 
 #include <array>
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -46,6 +47,8 @@ class StoreImpl : public Store {
   absl::Status RotateDataKey(absl::string_view org) override;
   absl::Status RotateKek(const KeyProvider& next) override ABSL_LOCKS_EXCLUDED(header_mutex_);
   uint64_t Generation(Table table) const override;
+  absl::StatusOr<std::unique_ptr<EngineWatch>> Watch(Revision after,
+                                                     std::function<void(const StoreChange&)> on_change) override;
   absl::Status WaitForPurge(absl::Duration timeout) override;
   absl::Status Verify() override;
 

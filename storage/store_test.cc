@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/synchronization/mutex.h"
 #include "gtest/gtest.h"
 #include "storage/crypto/testing_key_provider.h"
 #include "storage/open.h"
@@ -153,6 +154,51 @@ TEST_P(StoreTest, GenerationCountsCommitsOfItsTableOnly) {
   ASSERT_TRUE(PutOne(*store_, {Table::kUser, "acme", "", "ada"}, "x").ok());
   EXPECT_GT(store_->Generation(Table::kUser), users);
   EXPECT_EQ(store_->Generation(Table::kTeam), teams);
+}
+
+TEST_P(StoreTest, WatchNamesWhatEachCommitTouched) {
+  CreateOrg("acme");
+  CreateOrg("other");
+  const std::unique_ptr<StoreView> view = store_->View();
+  const auto key_of = [&](const RecordKey& key) { return *view->WatchKeyOf(key); };
+  EXPECT_TRUE(key_of(ValueKey("acme", "", "A")) == key_of(ValueKey("acme", "", "A")));
+  EXPECT_FALSE(key_of(ValueKey("acme", "", "A")) == key_of(ValueKey("other", "", "A")));
+  EXPECT_FALSE(key_of(ValueKey("acme", "", "A")) == key_of(ValueKey("acme", "users/ada", "A")));
+  EXPECT_FALSE(key_of(ValueKey("acme", "", "A")) == key_of({Table::kCredential, "acme", "", "A"}));
+  EXPECT_FALSE(view->WatchKeyOf(ValueKey("nowhere", "", "A")).ok());
+
+  absl::Mutex mutex;
+  std::vector<StoreChange> changes;
+  bool as_promised = true;
+  auto watch = store_->Watch(view->revision(), [&](const StoreChange& change) {
+    const bool seen = store_->View()->revision() >= change.revision && store_->Generation(Table::kUser) > 0;
+    absl::MutexLock lock(&mutex);
+    as_promised = as_promised && seen;
+    changes.push_back(change);
+  });
+  ASSERT_TRUE(watch.ok()) << watch.status();
+  Mutation mutation;
+  mutation.Put(ValueKey("acme", "", "A"), SecretBytes::CopyOf("1"), 1, std::nullopt);
+  mutation.Put({Table::kUser, "acme", "", "ada"}, SecretBytes::CopyOf("ada"), 1, std::nullopt);
+  ASSERT_TRUE(store_->Commit(mutation, Durability::kSynced).ok());
+  ASSERT_TRUE(DeleteOne(*store_, ValueKey("acme", "", "A")).ok());
+  const auto deleted = [&] {
+    return !changes.empty() && changes.back().records.size() == 1 &&
+           changes.front().revision != changes.back().revision;
+  };
+  mutex.LockWhen(absl::Condition(&deleted));
+  mutex.Unlock();
+  watch->reset();
+  EXPECT_TRUE(as_promised);
+  EXPECT_TRUE(changes.back().records[0].key == key_of(ValueKey("acme", "", "A")));
+  EXPECT_EQ(changes.back().records[0].table, Table::kCredentialValue);
+  size_t users = 0;
+  for (const StoreChange& change : changes) {
+    for (const StoreChange::Touched& touched : change.records) {
+      if (touched.key == key_of({Table::kUser, "acme", "", "ada"})) ++users;
+    }
+  }
+  EXPECT_EQ(users, 1);
 }
 
 TEST_P(StoreTest, DestroyedOrgOpensNothingAndItsNameCanBeUsedAgain) {

@@ -39,6 +39,16 @@ absl::StatusOr<Record> OpenEntry(const OrgKeys& keys, const EngineEntry& entry) 
   return Record{*std::move(payload), header->version, entry.revision};
 }
 
+std::optional<StoreChange::Touched> RecordOfEngineKey(absl::string_view engine_key) {
+  if (engine_key.size() != kRecordKeySize || engine_key[0] != static_cast<char>(Space::kRecord)) return std::nullopt;
+  // The id tag is a keyed hash of the whole key, under the org's own PRF key.
+  const absl::string_view tag = engine_key.substr(kParentPrefixSize);
+  static_assert(kTagSize == 2 * sizeof(uint64_t));
+  return StoreChange::Touched{
+      static_cast<Table>(engine_key[kOrgPrefixSize]),
+      {ReadUint(tag, sizeof(uint64_t)), ReadUint(tag.substr(sizeof(uint64_t)), sizeof(uint64_t))}};
+}
+
 absl::StatusOr<Record> StoreViewImpl::Open(const OrgKeys& keys, const EngineEntry& entry) const {
   absl::StatusOr<Record> record = OpenEntry(keys, entry);
   if (!absl::IsNotFound(record.status())) return record;
@@ -85,6 +95,11 @@ absl::StatusOr<bool> StoreViewImpl::Contains(const RecordKey& key) const {
   ASSIGN_OR_RETURN(const Place place, Find(key));
   ASSIGN_OR_RETURN(const std::optional<EngineEntry> entry, snapshot_->Get(place.key.view()));
   return entry.has_value();
+}
+
+absl::StatusOr<WatchKey> StoreViewImpl::WatchKeyOf(const RecordKey& key) const {
+  ASSIGN_OR_RETURN(const Place place, Find(key));
+  return RecordOfEngineKey(place.key.view())->key;
 }
 
 absl::Status StoreViewImpl::Scan(Table table, absl::string_view org, absl::string_view parent,

@@ -27,6 +27,7 @@ class StoreViewImpl : public StoreView {
   absl::Status Scan(Table table, absl::string_view org, absl::string_view parent,
                     const std::function<bool(Record)>& visit) const override;
   absl::Status ScanAll(Table table, absl::string_view org, const std::function<bool(Record)>& visit) const override;
+  absl::StatusOr<WatchKey> WatchKeyOf(const RecordKey& key) const override;
 
  private:
   // A collection that was looked into: one request asks for many records of few collections.
@@ -58,6 +59,9 @@ class StoreViewImpl : public StoreView {
 // Opens one record with the org's keys. NOT_FOUND if they do not hold its data key; DATA_LOSS if it does not
 // authenticate, with the table in the message.
 absl::StatusOr<Record> OpenEntry(const OrgKeys& keys, const EngineEntry& entry);
+
+// The record that an engine key stands for, nullopt if it is none of a record.
+std::optional<StoreChange::Touched> RecordOfEngineKey(absl::string_view engine_key);
 
 // INVALID_ARGUMENT unless system tables are used with an empty org and all others with one. Journals have both.
 absl::Status CheckSpace(Table table, absl::string_view org);

@@ -38,9 +38,10 @@ enum class Table : uint8_t {
 
 constexpr bool IsJournal(Table table) { return table == Table::kJournalHead || table == Table::kJournalBlock; }
 
-// Whether payloads of the table hold values that must leave the files after a delete or replacement.
+// Whether payloads of the table hold values or private keys that must leave the files after a delete or replacement.
 constexpr bool HoldsValues(Table table) {
-  return table == Table::kCredentialValue || table == Table::kPreviousValue || table == Table::kMcpServer;
+  return table == Table::kCredentialValue || table == Table::kPreviousValue || table == Table::kMcpServer ||
+         table == Table::kSessionKey;
 }
 
 }  // namespace keyferry::storage

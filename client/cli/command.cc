@@ -69,4 +69,11 @@ bool ParseTimeText(const std::string& text, absl::Time* time) {
          absl::ParseTime(absl::RFC3339_full, text, time, &error);
 }
 
+bool ParsePastTimeText(const std::string& text, absl::Time now, absl::Time* time) {
+  absl::Duration duration;
+  if (!ParseDurationText(text, &duration)) return ParseTimeText(text, time);
+  *time = now - duration;
+  return true;
+}
+
 }  // namespace keyferry::client::cli

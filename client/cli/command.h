@@ -24,6 +24,8 @@ enum class ValueKind {
   kDuration,
   // ParseTimeText.
   kTime,
+  // ParsePastTimeText.
+  kPastTime,
 };
 
 struct Option {
@@ -100,6 +102,8 @@ const std::vector<Option>& GlobalOptions();
 bool ParseDurationText(const std::string& text, absl::Duration* duration);
 // "2027-01-31" (its first moment in UTC) or "2027-01-31T10:00:00Z".
 bool ParseTimeText(const std::string& text, absl::Time* time);
+// The same, or a duration ("90d"): so long before `now`.
+bool ParsePastTimeText(const std::string& text, absl::Time now, absl::Time* time);
 
 }  // namespace keyferry::client::cli
 

@@ -53,6 +53,9 @@ std::string CheckValue(ValueKind kind, const std::string& text) {
   if (kind == ValueKind::kTime && text != "none" && !ParseTimeText(text, &time)) {
     return "must be a date such as 2027-01-31";
   }
+  if (kind == ValueKind::kPastTime && !ParsePastTimeText(text, absl::UnixEpoch(), &time)) {
+    return "must be a date such as 2027-01-31 or a duration such as 90d";
+  }
   return "";
 }
 

@@ -5,10 +5,12 @@ namespace keyferry::client::cli {
 CommandTree AllCommands() {
   CommandTree tree;
   AddCredentialCommands(tree);
+  AddProcessCommands(tree);
   AddMcpServerCommands(tree);
   AddDirectoryCommands(tree);
   AddWorkloadCommands(tree);
   AddTokenCommands(tree);
+  AddSessionCommands(tree);
   AddOrgCommands(tree);
   AddAuditCommands(tree);
   AddToolCommands(tree);

@@ -8,9 +8,15 @@ namespace keyferry::client::cli {
 // Each adds its group and commands.
 void AddAuditCommands(CommandTree& tree);
 void AddCredentialCommands(CommandTree& tree);
+// Of the group `credential`, called by AddCredentialCommands.
+void AddCredentialFileCommands(CommandTree& tree);
+void AddCredentialListCommands(CommandTree& tree);
 void AddDirectoryCommands(CommandTree& tree);
 void AddMcpServerCommands(CommandTree& tree);
 void AddOrgCommands(CommandTree& tree);
+// process, and the rollout of a credential.
+void AddProcessCommands(CommandTree& tree);
+void AddSessionCommands(CommandTree& tree);
 void AddTokenCommands(CommandTree& tree);
 void AddWorkloadCommands(CommandTree& tree);
 // status, completion and version.

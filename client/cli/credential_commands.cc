@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <ostream>
 #include <set>
 #include <string>
 #include <utility>
@@ -9,11 +11,12 @@
 #include "absl/time/time.h"
 #include "client/cli/commands.h"
 #include "client/cli/context.h"
+#include "client/cli/credential_name.h"
+#include "client/cli/credential_scope.h"
 #include "client/cli/value_input.h"
 #include "client/secret_text.h"
 #include "keyferry/v1/credentials.grpc.pb.h"
-#include "keyferry/v1/directory.grpc.pb.h"
-#include "keyferry/v1/mcp_servers.grpc.pb.h"
+#include "keyferry/v1/processes.grpc.pb.h"
 
 namespace keyferry::client::cli {
 namespace {
@@ -25,19 +28,7 @@ constexpr char kValueRule[] =
     "  printf %s \"$VALUE\" | keyferry credential create GITHUB_TOKEN\n"
     "On a terminal it is asked for twice and not shown.";
 
-const std::vector<Column>& CredentialColumns() {
-  static const auto* const kColumns =
-      new std::vector<Column>{{"NAME", "name", true}, {"SCOPE", "scope"},         {"STATUS", "status"},
-                              {"VERSION", "version"}, {"UPDATED", "update_time"}, {"LAST-USED", "last_use_time"}};
-  return *kColumns;
-}
-
-// The parent that --team, --me or neither names.
-Outcome Parent(Context& context, const Arguments& arguments, std::string* parent) {
-  if (arguments.Has("--me")) return context.CallingUser(parent);
-  if (arguments.Has("--team")) return context.ResourceName("teams", arguments.Text("--team"), parent);
-  return context.Org(parent);
-}
+}  // namespace
 
 Outcome CredentialName(Context& context, const Arguments& arguments, std::string* name) {
   const std::string& id = arguments.Text("NAME");
@@ -50,10 +41,12 @@ Outcome CredentialName(Context& context, const Arguments& arguments, std::string
                                 "; give an environment variable's name or a full resource name"));
   }
   std::string parent;
-  KEYFERRY_RETURN_IF_FAILED(Parent(context, arguments, &parent));
+  KEYFERRY_RETURN_IF_FAILED(CredentialParent(context, arguments, &parent));
   *name = absl::StrCat(parent, "/credentials/", id);
   return std::nullopt;
 }
+
+namespace {
 
 void SetTime(absl::Time time, google::protobuf::Timestamp* timestamp) {
   timestamp->set_seconds(absl::ToUnixSeconds(time));
@@ -92,6 +85,22 @@ Outcome Create(Context& context, const Arguments& arguments) {
   return std::nullopt;
 }
 
+// Says how many processes still run with the version before, and how to follow them.
+void NoteRollout(Context& context, const Arguments& arguments, const std::string& name) {
+  v1::GetCredentialRolloutRequest request;
+  request.set_name(name);
+  v1::CredentialRollout rollout;
+  // The rotation is done, whatever this answers.
+  if (context.Call(Idempotent::kYes, &v1::ProcessService::Stub::GetCredentialRollout, request, &rollout)) return;
+  if (rollout.outdated_count() == 0) return;
+  std::string scope = arguments.Has("--me") ? " --me" : "";
+  if (arguments.Has("--team")) scope = " --team " + arguments.Text("--team");
+  *context.streams().error << "note: " << rollout.outdated_count()
+                           << (rollout.outdated_count() == 1 ? " process is" : " processes are")
+                           << " still on an older version; follow with `keyferry credential rollout "
+                           << arguments.Text("NAME") << scope << " --watch`\n";
+}
+
 Outcome Rotate(Context& context, const Arguments& arguments) {
   v1::RotateCredentialRequest request;
   KEYFERRY_RETURN_IF_FAILED(CredentialName(context, arguments, request.mutable_name()));
@@ -104,6 +113,7 @@ Outcome Rotate(Context& context, const Arguments& arguments) {
   KEYFERRY_RETURN_IF_FAILED(WithValue(
       value, &request, [&] { return context.Call(Idempotent::kNo, &Stub::RotateCredential, request, &credential); }));
   context.printer().Message(credential);
+  NoteRollout(context, arguments, request.name());
   return std::nullopt;
 }
 
@@ -153,38 +163,29 @@ Outcome Describe(Context& context, const Arguments& arguments) {
   return std::nullopt;
 }
 
-bool Binds(const v1::McpServer& server, const std::string& id) {
-  for (const v1::EnvBinding& binding : server.env()) {
-    if (binding.org_secret() == id || binding.team_secret() == id || binding.user_secret() == id) return true;
+// What stands before the question whether to delete: who binds it, and who runs with it now.
+void WarnOfUsers(Context& context, const std::string& name) {
+  v1::GetCredentialRolloutRequest request;
+  request.set_name(name);
+  v1::CredentialRollout rollout;
+  // The question is asked all the same.
+  if (context.Call(Idempotent::kYes, &v1::ProcessService::Stub::GetCredentialRollout, request, &rollout)) return;
+  std::ostream& error = *context.streams().error;
+  const std::string id = name.substr(name.rfind('/') + 1);
+  if (!rollout.mcp_servers().empty()) {
+    error << "These MCP servers bind " << id << ": " << absl::StrJoin(rollout.mcp_servers(), ", ") << "\n";
   }
-  return false;
-}
-
-// The MCP servers that the caller can see and that bind a credential's name.
-Outcome WhoBinds(Context& context, const std::string& id, std::vector<std::string>* names) {
-  std::string org;
-  KEYFERRY_RETURN_IF_FAILED(context.Org(&org));
-  std::vector<std::string> parents = {org};
-  v1::ListTeamsRequest teams_request;
-  teams_request.set_parent(org);
-  std::vector<v1::Team> teams;
-  KEYFERRY_RETURN_IF_FAILED(
-      context.List(&v1::DirectoryService::Stub::ListTeams, teams_request, &v1::ListTeamsResponse::teams, &teams));
-  for (const v1::Team& team : teams) parents.push_back(team.name());
-  for (const std::string& parent : parents) {
-    v1::ListMcpServersRequest request;
-    request.set_parent(parent);
-    std::vector<v1::McpServer> servers;
-    // A team whose MCP servers the caller may not list has none to warn of.
-    if (context.List(&v1::McpServerService::Stub::ListMcpServers, request, &v1::ListMcpServersResponse::mcp_servers,
-                     &servers)) {
-      continue;
-    }
-    for (const v1::McpServer& server : servers) {
-      if (Binds(server, id)) names->push_back(server.name());
-    }
+  const int live = rollout.current_count() + rollout.outdated_count();
+  if (live == 0) return;
+  error << "Processes that run with it now: " << live << "\n";
+  constexpr int kShown = 20;
+  for (int i = 0; i < std::min(kShown, rollout.processes_size()); ++i) {
+    const v1::Process& process = rollout.processes(i).process();
+    const std::string& place = process.info().pod().empty() ? process.info().host() : process.info().pod();
+    error << "  " << process.mcp_server() << " on " << (place.empty() ? "an unknown host" : PrintableText(place))
+          << ", pid " << process.info().pid() << "\n";
   }
-  return std::nullopt;
+  if (live > std::min(kShown, rollout.processes_size())) error << "  and others\n";
 }
 
 Outcome Delete(Context& context, const Arguments& arguments) {
@@ -194,11 +195,7 @@ Outcome Delete(Context& context, const Arguments& arguments) {
     v1::Credential credential;
     KEYFERRY_RETURN_IF_FAILED(Get(context, request.name(), &credential));
     request.set_etag(credential.etag());
-    std::vector<std::string> names;
-    const std::string id = request.name().substr(request.name().rfind('/') + 1);
-    if (!WhoBinds(context, id, &names).has_value() && !names.empty()) {
-      *context.streams().error << "These MCP servers bind " << id << ": " << absl::StrJoin(names, ", ") << "\n";
-    }
+    WarnOfUsers(context, request.name());
   }
   KEYFERRY_RETURN_IF_FAILED(context.Confirm(
       absl::StrCat("Delete ", request.name(), " and every version of its value for good?"), arguments.Has("--yes")));
@@ -208,42 +205,16 @@ Outcome Delete(Context& context, const Arguments& arguments) {
   return std::nullopt;
 }
 
-Outcome ListMine(Context& context) {
-  v1::ListMyCredentialsRequest request;
-  KEYFERRY_RETURN_IF_FAILED(context.CallingUser(request.mutable_parent()));
-  std::vector<v1::MyCredential> credentials;
-  KEYFERRY_RETURN_IF_FAILED(
-      context.List(&Stub::ListMyCredentials, request, &v1::ListMyCredentialsResponse::my_credentials, &credentials));
-  context.PrintList(credentials, {{"NAME", "credential_id"},
-                                  {"STATUS", "status"},
-                                  {"VERSION", "credential.version"},
-                                  {"UPDATED", "credential.update_time"},
-                                  {"LAST-USED", "credential.last_use_time"}});
-  return std::nullopt;
-}
-
-Outcome List(Context& context, const Arguments& arguments) {
-  if (arguments.Has("--mine")) return ListMine(context);
-  v1::ListCredentialsRequest request;
-  KEYFERRY_RETURN_IF_FAILED(Parent(context, arguments, request.mutable_parent()));
-  std::vector<v1::Credential> credentials;
-  KEYFERRY_RETURN_IF_FAILED(
-      context.List(&Stub::ListCredentials, request, &v1::ListCredentialsResponse::credentials, &credentials));
-  context.PrintList(credentials, CredentialColumns());
-  return std::nullopt;
-}
-
 }  // namespace
 
 void AddCredentialCommands(CommandTree& tree) {
   const Positional name = {"NAME", "The environment variable's name, or a full resource name"};
-  const Option team = {"--team", ValueKind::kText, "ID", "The team's credential (default: the organization's)"};
-  const Option me = {"--me", ValueKind::kFlag, "", "Your own credential"};
+  const Option team = CredentialTeamOption();
+  const Option me = CredentialMeOption();
   const Option from_file = {"--from-file", ValueKind::kFile, "FILE", "Read the value from FILE (- is standard input)"};
   const Option description = {"--description", ValueKind::kText, "TEXT", "What it is for; never a secret"};
   const Option rotate_by = {"--rotate-by", ValueKind::kTime, "DATE", "Remind to rotate it by DATE, or `none`"};
-  const Option grace = {"--grace", ValueKind::kDuration, "DURATION",
-                        "How long the previous version stays for rollback, 0 for not at all (default: 24h)"};
+  const Option grace = GraceOption();
   const std::vector<std::vector<std::string>> scopes = {{"--team", "--me"}};
   tree.groups.push_back({"credential", "Store, rotate and delete credentials"});
   tree.commands.push_back({"credential create",
@@ -283,16 +254,8 @@ void AddCredentialCommands(CommandTree& tree) {
                            Describe});
   tree.commands.push_back(
       {"credential delete", "Delete a credential for good", "", {name}, {team, me, YesOption()}, scopes, Delete});
-  tree.commands.push_back({"credential list",
-                           "List credentials",
-                           "",
-                           {},
-                           {team,
-                            me,
-                            {"--mine", ValueKind::kFlag, "",
-                             "Every name that you can see, and whether you, your team or the organization set it"}},
-                           {{"--team", "--me", "--mine"}},
-                           List});
+  AddCredentialListCommands(tree);
+  AddCredentialFileCommands(tree);
 }
 
 }  // namespace keyferry::client::cli

@@ -147,9 +147,37 @@ Outcome CreateService(Context& context, const Arguments& arguments) {
   request.set_service_id(arguments.Text("ID"));
   request.mutable_service()->set_display_name(arguments.Text("--display-name"));
   request.mutable_service()->set_role(OrgRoleOf(arguments.Text("--role")));
+  request.mutable_service()->set_can_create_sessions(arguments.Has("--can-create-sessions"));
   v1::Service service;
   KEYFERRY_RETURN_IF_FAILED(context.Call(Idempotent::kNo, &Stub::CreateService, request, &service));
   context.printer().Message(service);
+  return std::nullopt;
+}
+
+Outcome UpdateService(Context& context, const Arguments& arguments) {
+  v1::UpdateServiceRequest request;
+  v1::Service* service = request.mutable_service();
+  KEYFERRY_RETURN_IF_FAILED(context.ResourceName("services", arguments.Text("ID"), service->mutable_name()));
+  if (arguments.Has("--role")) {
+    service->set_role(OrgRoleOf(arguments.Text("--role")));
+    request.mutable_update_mask()->add_paths("role");
+  }
+  if (arguments.Has("--display-name")) {
+    service->set_display_name(arguments.Text("--display-name"));
+    request.mutable_update_mask()->add_paths("display_name");
+  }
+  if (arguments.Has("--can-create-sessions") || arguments.Has("--cannot-create-sessions")) {
+    service->set_can_create_sessions(arguments.Has("--can-create-sessions"));
+    request.mutable_update_mask()->add_paths("can_create_sessions");
+  }
+  if (request.update_mask().paths().empty()) {
+    return UsageFailure(
+        "nothing to change: keyferry service update; give --role, --display-name, --can-create-sessions or "
+        "--cannot-create-sessions");
+  }
+  v1::Service updated;
+  KEYFERRY_RETURN_IF_FAILED(context.Call(Idempotent::kYes, &Stub::UpdateService, request, &updated));
+  context.printer().Message(updated);
   return std::nullopt;
 }
 
@@ -158,8 +186,11 @@ Outcome ListServices(Context& context, const Arguments&) {
   KEYFERRY_RETURN_IF_FAILED(context.Org(request.mutable_parent()));
   std::vector<v1::Service> services;
   KEYFERRY_RETURN_IF_FAILED(context.List(&Stub::ListServices, request, &v1::ListServicesResponse::services, &services));
-  context.PrintList(
-      services, {{"ID", "name", true}, {"ROLE", "role"}, {"DISPLAY-NAME", "display_name"}, {"CREATED", "create_time"}});
+  context.PrintList(services, {{"ID", "name", true},
+                               {"ROLE", "role"},
+                               {"SESSIONS", "can_create_sessions"},
+                               {"DISPLAY-NAME", "display_name"},
+                               {"CREATED", "create_time"}});
   return std::nullopt;
 }
 
@@ -224,16 +255,35 @@ void AddTeamCommands(CommandTree& tree) {
 void AddServiceCommands(CommandTree& tree) {
   const Positional id = {"ID", "The service's id"};
   tree.groups.push_back({"service", "Manage the identities of programs that use Keyferry's API"});
-  tree.commands.push_back(
-      {"service create", "Add a service", "", {id}, {OrgRoleOption(), DisplayNameOption()}, {}, CreateService});
-  tree.commands.push_back({"service list", "List services", "", {}, {}, {}, ListServices});
-  tree.commands.push_back({"service delete",
-                           "Delete a service with its tokens",
+  const Option may_create_sessions = {"--can-create-sessions", ValueKind::kFlag, "",
+                                      "Let it create sessions for every user of the organization"};
+  tree.commands.push_back({"service create",
+                           "Add a service",
                            "",
                            {id},
-                           {YesOption()},
+                           {OrgRoleOption(), may_create_sessions, DisplayNameOption()},
                            {},
-                           Deleter<v1::DeleteServiceRequest>("services", " with its tokens", &Stub::DeleteService)});
+                           CreateService});
+  tree.commands.push_back(
+      {"service update",
+       "Change a service's role, its name for people, or whether it may create sessions",
+       "Sessions that it created go on; `keyferry session revoke` ends them, as does `keyferry service delete`.",
+       {id},
+       {{"--role", ValueKind::kText, "ROLE", "Role in the organization", {"admin", "member"}},
+        may_create_sessions,
+        {"--cannot-create-sessions", ValueKind::kFlag, "", "Let it create no more sessions"},
+        DisplayNameOption()},
+       {{"--can-create-sessions", "--cannot-create-sessions"}},
+       UpdateService});
+  tree.commands.push_back({"service list", "List services", "", {}, {}, {}, ListServices});
+  tree.commands.push_back(
+      {"service delete",
+       "Delete a service with its tokens and the sessions that it created",
+       "",
+       {id},
+       {YesOption()},
+       {},
+       Deleter<v1::DeleteServiceRequest>("services", " with its tokens and sessions", &Stub::DeleteService)});
 }
 
 }  // namespace

@@ -81,6 +81,11 @@ Outcome Apply(Context& context, const Arguments& arguments) {
                                << " binds credentials that are not stored yet: "
                                << absl::StrJoin(response.missing_credentials(), ", ") << "\n";
     }
+    for (const v1::MissingFor& one : response.missing_for()) {
+      *context.streams().error << "keyferry: note: " << response.mcp_server().name() << " lacks for "
+                               << one.user().substr(one.user().rfind('/') + 1) << ": "
+                               << absl::StrJoin(one.credentials(), ", ") << "\n";
+    }
     responses.push_back(std::move(response));
   }
   context.PrintList(responses, {{"NAME", "mcp_server.name"},

@@ -38,6 +38,38 @@ Outcome SetTier(Context& context, const Arguments& arguments) {
   return std::nullopt;
 }
 
+// Adds a name to those that the organization allows, or takes it away.
+Outcome ChangeAllowedNames(Context& context, const Arguments& arguments, bool allow) {
+  const std::string& name = arguments.Text("NAME");
+  v1::Org org;
+  KEYFERRY_RETURN_IF_FAILED(Get(context, &org));
+  v1::UpdateOrgRequest request;
+  request.mutable_org()->set_name(org.name());
+  // So that two of these at once do not undo one another.
+  request.mutable_org()->set_etag(org.etag());
+  bool found = false;
+  for (const std::string& allowed : org.allowed_variable_names()) {
+    if (allowed != name) request.mutable_org()->add_allowed_variable_names(allowed);
+    found = found || allowed == name;
+  }
+  if (!allow && !found) {
+    return Failure{ExitCode::kOther, absl::StrCat("not allowed anyway: ", name, "; see `keyferry org describe`")};
+  }
+  if (allow) request.mutable_org()->add_allowed_variable_names(name);
+  request.mutable_update_mask()->add_paths("allowed_variable_names");
+  KEYFERRY_RETURN_IF_FAILED(context.Call(Idempotent::kNo, &Stub::UpdateOrg, request, &org));
+  context.printer().Message(org);
+  return std::nullopt;
+}
+
+Outcome AllowName(Context& context, const Arguments& arguments) {
+  return ChangeAllowedNames(context, arguments, /*allow=*/true);
+}
+
+Outcome DisallowName(Context& context, const Arguments& arguments) {
+  return ChangeAllowedNames(context, arguments, /*allow=*/false);
+}
+
 Outcome Delete(Context& context, const Arguments& arguments) {
   v1::Org org;
   KEYFERRY_RETURN_IF_FAILED(Get(context, &org));
@@ -83,6 +115,24 @@ void AddOrgCommands(CommandTree& tree) {
                            {},
                            {},
                            SetTier});
+  const Positional name = {"NAME", "Name of an environment variable, e.g. NODE_OPTIONS"};
+  tree.commands.push_back(
+      {"org allow-name",
+       "Allow a variable that changes how a process starts",
+       "Such names (PATH, LD_*, NODE_OPTIONS, ...) are refused for credentials and bindings unless an\n"
+       "ADMIN allows them: whoever may define an MCP server can then run code where it is launched.\n"
+       "KEYFERRY_* is never allowed.",
+       {name},
+       {},
+       {},
+       AllowName});
+  tree.commands.push_back({"org disallow-name",
+                           "Take such a permission away; what binds the variable no longer launches",
+                           "",
+                           {name},
+                           {},
+                           {},
+                           DisallowName});
   tree.commands.push_back(
       {"org delete", "Delete the organization and everything in it", "", {}, {YesOption()}, {}, Delete});
   tree.commands.push_back(

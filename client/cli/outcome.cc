@@ -26,7 +26,7 @@ ExitCode ExitCodeFor(absl::StatusCode code) {
   }
 }
 
-Failure FailureFrom(const ApiError& error) { return {ExitCodeFor(error.code), error.OneLine()}; }
+Failure FailureFrom(const ApiError& error) { return {ExitCodeFor(error.code), error.OneLine(), error.code}; }
 
 std::string ExitCodeHelp() {
   return "Exit codes:\n"

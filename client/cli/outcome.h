@@ -23,6 +23,8 @@ enum class ExitCode {
 struct Failure {
   ExitCode exit_code = ExitCode::kOther;
   std::string line;
+  // What the server answered, kOk if the failure is not its.
+  absl::StatusCode code = absl::StatusCode::kOk;
 };
 
 // No failure means success.

@@ -185,6 +185,8 @@ std::string Printer::Cell(const ProtoMessage& message, const std::string& path, 
   return text.empty() ? "-" : text;
 }
 
+std::string PrintableText(const std::string& text) { return Printable(text); }
+
 void Printer::Rows(const std::vector<std::vector<std::string>>& rows) const {
   std::vector<size_t> widths;
   for (const std::vector<std::string>& row : rows) {
@@ -222,6 +224,16 @@ void Printer::Message(const ProtoMessage& message) const {
     if (!text.empty()) rows.push_back({Label(field) + ":", Printable(text)});
   }
   Rows(rows);
+}
+
+void Printer::Line(const ProtoMessage& message) const {
+  std::string json = Json::parse(ToJson(message)).dump();
+  if (format_ == OutputFormat::kYaml) {
+    output_ << "---\n" << JsonToYaml(json);
+  } else {
+    output_ << json << "\n";
+  }
+  WipeString(json);
 }
 
 void Printer::List(const std::vector<const ProtoMessage*>& messages, const std::vector<Column>& columns) const {

@@ -44,6 +44,8 @@ class Printer {
 
   // One message; in a table, a line for each field that is set.
   void Message(const google::protobuf::Message& message) const;
+  // One message of a row of them: JSON on one line, or a YAML document of its own.
+  void Line(const google::protobuf::Message& message) const;
   void List(const std::vector<const google::protobuf::Message*>& messages, const std::vector<Column>& columns) const;
   void Facts(const std::vector<Fact>& facts) const;
   // What was done, as {"KEY": "NAME"} or as one sentence.
@@ -63,6 +65,9 @@ class Printer {
   const absl::Time now_;
   std::ostream& output_;
 };
+
+// Without anything that a terminal would act on.
+std::string PrintableText(const std::string& text);
 
 // "3 minutes ago", "in 23 hours", "now".
 std::string HumanTime(absl::Time time, absl::Time now);

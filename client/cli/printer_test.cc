@@ -37,7 +37,8 @@ TEST_F(PrinterTest, TableShowsSetFieldsAndNoControlCharacters) {
             "Status:            SUSPENDED\n"
             "Version:           3\n"
             "Update time:       1970-01-01T00:16:40Z\n"
-            "Previous version:  0\n");
+            "Previous version:  0\n"
+            "Rotation overdue:  false\n");
 }
 
 TEST_F(PrinterTest, ListsAreAligned) {

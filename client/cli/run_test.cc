@@ -150,6 +150,19 @@ TEST_F(RunTest, CommandsSendWhatTheySay) {
        R"(UpdateCredentialRequest {credential { name: "orgs/dev/credentials/A" } update_mask { paths: "rotate_by" }})"},
       {"credential delete A --yes", R"(DeleteCredentialRequest {name: "orgs/dev/credentials/A"})"},
       {"credential list --mine", R"(ListMyCredentialsRequest {parent: "orgs/dev/users/ada" page_size: 1000})"},
+      {"credential import -f " + Write("a.env", "export A='x y'\nB=1\n"),
+       R"(ImportCredentialsRequest {parent: "orgs/dev" entries { credential_id: "A" value: "x y" } entries { credential_id: "B" value: "1" } conflict: IMPORT_CONFLICT_FAIL})"},
+      {"credential import --team eng --on-conflict rotate --grace 1h --dry-run -f " +
+           Write("a.json", R"({"A": {"value": "x", "description": "d", "rotateBy": "2027-01-31"}})"),
+       R"(ImportCredentialsRequest {parent: "orgs/dev/teams/eng" entries { credential_id: "A" value: "x" description: "d" rotate_by { seconds: 1801353600 } } conflict: IMPORT_CONFLICT_ROTATE grace { seconds: 3600 } validate_only: true})"},
+      {"credential import --me --on-conflict skip --format yaml -f " + Write("a.env2", "A: x\n"),
+       R"(ImportCredentialsRequest {parent: "orgs/dev/users/ada" entries { credential_id: "A" value: "x" } conflict: IMPORT_CONFLICT_SKIP})"},
+      {"credential rotate-many --team eng --grace 0 -f " + Write("b.yml", "A: x\nB: 'y'\n"),
+       R"(BatchRotateCredentialsRequest {parent: "orgs/dev" requests { name: "orgs/dev/teams/eng/credentials/A" value: "x" grace { } } requests { name: "orgs/dev/teams/eng/credentials/B" value: "y" grace { } }})"},
+      {"org allow-name PATH",
+       R"(UpdateOrgRequest {org { name: "orgs/dev" etag: "etag-7" allowed_variable_names: "NODE_OPTIONS" allowed_variable_names: "PATH" } update_mask { paths: "allowed_variable_names" }})"},
+      {"org disallow-name NODE_OPTIONS",
+       R"(UpdateOrgRequest {org { name: "orgs/dev" etag: "etag-7" } update_mask { paths: "allowed_variable_names" }})"},
       {"user create list --role admin",
        R"(CreateUserRequest {parent: "orgs/dev" user_id: "list" user { role: ORG_ROLE_ADMIN }})"},
       {"user create bob", R"(CreateUserRequest {parent: "orgs/dev" user_id: "bob" user { role: ORG_ROLE_MEMBER }})"},
@@ -163,16 +176,55 @@ TEST_F(RunTest, CommandsSendWhatTheySay) {
        R"(UpdateWorkloadRequest {workload { name: "orgs/dev/workloads/w" mcp_servers: "orgs/dev/mcpServers/a" mcp_servers: "orgs/dev/mcpServers/b" mcp_servers: "orgs/dev/teams/eng/mcpServers/c" } update_mask { paths: "mcp_servers" }})"},
       {"workload revoke w a",
        R"(UpdateWorkloadRequest {workload { name: "orgs/dev/workloads/w" } update_mask { paths: "mcp_servers" }})"},
+      {"workload create w --can-use-sessions",
+       R"(CreateWorkloadRequest {parent: "orgs/dev" workload_id: "w" workload { can_use_sessions: true }})"},
+      {"workload update w --can-use-sessions --display-name W",
+       R"(UpdateWorkloadRequest {workload { name: "orgs/dev/workloads/w" display_name: "W" can_use_sessions: true } update_mask { paths: "display_name" paths: "can_use_sessions" }})"},
+      {"workload update w --cannot-use-sessions",
+       R"(UpdateWorkloadRequest {workload { name: "orgs/dev/workloads/w" } update_mask { paths: "can_use_sessions" }})"},
+      {"service create s --can-create-sessions",
+       R"(CreateServiceRequest {parent: "orgs/dev" service_id: "s" service { role: ORG_ROLE_MEMBER can_create_sessions: true }})"},
+      {"service update s --can-create-sessions",
+       R"(UpdateServiceRequest {service { name: "orgs/dev/services/s" can_create_sessions: true } update_mask { paths: "can_create_sessions" }})"},
+      {"service update s --cannot-create-sessions --role admin",
+       R"(UpdateServiceRequest {service { name: "orgs/dev/services/s" role: ORG_ROLE_ADMIN } update_mask { paths: "role" paths: "can_create_sessions" }})"},
+      {"session create --user bob --team eng --mcp-server a --mcp-server eng/b --workload w --ttl 30m",
+       R"(CreateSessionRequest {parent: "orgs/dev" session { user: "orgs/dev/users/bob" team: "orgs/dev/teams/eng" mcp_servers: "orgs/dev/mcpServers/a" mcp_servers: "orgs/dev/teams/eng/mcpServers/b" workload: "orgs/dev/workloads/w" } ttl { seconds: 1800 }})"},
+      {"session list --user bob",
+       R"(ListSessionsRequest {parent: "orgs/dev" page_size: 1000 user: "orgs/dev/users/bob"})"},
+      {"session describe s1", R"(GetSessionRequest {name: "orgs/dev/sessions/s1"})"},
+      {"session revoke orgs/dev/sessions/s1", R"(RevokeSessionRequest {name: "orgs/dev/sessions/s1"})"},
       {"mcp-server apply --dry-run -f " + file,
        R"(ApplyMcpServerRequest {mcp_server { name: "orgs/dev/teams/eng/mcpServers/github" transport: MCP_TRANSPORT_HTTP } validate_only: true})"},
       {"explain github --user bob --team eng",
        R"(ExplainRequest {mcp_server: "orgs/dev/mcpServers/github" team: "orgs/dev/teams/eng" user: "orgs/dev/users/bob"})"},
+      {"process list --mcp-server eng/m",
+       R"(ListProcessesRequest {parent: "orgs/dev" page_size: 1000 mcp_server: "orgs/dev/teams/eng/mcpServers/m"})"},
       {"token create --workload w --ttl 1h30m",
        R"(CreateTokenRequest {parent: "orgs/dev/workloads/w" ttl { seconds: 5400 }})"},
       {"token revoke t1", R"(RevokeTokenRequest {name: "orgs/dev/users/ada/tokens/t1"})"},
   };
   for (const auto& [line, expected] : cases) {
     EXPECT_EQ(Keyferry(line, "v\n"), 0) << line << ": " << error_;
+    ASSERT_THAT(server_->Requests(), Not(IsEmpty()));
+    EXPECT_EQ(server_->Requests().back(), expected) << line;
+  }
+}
+
+TEST_F(RunTest, ListsSendTheirConditions) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"credential list", R"(ListCredentialsRequest {parent: "orgs/dev" page_size: 1000})"},
+      {"credential list --scope org --scope user --name *_TOKEN --status suspended --source manual --overdue "
+       "--unused-since 2027-01-31 --sort rotate_by:desc,name",
+       R"(ListCredentialsRequest {parent: "orgs/dev" page_size: 1000 filter { scopes: CREDENTIAL_SCOPE_ORG scopes: CREDENTIAL_SCOPE_USER id_pattern: "*_TOKEN" status: CREDENTIAL_STATUS_SUSPENDED source: CREDENTIAL_SOURCE_MANUAL unused_since { seconds: 1801353600 } rotation_overdue: true } order_by: "rotate_by desc,name"})"},
+      {"credential list --team eng --unused-since 30m",
+       R"(ListCredentialsRequest {parent: "orgs/dev/teams/eng" page_size: 1000 filter { unused_since { seconds: 2200 } }})"},
+      {"credential export",
+       R"(ListCredentialsRequest {parent: "orgs/dev" page_size: 1000 filter { scopes: CREDENTIAL_SCOPE_ORG scopes: CREDENTIAL_SCOPE_TEAM scopes: CREDENTIAL_SCOPE_USER }})"},
+      {"credential export --me -o json", R"(ListCredentialsRequest {parent: "orgs/dev/users/ada" page_size: 1000})"},
+  };
+  for (const auto& [line, expected] : cases) {
+    EXPECT_EQ(Keyferry(line), 0) << line << ": " << error_;
     ASSERT_THAT(server_->Requests(), Not(IsEmpty()));
     EXPECT_EQ(server_->Requests().back(), expected) << line;
   }
@@ -192,11 +244,24 @@ TEST_F(RunTest, UsageErrors) {
       {"credential rotate A --grace -5m", "--grace: must be a duration"},
       {"credential update A", "nothing to update"},
       {"credential delete A", "add --yes"},
+      {"credential list --mine --overdue", "--mine takes no conditions: --overdue"},
+      {"credential list --scope all", "--scope: must be one of org, team, user"},
+      {"credential list --team a --scope org", "excludes"},
+      {"credential list --unused-since soon", "--unused-since: must be a date such as 2027-01-31 or a duration"},
+      {"credential import", "--file is required"},
+      {"credential import -f - --on-conflict merge", "--on-conflict: must be one of fail, rotate, skip"},
+      {"credential import -f - --format xml", "--format: must be one of dotenv, json, yaml"},
       {"user create bob --role king", "--role: must be one of admin, member"},
       {"user create a b", "unexpected argument"},
       {"org set-tier gold", "TIER: must be one of free, team, business, enterprise"},
       {"token create", "whose token is not said"},
       {"token create --user a --service b", "excludes"},
+      {"session create --mcp-server a", "--user is required"},
+      {"session create --user a", "--mcp-server is required"},
+      {"session create --user a --mcp-server b --ttl x", "--ttl: must be a duration"},
+      {"service update s", "nothing to change"},
+      {"service update s --can-create-sessions --cannot-create-sessions", "excludes"},
+      {"workload update w", "nothing to change"},
       {"mcp-server apply", "--file is required"},
       {"status --timeout 1", "--timeout: must be a duration"},
       {"status -o xml", "must be one of json, yaml, table"},
@@ -209,6 +274,70 @@ TEST_F(RunTest, UsageErrors) {
     EXPECT_EQ(output_, "");
   }
   EXPECT_THAT(server_->Requests(), IsEmpty());
+}
+
+TEST_F(RunTest, FilesOfCredentialsAreReadWholeBeforeAnythingIsSentAndNeverShown) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"A=1\nB=sek$rit\n", "standard input:2:6: "},
+      {"A=1\nA=sekrit\n", "standard input:2:1: A is given twice; first on line 1"},
+      {"", "standard input:1:1: no credential in this file"},
+      {"sekrit\n", "standard input:1:7: "},
+      {std::string(5 << 20, 's'), "longer than 4 MiB: standard input"},
+  };
+  for (const auto& [input, expected] : cases) {
+    for (const char* line : {"credential import -f -", "credential rotate-many -f -"}) {
+      EXPECT_EQ(Keyferry(line, input), 65) << line;
+      EXPECT_THAT(error_, AllOf(HasSubstr(expected), Not(HasSubstr("sek")), Not(HasSubstr("sss")))) << line;
+      EXPECT_EQ(output_, "");
+    }
+  }
+  EXPECT_EQ(Keyferry("credential import -f - --format json", R"({"A": sekrit})"), 65);
+  EXPECT_THAT(error_, AllOf(HasSubstr("standard input:1:7: not JSON"), Not(HasSubstr("sek"))));
+  EXPECT_EQ(Keyferry("credential import -f /nonexistent.env"), 65);
+  std::string many;
+  for (int i = 0; i < 1001; ++i) many += "N" + std::to_string(i) + "=sekrit\n";
+  EXPECT_EQ(Keyferry("credential import -f -", many), 65);
+  EXPECT_THAT(error_, HasSubstr("more than 1000 credentials"));
+  EXPECT_EQ(Keyferry("credential rotate-many -f -", many), 65);
+  EXPECT_THAT(error_, HasSubstr("more than 100 credentials"));
+  EXPECT_EQ(Keyferry("credential rotate-many --format yaml -f -", "A: {value: sekrit, description: d}"), 65);
+  EXPECT_THAT(error_, AllOf(HasSubstr("a rotation changes the value alone: A"), Not(HasSubstr("sekrit"))));
+  std::string large;
+  for (int i = 0; i < 90; ++i) large += "N" + std::to_string(i) + "=" + std::string(60000, 's') + "\n";
+  EXPECT_EQ(Keyferry("credential import -f -", large), 65);
+  EXPECT_THAT(server_->Requests(), IsEmpty());
+  EXPECT_EQ(Keyferry("org disallow-name PATH"), 1);
+  EXPECT_THAT(error_, HasSubstr("not allowed anyway: PATH"));
+}
+
+TEST_F(RunTest, ImportsShowWhatWasDoneAndNoValue) {
+  EXPECT_EQ(Keyferry("credential import -f - -o json", "A='se\nkrit'\nB=\"x\\ty\"\n"), 0) << error_;
+  EXPECT_EQ(server_->Value("orgs/dev/credentials/A"), "se\nkrit");
+  EXPECT_EQ(server_->Value("orgs/dev/credentials/B"), "x\ty");
+  EXPECT_EQ(Json()[0]["name"], "orgs/dev/credentials/A");
+  EXPECT_EQ(Json()[1]["action"], "IMPORT_ACTION_CREATE");
+  EXPECT_EQ(Keyferry("credential import -f - --dry-run", "A=sekrit"), 0);
+  EXPECT_THAT(error_, HasSubstr("a dry run; nothing was changed"));
+  EXPECT_THAT(output_ + error_, Not(HasSubstr("krit")));
+  EXPECT_EQ(Keyferry("credential rotate-many -f -", "A=sekrit"), 0) << error_;
+  EXPECT_THAT(output_ + error_, Not(HasSubstr("krit")));
+  EXPECT_EQ(server_->Value("orgs/dev/credentials/A"), "sekrit");
+  // A change of many is not sent twice.
+  server_->Fail(grpc::StatusCode::UNAVAILABLE, "restarting", nullptr, /*times=*/1);
+  EXPECT_EQ(Keyferry("credential import -f -", "A=1"), 69);
+}
+
+TEST_F(RunTest, AnExportIsYamlOrJsonOfEverythingButValues) {
+  server_->AddCredentials(3);
+  EXPECT_EQ(Keyferry("credential export"), 0) << error_;
+  EXPECT_THAT(output_, AllOf(HasSubstr("name: orgs/dev/credentials/C0"), HasSubstr("rotationOverdue: false")));
+  EXPECT_EQ(Keyferry("credential export -o json"), 0) << error_;
+  EXPECT_EQ(Json().size(), 3u);
+}
+
+TEST_F(RunTest, ApplySaysForWhomCredentialsAreMissing) {
+  EXPECT_EQ(Keyferry("mcp-server apply -f " + Write("s.yaml", "id: github\ntransport: HTTP\n")), 0) << error_;
+  EXPECT_THAT(error_, HasSubstr("orgs/dev/mcpServers/github lacks for ada: GITHUB_TOKEN, OTHER\n"));
 }
 
 TEST_F(RunTest, BadDataErrors) {
@@ -300,8 +429,8 @@ TEST_F(RunTest, ListsAreArraysOfAllPages) {
   EXPECT_EQ(Json()[4]["updateTime"], "1970-01-01T00:16:40Z");
   EXPECT_EQ(Json()[4]["status"], "CREDENTIAL_STATUS_ACTIVE");
   EXPECT_EQ(Keyferry("credential list"), 0) << error_;
-  EXPECT_THAT(output_, StartsWith("NAME  SCOPE  STATUS  VERSION  UPDATED               LAST-USED\n"
-                                  "C0    ORG    ACTIVE  1        1970-01-01T00:16:40Z  -\n"));
+  EXPECT_THAT(output_, StartsWith("NAME  SCOPE  STATUS  VERSION  UPDATED               LAST-USED  ROTATE-BY  OVERDUE\n"
+                                  "C0    ORG    ACTIVE  1        1970-01-01T00:16:40Z  -          -          false\n"));
   EXPECT_EQ(Keyferry("credential list -o yaml"), 0) << error_;
   EXPECT_THAT(output_, HasSubstr("- name: orgs/dev/credentials/C4\n"));
 }
@@ -317,6 +446,31 @@ TEST_F(RunTest, TokenIsInJsonAndShownOnceOtherwise) {
   EXPECT_EQ(Json()["metadata"]["name"], "orgs/dev/users/bob/tokens/t1");
   EXPECT_EQ(Keyferry("token create --user bob"), 0) << error_;
   EXPECT_THAT(output_, HasSubstr("Token (shown once): the-token-text\n"));
+}
+
+TEST_F(RunTest, SessionTokenIsInJsonAndShownOnceOtherwise) {
+  EXPECT_EQ(Keyferry("session create --user bob --mcp-server a -o json"), 0) << error_;
+  EXPECT_EQ(Json()["token"], "the-session-token");
+  EXPECT_EQ(Json()["session"]["name"], "orgs/dev/sessions/s1");
+  EXPECT_EQ(Keyferry("session create --user bob --mcp-server a"), 0) << error_;
+  EXPECT_THAT(output_, HasSubstr("Token (shown once): the-session-token\n"));
+}
+
+TEST_F(RunTest, ATokenInPlaceOfASessionIsNotShown) {
+  for (const char* line : {"session revoke kfs_sekrit.x", "session describe a/sekrit"}) {
+    EXPECT_EQ(Keyferry(line), 65) << line;
+    EXPECT_THAT(error_, AllOf(HasSubstr("not a session's id"), Not(HasSubstr("sekrit"))));
+  }
+  EXPECT_THAT(server_->Requests(), IsEmpty());
+}
+
+TEST_F(RunTest, GrantsAreMadeAnewWhereOthersChangedThemMeanwhile) {
+  server_->Fail(grpc::StatusCode::ABORTED, "changed", nullptr, /*times=*/3);
+  EXPECT_EQ(Keyferry("workload grant w b"), 0) << error_;
+  EXPECT_THAT(server_->Requests().back(), HasSubstr("mcpServers/b"));
+  server_->Fail(grpc::StatusCode::ABORTED, "changed", nullptr, /*times=*/1000);
+  EXPECT_EQ(Keyferry("workload grant w b"), 1);
+  EXPECT_THAT(error_, HasSubstr("changed"));
 }
 
 TEST_F(RunTest, ApplyReadsEveryFileBeforeItSendsAny) {
@@ -339,11 +493,56 @@ TEST_F(RunTest, StatusSaysWhereAndWho) {
   EXPECT_EQ(Json()["tokenExpireTime"], "2100-01-01T00:00:00Z");
 }
 
+v1::CredentialRollout MakeRollout(int64_t version, int current, int outdated) {
+  v1::CredentialRollout rollout;
+  rollout.set_current_version(version);
+  rollout.set_current_count(current);
+  rollout.set_outdated_count(outdated);
+  v1::RolloutProcess* process = rollout.add_processes();
+  process->mutable_process()->set_mcp_server("orgs/dev/mcpServers/github");
+  process->mutable_process()->mutable_info()->set_host("host-1");
+  process->mutable_process()->mutable_info()->set_pid(42);
+  process->set_held_version(outdated > 0 ? version - 1 : version);
+  process->set_state(outdated > 0 ? v1::ROLLOUT_STATE_OUTDATED : v1::ROLLOUT_STATE_CURRENT);
+  rollout.add_mcp_servers("orgs/dev/mcpServers/github");
+  rollout.add_mcp_servers("orgs/dev/teams/eng/mcpServers/github");
+  return rollout;
+}
+
+TEST_F(RunTest, ARolloutIsShownAndFollowedToItsEnd) {
+  server_->SetRollouts({MakeRollout(2, 1, 2)});
+  EXPECT_EQ(Keyferry("credential rollout GITHUB_TOKEN"), 0) << error_;
+  EXPECT_THAT(output_, AllOf(HasSubstr("host-1"), HasSubstr("42"), HasSubstr("OUTDATED"),
+                             HasSubstr("1 of 3 on version 2; 2 not shown.")));
+  EXPECT_EQ(Keyferry("-o json credential rollout GITHUB_TOKEN"), 0) << error_;
+  EXPECT_EQ(Json()["outdatedCount"], 2);
+  server_->SetRollouts({MakeRollout(2, 0, 1), MakeRollout(2, 1, 0)});
+  EXPECT_EQ(Keyferry("-o json credential rollout GITHUB_TOKEN --team eng --watch"), 0) << error_;
+  const size_t line = output_.find('\n');
+  ASSERT_NE(line, std::string::npos);
+  EXPECT_EQ(nlohmann::json::parse(output_.substr(0, line))["outdatedCount"], 1);
+  EXPECT_EQ(nlohmann::json::parse(output_.substr(line))["name"], "orgs/dev/teams/eng/credentials/GITHUB_TOKEN");
+}
+
+TEST_F(RunTest, ARotationSaysWhoIsStillOnTheOldVersion) {
+  EXPECT_EQ(Keyferry("credential rotate A", "v"), 0) << error_;
+  EXPECT_EQ(error_, "");
+  server_->SetRollouts({MakeRollout(2, 1, 2)});
+  EXPECT_EQ(Keyferry("-o json credential rotate A --team eng", "v"), 0) << error_;
+  EXPECT_EQ(Json()["version"], "2");
+  EXPECT_EQ(error_,
+            "note: 2 processes are still on an older version; follow with `keyferry credential rollout A --team eng "
+            "--watch`\n");
+}
+
 TEST_F(RunTest, DeletionIsConfirmedOnATerminal) {
   input_is_terminal_ = true;
+  server_->SetRollouts({MakeRollout(2, 1, 2)});
   EXPECT_EQ(Keyferry("credential delete GITHUB_TOKEN", "n\n"), 1);
   EXPECT_THAT(error_, AllOf(HasSubstr("These MCP servers bind GITHUB_TOKEN: orgs/dev/mcpServers/github, "
                                       "orgs/dev/teams/eng/mcpServers/github\n"),
+                            HasSubstr("Processes that run with it now: 3\n"),
+                            HasSubstr("  orgs/dev/mcpServers/github on host-1, pid 42\n  and others\n"),
                             HasSubstr("Delete orgs/dev/credentials/GITHUB_TOKEN"), HasSubstr("not confirmed")));
   EXPECT_THAT(server_->Requests(), Not(testing::Contains(StartsWith("DeleteCredentialRequest"))));
   EXPECT_EQ(Keyferry("credential delete GITHUB_TOKEN", ""), 1);

@@ -32,7 +32,9 @@ std::string Trailer(const v1::ErrorDetail& detail) {
 class TestServer::Services : public v1::CredentialService::Service,
                              public v1::DirectoryService::Service,
                              public v1::McpServerService::Service,
+                             public v1::ProcessService::Service,
                              public v1::ResolutionService::Service,
+                             public v1::SessionService::Service,
                              public v1::TokenService::Service {
  public:
   using Context = grpc::ServerContext;
@@ -80,6 +82,29 @@ class TestServer::Services : public v1::CredentialService::Service,
     *response = StoreCredential(request->name(), 2);
     return Status::OK;
   }
+  Status BatchRotateCredentials(Context* context, const v1::BatchRotateCredentialsRequest* request,
+                                v1::BatchRotateCredentialsResponse* response) override {
+    Status status = Seen(context, *request);
+    if (!status.ok()) return status;
+    for (const v1::RotateCredentialRequest& one : request->requests()) {
+      Keep(one.name(), one.value());
+      *response->add_credentials() = StoreCredential(one.name(), 2);
+    }
+    return Status::OK;
+  }
+  Status ImportCredentials(Context* context, const v1::ImportCredentialsRequest* request,
+                           v1::ImportCredentialsResponse* response) override {
+    Status status = Seen(context, *request);
+    if (!status.ok()) return status;
+    for (const v1::ImportEntry& entry : request->entries()) {
+      v1::ImportResult* result = response->add_results();
+      result->set_name(absl::StrCat(request->parent(), "/credentials/", entry.credential_id()));
+      result->set_action(v1::IMPORT_ACTION_CREATE);
+      result->set_version(1);
+      Keep(result->name(), entry.value());
+    }
+    return Status::OK;
+  }
   Status GetCredential(Context* context, const v1::GetCredentialRequest* request, v1::Credential* response) override {
     response->set_name(request->name());
     return Seen(context, *request);
@@ -118,6 +143,7 @@ class TestServer::Services : public v1::CredentialService::Service,
   Status GetOrg(Context* context, const v1::GetOrgRequest* request, v1::Org* response) override {
     response->set_name(request->name());
     response->set_etag("etag-7");
+    response->add_allowed_variable_names("NODE_OPTIONS");
     return Seen(context, *request);
   }
   Status DeleteOrg(Context* context, const v1::DeleteOrgRequest* request, Empty*) override {
@@ -167,6 +193,10 @@ class TestServer::Services : public v1::CredentialService::Service,
     response->mutable_mcp_server()->set_name(request->mcp_server().name());
     response->set_created(true);
     response->add_missing_credentials("GITHUB_TOKEN");
+    v1::MissingFor* missing = response->add_missing_for();
+    missing->set_user("orgs/dev/users/ada");
+    missing->add_credentials("GITHUB_TOKEN");
+    missing->add_credentials("OTHER");
     return Seen(context, *request);
   }
   Status Explain(Context* context, const v1::ExplainRequest* request, v1::ExplainResponse* response) override {
@@ -182,6 +212,39 @@ class TestServer::Services : public v1::CredentialService::Service,
     return Seen(context, *request);
   }
 
+  Status CreateSession(Context* context, const v1::CreateSessionRequest* request,
+                       v1::CreateSessionResponse* response) override {
+    response->set_token("the-session-token");
+    *response->mutable_session() = request->session();
+    response->mutable_session()->set_name(absl::StrCat(request->parent(), "/sessions/s1"));
+    return Seen(context, *request);
+  }
+  Status GetSession(Context* context, const v1::GetSessionRequest* request, v1::Session* response) override {
+    response->set_name(request->name());
+    return Seen(context, *request);
+  }
+  Status ListSessions(Context* context, const v1::ListSessionsRequest* request,
+                      v1::ListSessionsResponse* response) override {
+    response->add_sessions()->set_name(absl::StrCat(request->parent(), "/sessions/s1"));
+    return Seen(context, *request);
+  }
+  Status RevokeSession(Context* context, const v1::RevokeSessionRequest* request, Empty*) override {
+    return Seen(context, *request);
+  }
+
+  Status CreateService(Context* context, const v1::CreateServiceRequest* request, v1::Service* response) override {
+    *response = request->service();
+    return Seen(context, *request);
+  }
+  Status UpdateService(Context* context, const v1::UpdateServiceRequest* request, v1::Service* response) override {
+    *response = request->service();
+    return Seen(context, *request);
+  }
+  Status CreateWorkload(Context* context, const v1::CreateWorkloadRequest* request, v1::Workload* response) override {
+    *response = request->workload();
+    return Seen(context, *request);
+  }
+
   Status CreateToken(Context* context, const v1::CreateTokenRequest* request,
                      v1::CreateTokenResponse* response) override {
     response->set_token("the-token-text");
@@ -194,6 +257,28 @@ class TestServer::Services : public v1::CredentialService::Service,
     response->mutable_token_expire_time()->set_seconds(4102444800);
     return Seen(context, *request);
   }
+  Status ListProcesses(Context* context, const v1::ListProcessesRequest* request,
+                       v1::ListProcessesResponse* response) override {
+    v1::Process* process = response->add_processes();
+    process->set_name("orgs/dev/processes/p1.00");
+    process->mutable_info()->set_host("host-1");
+    return Seen(context, *request);
+  }
+  // Commands ask for it besides what they do, so it is not among the requests.
+  Status GetCredentialRollout(Context*, const v1::GetCredentialRolloutRequest* request,
+                              v1::CredentialRollout* response) override {
+    absl::MutexLock lock(&mutex_);
+    // The last one stays.
+    *response = rollouts_.front();
+    if (rollouts_.size() > 1) rollouts_.erase(rollouts_.begin());
+    response->set_name(request->name());
+    return Status::OK;
+  }
+  void SetRollouts(std::vector<v1::CredentialRollout> rollouts) {
+    absl::MutexLock lock(&mutex_);
+    rollouts_ = std::move(rollouts);
+  }
+
   Status RevokeToken(Context* context, const v1::RevokeTokenRequest* request, Empty*) override {
     return Seen(context, *request);
   }
@@ -228,6 +313,7 @@ class TestServer::Services : public v1::CredentialService::Service,
   std::map<std::string, std::string> values_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::string> metadata_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, v1::Credential> credentials_ ABSL_GUARDED_BY(mutex_);
+  std::vector<v1::CredentialRollout> rollouts_ ABSL_GUARDED_BY(mutex_) = std::vector<v1::CredentialRollout>(1);
   Status failure_ ABSL_GUARDED_BY(mutex_);
   int failures_left_ ABSL_GUARDED_BY(mutex_) = 0;
 };
@@ -247,7 +333,9 @@ TestServer::TestServer(const std::string& folder)
   builder.RegisterService(static_cast<v1::CredentialService::Service*>(services_.get()));
   builder.RegisterService(static_cast<v1::DirectoryService::Service*>(services_.get()));
   builder.RegisterService(static_cast<v1::McpServerService::Service*>(services_.get()));
+  builder.RegisterService(static_cast<v1::ProcessService::Service*>(services_.get()));
   builder.RegisterService(static_cast<v1::ResolutionService::Service*>(services_.get()));
+  builder.RegisterService(static_cast<v1::SessionService::Service*>(services_.get()));
   builder.RegisterService(static_cast<v1::TokenService::Service*>(services_.get()));
   server_ = builder.BuildAndStart();
   address_ = absl::StrCat("127.0.0.1:", port);
@@ -262,6 +350,9 @@ void TestServer::Fail(grpc::StatusCode code, const std::string& message, const v
 std::vector<std::string> TestServer::Requests() const { return services_->Requests(); }
 std::string TestServer::Value(const std::string& name) const { return services_->Value(name); }
 std::string TestServer::Metadata(const std::string& key) const { return services_->Metadata(key); }
+void TestServer::SetRollouts(std::vector<v1::CredentialRollout> rollouts) {
+  services_->SetRollouts(std::move(rollouts));
+}
 void TestServer::AddCredentials(int count) { services_->AddCredentials(count); }
 
 }  // namespace keyferry::client::cli

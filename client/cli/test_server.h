@@ -15,7 +15,9 @@
 #include "keyferry/v1/directory.grpc.pb.h"
 #include "keyferry/v1/errors.pb.h"
 #include "keyferry/v1/mcp_servers.grpc.pb.h"
+#include "keyferry/v1/processes.grpc.pb.h"
 #include "keyferry/v1/resolution.grpc.pb.h"
+#include "keyferry/v1/sessions.grpc.pb.h"
 #include "keyferry/v1/tokens.grpc.pb.h"
 
 namespace keyferry::client::cli {
@@ -41,6 +43,8 @@ class TestServer {
   std::string Value(const std::string& name) const;
   // Values of the metadata `authorization` and `user-agent` of the last call.
   std::string Metadata(const std::string& key) const;
+  // What GetCredentialRollout answers, one after the other; the last one stays.
+  void SetRollouts(std::vector<v1::CredentialRollout> rollouts);
   // Puts items where lists find them, e.g. credentials below "orgs/dev".
   void AddCredentials(int count);
 

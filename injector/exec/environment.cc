@@ -23,9 +23,14 @@ absl::Status CheckBindings(absl::Span<const BoundVariable> bindings) {
       return absl::InvalidArgumentError(
           "the server answered with a variable whose name is not one; nothing was launched");
     }
-    if (IsHijackingName(binding.name)) {
+    if (IsOwnName(binding.name)) {
+      return absl::PermissionDeniedError(
+          absl::StrCat("the server answered with ", binding.name, ", which is Keyferry's own; it is never injected"));
+    }
+    if (IsHijackingName(binding.name) && !binding.allowed_by_org) {
       return absl::PermissionDeniedError(absl::StrCat("the server answered with ", binding.name,
-                                                      ", which changes how a process starts; it is never injected"));
+                                                      ", which changes how a process starts, without saying that the "
+                                                      "organization allows it; it is not injected"));
     }
     if (!seen.insert(binding.name).second) {
       return absl::InvalidArgumentError(absl::StrCat("the server answered with ", binding.name, " twice"));

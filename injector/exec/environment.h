@@ -59,13 +59,16 @@ struct InheritRules {
 struct BoundVariable {
   absl::string_view name;
   absl::string_view value;
+  // The server says that the organization allows this name although it changes how a process starts.
+  bool allowed_by_org = false;
 };
 
 // The child's environment (SPEC 6): the caller's `inherited` (null-terminated, as in `environ`), less KEYFERRY_* and
 // what `rules` leave out, plus the bindings, which replace inherited variables of the same name.
 //
-// PERMISSION_DENIED: a binding is of a name that hijacks a process. INVALID_ARGUMENT: a name is not a variable name, is
-// bound twice, or a value holds a NUL byte. Messages name the variable and show nothing of its value.
+// PERMISSION_DENIED: a binding is of a name that hijacks a process and is not marked as allowed, or of KEYFERRY_*.
+// INVALID_ARGUMENT: a name is not a variable name, is bound twice, or a value holds a NUL byte. Messages name the
+// variable and show nothing of its value.
 absl::StatusOr<Environment> BuildEnvironment(const char* const* inherited, const InheritRules& rules,
                                              absl::Span<const BoundVariable> bindings);
 

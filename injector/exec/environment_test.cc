@@ -79,6 +79,15 @@ TEST(BuildEnvironment, NoInheritedEnvironment) {
 
 constexpr char kSecret[] = "s3cr3t-value";
 
+TEST(BuildEnvironment, TakesAHijackingNameOnlyWithTheOrganizationsPermissionAndNeverOurs) {
+  absl::StatusOr<Environment> environment = BuildEnvironment(nullptr, {}, {{"NODE_OPTIONS", "-x", true}, {"A", "1"}});
+  ASSERT_TRUE(environment.ok()) << environment.status();
+  EXPECT_THAT(Texts(*environment), ElementsAreArray({"NODE_OPTIONS=-x", "A=1"}));
+  for (const char* name : {"KEYFERRY_TOKEN", "KEYFERRY_"}) {
+    EXPECT_TRUE(absl::IsPermissionDenied(BuildEnvironment(nullptr, {}, {{name, kSecret, true}}).status())) << name;
+  }
+}
+
 TEST(BuildEnvironment, RefusesEveryHijackingName) {
   for (const char* name : {"LD_PRELOAD",
                            "LD_LIBRARY_PATH",

@@ -30,7 +30,7 @@ Environment of CMD: the caller's, less every KEYFERRY_* variable and what --unse
 Exit status, where CMD was not run:
   64   wrong usage or configuration
   69   keyferryd could not be reached within --startup-timeout, or could not answer
-  77   not permitted: the token is not accepted, or this identity may not resolve the MCP server
+  77   not permitted: the token or the session is not accepted, or this identity may not resolve the MCP server
   78   a required variable has no value anywhere, or the environment that was answered cannot be used
   126  CMD was found but could not be run
   127  CMD was not found
@@ -59,6 +59,9 @@ void Declare(CLI::App& app, RawOptions& raw) {
                  "Id of the MCP server, or its resource name (orgs/ORG/mcpServers/ID)")
       ->type_name("ID");
   app.add_option("--team", options.team, "Team whose MCP server or credentials to use")->type_name("TEAM");
+  app.add_option("--session-file", options.session_file,
+                 "File that holds a session's token: that user's own credentials answer too (or KEYFERRY_SESSION_FILE)")
+      ->type_name("FILE");
   app.add_flag("--clean-env", options.inherit.clean,
                "Keep only HOME, PATH, USER, LANG, LC_*, TERM, TZ and TMPDIR of the caller's environment");
   app.add_option("--unset", options.inherit.unset, "Leave this variable of the caller's out; may be repeated")

@@ -19,6 +19,8 @@ struct ExecOptions {
   std::string team;
   InheritRules inherit;
   bool allow_partial = false;
+  // File that holds a session's token; empty if no flag names one.
+  std::string session_file;
   // 1 s to 1 h.
   absl::Duration startup_timeout = absl::Seconds(30);
   // What flags say of the connection; the rest comes from LoadConnectionOptions.

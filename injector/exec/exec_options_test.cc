@@ -31,6 +31,8 @@ TEST(ParseExecOptions, Everything) {
   const absl::StatusOr<ExecOptions> options = ParseExecOptions({"--mcp-server=orgs/dev/mcpServers/github",
                                                                 "--team",
                                                                 "eng",
+                                                                "--session-file",
+                                                                "s",
                                                                 "--clean-env",
                                                                 "--unset",
                                                                 "A",
@@ -63,6 +65,7 @@ TEST(ParseExecOptions, Everything) {
   ASSERT_TRUE(options.ok()) << options.status();
   EXPECT_EQ(options->mcp_server, "orgs/dev/mcpServers/github");
   EXPECT_EQ(options->team, "eng");
+  EXPECT_EQ(options->session_file, "s");
   EXPECT_TRUE(options->inherit.clean);
   EXPECT_THAT(options->inherit.unset, ElementsAre("A", "B"));
   EXPECT_TRUE(options->allow_partial);
@@ -128,6 +131,8 @@ TEST(ParseExecOptions, Help) {
   }
   for (const char* text : {"--mcp-server",
                            "--team",
+                           "--session-file",
+                           "KEYFERRY_SESSION_FILE",
                            "--clean-env",
                            "--unset",
                            "--allow-partial",

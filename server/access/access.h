@@ -26,6 +26,7 @@ enum class ResourceKind {
   kService,
   kWorkload,
   kToken,
+  kSession,
   kOwnIdentity,
   // An org's audit log: kSee lists what of it the caller may see, kUpdate stands for the chain as a whole (its head,
   // and checking it).
@@ -46,6 +47,8 @@ struct Resource {
   std::string user;
   // Full resource name, for messages.
   std::string name;
+  // Resource name of the principal that made it, where that matters: kSession alone.
+  std::string creator;
 };
 
 enum class Decision {

@@ -25,6 +25,10 @@ enum class Relation {
   kSelf,
   // A workload that was granted the MCP server by name.
   kGranted,
+  // A service that may create sessions for the org's users.
+  kSessionMaker,
+  // The user or service that made the resource.
+  kCreator,
   // Every authenticated caller.
   kAnyone,
 };
@@ -83,6 +87,11 @@ constexpr Row kPolicy[] = {
     {ResourceKind::kToken, Relation::kOrgAdmin, kManage},
     {ResourceKind::kToken, Relation::kSelf, kManage},
 
+    {ResourceKind::kSession, Relation::kOrgAdmin, kSee | kDelete},
+    {ResourceKind::kSession, Relation::kSelf, kSee | kCreate | kDelete},
+    {ResourceKind::kSession, Relation::kSessionMaker, kCreate},
+    {ResourceKind::kSession, Relation::kCreator, kSee | kDelete},
+
     {ResourceKind::kOwnIdentity, Relation::kAnyone, kSee},
 
     {ResourceKind::kAuditLog, Relation::kOrgAdmin, kUpdate},
@@ -119,6 +128,10 @@ bool Stands(const Caller& caller, Relation relation, const Resource& resource) {
       return workload && IsMcpServer(resource.kind) && !resource.name.empty() &&
              std::find(caller.granted_mcp_servers.begin(), caller.granted_mcp_servers.end(), resource.name) !=
                  caller.granted_mcp_servers.end();
+    case Relation::kSessionMaker:
+      return caller.kind == PrincipalKind::kService && caller.can_create_sessions;
+    case Relation::kCreator:
+      return !workload && !resource.creator.empty() && caller.Name() == resource.creator;
     case Relation::kAnyone:
       return true;
   }

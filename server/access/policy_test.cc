@@ -88,6 +88,7 @@ std::vector<Expectation> Expectations() {
   const Resource user_entry = R(ResourceKind::kAuditEntry, "", "ada", "");
   const Resource team_entry = R(ResourceKind::kAuditEntry, "eng", "", "");
   const Resource own_entry = R(ResourceKind::kOwnAuditEntry, "", "", "");
+  const Resource session = R(ResourceKind::kSession, "", "ada", "orgs/acme/sessions/s");
   const Resource self = R(ResourceKind::kOwnIdentity, "", "", "orgs/acme");
   return {
       {"org credential", org_credential, Action::kSee, "AOLMUSPp", ""},
@@ -168,6 +169,12 @@ std::vector<Expectation> Expectations() {
       {"token of a service", service_token, Action::kDelete, "AP", ""},
       {"token of a service", service_token, Action::kResolve, "", "AP"},
 
+      {"session of a user", session, Action::kSee, "ASP", ""},
+      {"session of a user", session, Action::kCreate, "S", "AOLMUPp"},
+      {"session of a user", session, Action::kUpdate, "", "ASP"},
+      {"session of a user", session, Action::kDelete, "ASP", ""},
+      {"session of a user", session, Action::kResolve, "", "ASP"},
+
       {"own identity", self, Action::kSee, "AOLMUSPpWw", ""},
       {"own identity", self, Action::kCreate, "", "AOLMUSPpWw"},
       {"own identity", self, Action::kUpdate, "", "AOLMUSPpWw"},
@@ -203,8 +210,8 @@ std::vector<Expectation> Expectations() {
 TEST(PolicyTest, EveryCallerOnEveryResource) {
   const std::map<char, Caller> callers = Callers();
   const std::vector<Expectation> expectations = Expectations();
-  // 18 resources, 5 actions: an emptied table must not pass.
-  ASSERT_EQ(expectations.size(), 90u);
+  // 19 resources, 5 actions: an emptied table must not pass.
+  ASSERT_EQ(expectations.size(), 95u);
   for (const Expectation& e : expectations) {
     for (const auto& [letter, caller] : callers) {
       SCOPED_TRACE(testing::Message() << e.name << ", action " << static_cast<int>(e.action) << ", caller " << letter);
@@ -223,6 +230,40 @@ TEST(PolicyTest, TeamRolesOfAnotherTeamDoNotCount) {
     EXPECT_EQ(Decide(lead, Action::kSee, R(kind, "ops", "", "n")), Decision::kHide);
     EXPECT_EQ(Decide(lead, Action::kSee, R(kind, "", "", "n")), Decision::kHide) << "a resource without its team";
   }
+}
+
+// A service that may create sessions, one that may not and what they created.
+TEST(PolicyTest, SessionsAreForTheServicesThatMayCreateThem) {
+  Caller maker = Of(PrincipalKind::kService, v1::ORG_ROLE_MEMBER);
+  maker.id = "maker";
+  maker.can_create_sessions = true;
+  Caller other = maker;
+  other.id = "other";
+  Caller former = maker;
+  former.can_create_sessions = false;
+  Resource session = R(ResourceKind::kSession, "", "ada", "orgs/acme/sessions/s");
+  session.creator = "orgs/acme/services/maker";
+  EXPECT_EQ(Decide(maker, Action::kCreate, session), Decision::kAllow);
+  EXPECT_EQ(Decide(former, Action::kCreate, session), Decision::kDeny);
+  for (const Action action : {Action::kSee, Action::kDelete}) {
+    EXPECT_EQ(Decide(maker, action, session), Decision::kAllow);
+    EXPECT_EQ(Decide(former, action, session), Decision::kAllow) << "what it created stays its own";
+    EXPECT_EQ(Decide(other, action, session), Decision::kHide);
+  }
+  EXPECT_EQ(Decide(maker, Action::kUpdate, session), Decision::kDeny);
+  // The right is a service's alone, in its own org, and of no other kind of resource.
+  for (const PrincipalKind kind : {PrincipalKind::kUser, PrincipalKind::kWorkload}) {
+    Caller mixed_up = maker;
+    mixed_up.kind = kind;
+    EXPECT_NE(Decide(mixed_up, Action::kCreate, session), Decision::kAllow);
+    EXPECT_NE(Decide(mixed_up, Action::kSee, session), Decision::kAllow);
+  }
+  Caller rival = maker;
+  rival.org = "rival";
+  EXPECT_EQ(Decide(rival, Action::kCreate, session), Decision::kHide);
+  EXPECT_EQ(Decide(maker, Action::kCreate, R(ResourceKind::kToken, "", "ada", "n")), Decision::kHide);
+  session.creator = "";
+  EXPECT_EQ(Decide(maker, Action::kSee, session), Decision::kHide);
 }
 
 TEST(PolicyTest, GrantsAreByExactName) {

@@ -53,6 +53,8 @@ AuditLog::~AuditLog() {
 
 void AuditLog::AddObserver(Observer observer) { observers_.push_back(std::move(observer)); }
 
+void AuditLog::StopObserving() { store_->SetJournalListener(nullptr); }
+
 void AuditLog::Observe(const storage::JournaledEntry& entry) {
   dirty_ = true;
   AuditedCall call;

@@ -56,6 +56,8 @@ class AuditLog {
 
   // Call before the first entry.
   void AddObserver(Observer observer);
+  // From the return on no observer is called.
+  void StopObserving();
 
   // Stores one entry. Errors: the store's. Then nothing may be given out.
   absl::Status Store(const CallRecord& record);

@@ -77,6 +77,8 @@ TEST_P(AuditLogTest, ARefusedChangeCommitsNoEntryOfASuccess) {
 
 TEST_P(AuditLogTest, EntriesThatEndTogetherAreAllStoredAndAnsweredOnce) {
   constexpr int kCalls = 500;
+  world_.credentials.reset();
+  world_.usage.reset();
   world_.audit.reset();
   AuditLog log(world_.store.get(), AuditLog::Options());
   std::vector<CallRecord> records;
@@ -104,6 +106,8 @@ TEST_P(AuditLogTest, EntriesThatEndTogetherAreAllStoredAndAnsweredOnce) {
 }
 
 TEST_P(AuditLogTest, WhatCannotBeStoredIsAnsweredWithTheErrorAndHoldsUpNobodyElse) {
+  world_.credentials.reset();
+  world_.usage.reset();
   world_.audit.reset();
   AuditLog log(world_.store.get(), AuditLog::Options());
   ASSERT_TRUE(world_.store->DestroyOrg("other").ok());

@@ -55,6 +55,8 @@ void SetResolution(ResolutionEvent event, CallRecord* record) {
   entry.set_resource(event.mcp_server);
   entry.set_user(event.user);
   if (!event.team.empty()) entry.set_team(absl::StrCat("orgs/", event.org, "/teams/", event.team));
+  entry.set_session(event.session);
+  if (!event.process.process_id().empty()) *entry.mutable_process() = event.process;
   entry.clear_credentials();
   for (const UsedCredential& used : event.credentials) {
     v1::AuditedCredential* const credential = entry.add_credentials();

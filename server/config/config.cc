@@ -7,6 +7,7 @@
 #include <fstream>
 #include <set>
 #include <sstream>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
@@ -46,6 +47,19 @@ constexpr KeyHelp kHelp[] = {
     {"limits.max_queued_changes", "Changes that may wait; more are refused (default 1024)"},
     {"limits.max_streams_per_connection", "Calls at the same time on one connection (default 1000)"},
     {"limits.drain_seconds", "How long running calls may take to end at a stop (default 10)"},
+    {"limits.change_threads_per_org",
+     "Changes of one organization that are committed at the same time (default three quarters of change_threads)"},
+    {"limits.max_queued_changes_per_org",
+     "Changes of one organization that may wait (default half of max_queued_changes)"},
+    {"limits.calls_per_second_per_identity",
+     "Calls of one user, service or workload, in the long run (default 2000; 0: no limit); reloaded by SIGHUP"},
+    {"limits.call_burst_per_identity", "Calls of one identity at once, after a rest (default twice the rate)"},
+    {"limits.calls_per_second_per_org",
+     "Calls of all identities of one organization together (default 20000; 0: no limit); reloaded by SIGHUP"},
+    {"limits.call_burst_per_org", "Calls of one organization at once, after a rest (default twice the rate)"},
+    {"limits.failed_calls_per_second_per_address",
+     "Calls with a refused token from one IPv4 address or IPv6 /64 (default 20; 0: no limit); reloaded by SIGHUP"},
+    {"limits.failed_call_burst_per_address", "Such calls at once, after a rest (default 10 times the rate)"},
     {"audit.stream",
      "Write each audit entry as a JSON line to this file, mode 0600 (SIGHUP opens it again), or to stdout; off "
      "(default): nowhere"},
@@ -143,6 +157,33 @@ absl::Status CheckKeyProvider(const config::KeyProvider& provider, absl::string_
   return absl::OkStatus();
 }
 
+absl::Status CompleteRates(config::Limits* limits) {
+  if (!limits->has_calls_per_second_per_identity()) limits->set_calls_per_second_per_identity(2000);
+  if (!limits->has_calls_per_second_per_org()) limits->set_calls_per_second_per_org(20000);
+  if (!limits->has_failed_calls_per_second_per_address()) limits->set_failed_calls_per_second_per_address(20);
+  constexpr uint32_t kMaxRate = 1000000;
+  for (const auto& [name, rate] :
+       {std::pair("calls_per_second_per_identity", limits->calls_per_second_per_identity()),
+        std::pair("call_burst_per_identity", limits->call_burst_per_identity()),
+        std::pair("calls_per_second_per_org", limits->calls_per_second_per_org()),
+        std::pair("call_burst_per_org", limits->call_burst_per_org()),
+        std::pair("failed_calls_per_second_per_address", limits->failed_calls_per_second_per_address()),
+        std::pair("failed_call_burst_per_address", limits->failed_call_burst_per_address())}) {
+    if (rate > kMaxRate) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("`limits.", name, "` is more than ", kMaxRate, "; lower it, or take a rate of 0 for no limit"));
+    }
+  }
+  if (limits->call_burst_per_identity() == 0) {
+    limits->set_call_burst_per_identity(2 * limits->calls_per_second_per_identity());
+  }
+  if (limits->call_burst_per_org() == 0) limits->set_call_burst_per_org(2 * limits->calls_per_second_per_org());
+  if (limits->failed_call_burst_per_address() == 0) {
+    limits->set_failed_call_burst_per_address(10 * limits->failed_calls_per_second_per_address());
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 const std::vector<ConfigKey>& ConfigKeys() {
@@ -217,7 +258,7 @@ absl::Status CompleteConfig(config::Config* config) {
   if (limits.change_threads() > 1024) {
     return absl::InvalidArgumentError("`limits.change_threads` is more than 1024; lower it");
   }
-  return absl::OkStatus();
+  return CompleteRates(&limits);
 }
 
 }  // namespace keyferry::server

@@ -64,7 +64,7 @@ TEST(ConfigKeysTest, EveryKeyHasAUniqueFlagAndHelp) {
     EXPECT_TRUE(flags.insert(key.flag).second) << key.flag;
     EXPECT_EQ(key.environment.substr(0, 10), "KEYFERRYD_");
   }
-  EXPECT_EQ(flags.size(), 17u);
+  EXPECT_EQ(flags.size(), 25u);
   EXPECT_EQ(flags.count("--tls-cert-file"), 1u);
 }
 
@@ -100,6 +100,34 @@ TEST(CompleteConfigTest, AuditEntriesAreKeptForAWhileUnlessItIsSaidHowLong) {
     EXPECT_EQ(config.audit().retention_days(), days) << yaml;
     EXPECT_EQ(config.audit().stream(), "off") << yaml;
   }
+}
+
+TEST(CompleteConfigTest, RatesHaveDefaultsAndZeroIsNone) {
+  config::Config config;
+  ASSERT_TRUE(ReadConfigYaml("data_dir: d\nkey_provider: {file: kek}\n"
+                             "limits: {calls_per_second_per_org: 0, calls_per_second_per_identity: 7}\n",
+                             "f.yaml", &config)
+                  .ok());
+  ASSERT_TRUE(CompleteConfig(&config).ok());
+  EXPECT_EQ(config.limits().calls_per_second_per_identity(), 7u);
+  EXPECT_EQ(config.limits().call_burst_per_identity(), 14u);
+  EXPECT_EQ(config.limits().calls_per_second_per_org(), 0u);
+  EXPECT_EQ(config.limits().failed_calls_per_second_per_address(), 20u);
+  EXPECT_EQ(config.limits().failed_call_burst_per_address(), 200u);
+  config.mutable_limits()->set_call_burst_per_org(1000001);
+  EXPECT_EQ(CompleteConfig(&config).message(),
+            "`limits.call_burst_per_org` is more than 1000000; lower it, or take a rate of 0 for no limit");
+}
+
+TEST(CompleteConfigTest, GenerousRatesByDefault) {
+  config::Config config;
+  config.set_data_dir("d");
+  config.mutable_key_provider()->set_file("kek");
+  ASSERT_TRUE(CompleteConfig(&config).ok());
+  EXPECT_EQ(config.limits().calls_per_second_per_identity(), 2000u);
+  EXPECT_EQ(config.limits().call_burst_per_identity(), 4000u);
+  EXPECT_EQ(config.limits().calls_per_second_per_org(), 20000u);
+  EXPECT_EQ(config.limits().call_burst_per_org(), 40000u);
 }
 
 }  // namespace

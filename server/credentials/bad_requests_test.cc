@@ -97,6 +97,7 @@ TEST_F(BadRequestsTest, SayWhichFieldIsWrongAndChangeNothing) {
       {"create: id with a slash", "credential_id", Create(root, "orgs/acme", "A/B")},
       {"create: oversized id", "credential_id", Create(root, "orgs/acme", std::string(129, 'A'))},
       {"create: hijacking id", "credential_id", Create(root, "orgs/acme", "LD_PRELOAD")},
+      {"create: ours", "credential_id", Create(root, "orgs/acme", "KEYFERRY_TOKEN")},
       {"create: no value", "value", Create(root, "orgs/acme", "NEW", [](auto* r) { r->clear_value(); })},
       {"create: oversized value", "value", Create(root, "orgs/acme", "NEW", [&](auto* r) { r->set_value(big); })},
       {"create: NUL", "value", Create(root, "orgs/acme", "NEW", [](auto* r) { r->set_value(std::string("a\0b", 3)); })},

@@ -20,7 +20,7 @@ absl::Status CheckParentKind(const ParentName& parent, absl::string_view field) 
 absl::StatusOr<ChildName> ParseCredentialName(absl::string_view name, absl::string_view field) {
   ASSIGN_OR_RETURN(ChildName child, ParseChild(name, "credentials", field));
   RETURN_IF_ERROR(CheckParentKind(child.parent, field));
-  RETURN_IF_ERROR(CheckVariableName(child.id, field));
+  RETURN_IF_ERROR(CheckVariableForm(child.id, field));
   return child;
 }
 
@@ -61,6 +61,10 @@ bool HasPrevious(const storage::records::CredentialRecord& record, absl::Time no
   return record.previous_version() != 0 && record.previous_destroy_time() > absl::ToUnixNanos(now);
 }
 
+bool IsRotationOverdue(const storage::records::CredentialRecord& record, absl::Time now) {
+  return record.rotate_by() != 0 && record.rotate_by() < absl::ToUnixNanos(now);
+}
+
 std::string CredentialEtag(const storage::records::CredentialRecord& record) {
   return RecordEtag(record.incarnation(), record.change_count());
 }
@@ -84,6 +88,7 @@ v1::Credential ToCredential(const ParentName& parent, const storage::records::Cr
     shown.set_last_use_mcp_server(use.mcp_server);
   }
   if (record.rotate_by() != 0) *shown.mutable_rotate_by() = TimestampFrom(record.rotate_by());
+  shown.set_rotation_overdue(IsRotationOverdue(record, now));
   if (HasPrevious(record, now)) {
     shown.set_previous_version(record.previous_version());
     *shown.mutable_previous_version_destroy_time() = TimestampFrom(record.previous_destroy_time());

@@ -32,6 +32,9 @@ bool IsScopeSuspended(v1::Tier tier, const ParentName& parent);
 // Whether the version for RollbackCredential is still to be had at `now`, swept or not.
 bool HasPrevious(const storage::records::CredentialRecord& record, absl::Time now);
 
+// Whether the reminder to rotate lies in the past.
+bool IsRotationOverdue(const storage::records::CredentialRecord& record, absl::Time now);
+
 std::string CredentialEtag(const storage::records::CredentialRecord& record);
 
 // The public form.

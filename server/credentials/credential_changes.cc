@@ -1,12 +1,14 @@
 // What changes credentials: create, update, rotate, roll back, delete.
-#include <algorithm>
+#include <iterator>
 #include <optional>
 #include <utility>
 
 #include "absl/hash/hash.h"
+#include "server/allowed_names.h"
 #include "server/audit/call_record.h"
 #include "server/credentials/conversion.h"
 #include "server/credentials/credential_rules.h"
+#include "server/credentials/record_changes.h"
 #include "server/credentials/record_fields.h"
 #include "server/errors.h"
 #include "server/records.h"
@@ -16,34 +18,10 @@ namespace keyferry::server {
 namespace {
 
 namespace records = storage::records;
-using storage::SecretBytes;
 using storage::Table;
 
 constexpr int kMaxCredentialsPerParent = 10000;
-constexpr size_t kMaxDescriptionBytes = 1024;
 constexpr int kMaxAttempts = 200;
-constexpr absl::Duration kDefaultGrace = absl::Hours(24);
-constexpr absl::Duration kMaxGrace = absl::Hours(24 * 30);
-
-// The payload of a value record, with the one exposure of the request's value.
-SecretBytes CurrentValuePayload(absl::string_view value, int64_t version) {
-  storage::Wiped<records::ValueRecord> record;
-  record->set_version(version);
-  record->set_value(value.data(), value.size());
-  return storage::SerializeSecret(*record);
-}
-
-absl::StatusOr<absl::Duration> GraceOf(const v1::RotateCredentialRequest& request) {
-  if (!request.has_grace()) return kDefaultGrace;
-  const google::protobuf::Duration& grace = request.grace();
-  const bool in_range = grace.seconds() >= 0 && grace.nanos() >= 0 && grace.nanos() < 1000000000 &&
-                        grace.seconds() <= absl::ToInt64Seconds(kMaxGrace);
-  const absl::Duration duration = absl::Seconds(grace.seconds()) + absl::Nanoseconds(grace.nanos());
-  if (!in_range || duration > kMaxGrace) {
-    return InvalidField("grace", "not between 0 and 30 days", "Send 0 to 30 days, or leave it out for 24 hours.");
-  }
-  return duration;
-}
 
 struct UpdateFields {
   bool description = false;
@@ -78,21 +56,6 @@ absl::Status NoPreviousVersion(const std::string& resource) {
   return MakeError(absl::StatusCode::kFailedPrecondition, resource + ": no previous version is kept", detail);
 }
 
-// Moves the current value into kPreviousValue, to be destroyed at `destroy_time`.
-absl::Status KeepAsPrevious(const storage::StoreView& view, const ChildName& name, int64_t destroy_time,
-                            storage::Mutation* mutation) {
-  auto current = ReadRecord<records::ValueRecord>(view, CredentialKey(Table::kCredentialValue, name));
-  RETURN_IF_ERROR(current.status());
-  if (!current->has_value()) return absl::DataLossError("a credential has no value");
-  storage::Wiped<records::ValueRecord> previous(std::move((*current)->record));
-  previous->set_destroy_time(destroy_time);
-  previous->set_parent(name.parent.RecordParent());
-  previous->set_id(name.id);
-  mutation->Put(CredentialKey(Table::kPreviousValue, name), storage::SerializeSecret(*previous), previous->version(),
-                /*expected=*/std::nullopt);
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 CredentialRules::CredentialRules(storage::Store* store, Clock clock, const PageTokens* pages, UsageRecorder* usage)
@@ -119,7 +82,7 @@ absl::Status CredentialRules::RepeatOnConflict(const std::string& resource,
 absl::StatusOr<v1::Credential> CredentialRules::CreateCredential(const Caller& caller,
                                                                  const v1::CreateCredentialRequest& request) {
   ASSIGN_OR_RETURN(const ParentName parent, ParseCredentialParent(request.parent(), "parent"));
-  RETURN_IF_ERROR(CheckVariableName(request.credential_id(), "credential_id"));
+  RETURN_IF_ERROR(CheckVariableForm(request.credential_id(), "credential_id"));
   const ChildName name = {parent, request.credential_id()};
   const std::string resource = name.Name("credentials");
   RETURN_IF_ERROR(CheckText(request.credential().description(), kMaxDescriptionBytes, "credential.description"));
@@ -132,25 +95,13 @@ absl::StatusOr<v1::Credential> CredentialRules::CreateCredential(const Caller& c
   if (IsScopeSuspended(caller.tier, parent)) return Suspended(resource);
 
   const absl::Time now = clock_();
-  CredentialRecord record;
-  record.set_parent(parent.RecordParent());
-  record.set_id(name.id);
-  record.set_description(request.credential().description());
-  record.set_source(v1::CREDENTIAL_SOURCE_MANUAL);
-  record.set_version(1);
-  record.set_create_time(absl::ToUnixNanos(now));
-  record.set_creator(caller.Name());
-  record.set_update_time(record.create_time());
-  record.set_updater(record.creator());
-  record.set_rotate_by(rotate_by);
-  record.set_incarnation(NewIncarnation());
-  record.set_change_count(1);
-  const SecretBytes payload = CurrentValuePayload(request.value(), /*version=*/1);
-
+  const CredentialRecord record =
+      MakeCredentialRecord(name, {request.credential().description(), rotate_by, caller.Name()}, now);
   if (absl::Status taken = counts_.Take(parent.org, record.parent(), parent.Name()); !taken.ok()) {
     return FromStore(taken, parent.Name());
   }
-  const absl::Status created = RepeatOnConflict(resource, [&] { return CreateOnce(caller, name, record, payload); });
+  const absl::Status created =
+      RepeatOnConflict(resource, [&] { return CreateOnce(caller, name, record, request.value()); });
   if (!created.ok()) {
     counts_.GiveBack(parent.org, record.parent());
     return created;
@@ -159,23 +110,14 @@ absl::StatusOr<v1::Credential> CredentialRules::CreateCredential(const Caller& c
 }
 
 absl::Status CredentialRules::CreateOnce(const Caller& caller, const ChildName& name, const CredentialRecord& record,
-                                         const SecretBytes& payload) {
+                                         absl::string_view value) {
   const std::unique_ptr<storage::StoreView> view = store_->View();
-  const storage::RecordKey key = CredentialKey(Table::kCredential, name);
-  ASSIGN_OR_RETURN(const bool exists, view->Contains(key));
+  RETURN_IF_ERROR(AllowedNames(*view, name.parent.org).Check(name.id, "credential_id"));
+  ASSIGN_OR_RETURN(const bool exists, view->Contains(CredentialKey(Table::kCredential, name)));
   if (exists) return AlreadyExists(name.Name("credentials"));
   storage::Mutation mutation;
-  if (name.parent.kind != ParentName::kOrg) {
-    // A team or user that is being deleted must not leave a credential behind.
-    const Table table = name.parent.kind == ParentName::kTeam ? Table::kTeam : Table::kUser;
-    storage::RecordKey parent_key = {table, name.parent.org, "", name.parent.id};
-    ASSIGN_OR_RETURN(const auto parent, view->Get(parent_key));
-    if (!parent.has_value()) return NotFound(name.parent.Name());
-    mutation.Require(std::move(parent_key), parent->revision);
-  }
-  mutation.Put(key, storage::SerializeSecret(record), /*version=*/1, /*expected=*/0);
-  mutation.Put(CredentialKey(Table::kCredentialValue, name), payload.Clone(), /*version=*/1,
-               /*expected=*/std::nullopt);
+  RETURN_IF_ERROR(RequireParent(*view, name.parent, &mutation));
+  AddCredential(name, record, value, &mutation);
   NoteResource(caller, name.Name("credentials"));
   NoteCredential(caller, name.Name("credentials"), record.version());
   return CommitAudited(store_, caller, std::move(mutation)).status();
@@ -205,23 +147,11 @@ absl::StatusOr<v1::Credential> CredentialRules::RotateCredential(const Caller& c
                                                                  const v1::RotateCredentialRequest& request) {
   ASSIGN_OR_RETURN(const ChildName name, ParseCredentialName(request.name(), "name"));
   RETURN_IF_ERROR(CheckValue(request.value(), "value"));
-  ASSIGN_OR_RETURN(const absl::Duration grace, GraceOf(request));
+  ASSIGN_OR_RETURN(const absl::Duration grace, GraceFrom(request.has_grace() ? &request.grace() : nullptr, "grace"));
   RETURN_IF_ERROR(Authorize(caller, Action::kUpdate, CredentialResource(name.parent, request.name())));
   return Change(caller, name, request.etag(), [&](Found* found, storage::Mutation* mutation) -> absl::Status {
-    CredentialRecord& record = found->record;
-    if (grace > absl::ZeroDuration()) {
-      record.set_previous_version(record.version());
-      record.set_previous_destroy_time(absl::ToUnixNanos(clock_() + grace));
-      RETURN_IF_ERROR(KeepAsPrevious(*found->view, name, record.previous_destroy_time(), mutation));
-    } else {
-      record.set_previous_version(0);
-      record.set_previous_destroy_time(0);
-      mutation->Delete(CredentialKey(Table::kPreviousValue, name), /*expected=*/std::nullopt);
-    }
-    record.set_version(record.version() + 1);
-    mutation->Put(CredentialKey(Table::kCredentialValue, name), CurrentValuePayload(request.value(), record.version()),
-                  record.version(), /*expected=*/std::nullopt);
-    return absl::OkStatus();
+    RETURN_IF_ERROR(AllowedNames(*found->view, name.parent.org).Check(name.id, "name"));
+    return AddVersion(*found->view, name, request.value(), grace, clock_(), &found->record, mutation);
   });
 }
 
@@ -231,6 +161,7 @@ absl::StatusOr<v1::Credential> CredentialRules::RollbackCredential(const Caller&
   RETURN_IF_ERROR(Authorize(caller, Action::kUpdate, CredentialResource(name.parent, request.name())));
   return Change(caller, name, request.etag(), [&](Found* found, storage::Mutation* mutation) -> absl::Status {
     CredentialRecord& record = found->record;
+    RETURN_IF_ERROR(AllowedNames(*found->view, name.parent.org).Check(name.id, "name"));
     if (!HasPrevious(record, clock_())) return NoPreviousVersion(request.name());
     auto kept = ReadRecord<records::ValueRecord>(*found->view, CredentialKey(Table::kPreviousValue, name));
     RETURN_IF_ERROR(kept.status());
@@ -239,9 +170,7 @@ absl::StatusOr<v1::Credential> CredentialRules::RollbackCredential(const Caller&
     RETURN_IF_ERROR(KeepAsPrevious(*found->view, name, record.previous_destroy_time(), mutation));
     record.set_previous_version(record.version());
     record.set_version(record.version() + 1);
-    mutation->Put(CredentialKey(Table::kCredentialValue, name),
-                  CurrentValuePayload(previous->value(), record.version()), record.version(),
-                  /*expected=*/std::nullopt);
+    PutValue(name, previous->value(), record.version(), mutation);
     return absl::OkStatus();
   });
 }
@@ -256,7 +185,7 @@ absl::StatusOr<google::protobuf::Empty> CredentialRules::DeleteCredential(const 
 }
 
 absl::Status CredentialRules::DeleteOnce(const Caller& caller, const ChildName& name, const std::string& etag) {
-  ASSIGN_OR_RETURN(const Found found, Find(name));
+  ASSIGN_OR_RETURN(const Found found, Find(store_->View(), name));
   if (!etag.empty() && etag != CredentialEtag(found.record)) return StaleEtag(name.Name("credentials"));
   storage::Mutation mutation;
   mutation.Delete(CredentialKey(Table::kCredential, name), found.revision);
@@ -267,11 +196,12 @@ absl::Status CredentialRules::DeleteOnce(const Caller& caller, const ChildName& 
   return CommitAudited(store_, caller, std::move(mutation)).status();
 }
 
-absl::StatusOr<CredentialRules::Found> CredentialRules::Find(const ChildName& name) const {
+absl::StatusOr<CredentialRules::Found> CredentialRules::Find(std::shared_ptr<storage::StoreView> view,
+                                                             const ChildName& name) {
   Found found;
-  found.view = store_->View();
-  ASSIGN_OR_RETURN(auto stored, ReadRecord<CredentialRecord>(*found.view, CredentialKey(Table::kCredential, name)));
+  ASSIGN_OR_RETURN(auto stored, ReadRecord<CredentialRecord>(*view, CredentialKey(Table::kCredential, name)));
   if (!stored.has_value()) return NotFound(name.Name("credentials"));
+  found.view = std::move(view);
   found.record = std::move(stored->record);
   found.revision = stored->revision;
   return found;
@@ -290,22 +220,22 @@ absl::StatusOr<v1::Credential> CredentialRules::Change(const Caller& caller, con
 
 absl::StatusOr<v1::Credential> CredentialRules::ChangeOnce(const Caller& caller, const ChildName& name,
                                                            const std::string& etag, const Edit& edit) {
-  ASSIGN_OR_RETURN(Found found, Find(name));
-  const std::string resource = name.Name("credentials");
-  if (!etag.empty() && etag != CredentialEtag(found.record)) return StaleEtag(resource);
-  if (IsScopeSuspended(caller.tier, name.parent)) return Suspended(resource);
+  ASSIGN_OR_RETURN(Found found, Find(store_->View(), name));
   storage::Mutation mutation;
-  RETURN_IF_ERROR(edit(&found, &mutation));
-  CredentialRecord& record = found.record;
-  record.set_change_count(record.change_count() + 1);
-  // Times never go backwards within a record, whatever the clock does.
-  record.set_update_time(std::max(record.update_time(), absl::ToUnixNanos(clock_())));
-  record.set_updater(caller.Name());
-  mutation.Put(CredentialKey(Table::kCredential, name), storage::SerializeSecret(record),
-               static_cast<uint64_t>(record.change_count()), found.revision);
-  NoteCredential(caller, name.Name("credentials"), record.version());
+  RETURN_IF_ERROR(AddChange(caller, name, etag, edit, &found, &mutation));
   RETURN_IF_ERROR(CommitAudited(store_, caller, std::move(mutation)).status());
-  return Show(caller, name.parent, record, *found.view);
+  return Show(caller, name.parent, found.record, *found.view);
+}
+
+absl::Status CredentialRules::AddChange(const Caller& caller, const ChildName& name, const std::string& etag,
+                                        const Edit& edit, Found* found, storage::Mutation* mutation) const {
+  const std::string resource = name.Name("credentials");
+  if (!etag.empty() && etag != CredentialEtag(found->record)) return StaleEtag(resource);
+  if (IsScopeSuspended(caller.tier, name.parent)) return Suspended(resource);
+  RETURN_IF_ERROR(edit(found, mutation));
+  PutChanged(name, caller.Name(), clock_(), found->revision, &found->record, mutation);
+  NoteCredential(caller, resource, found->record.version());
+  return absl::OkStatus();
 }
 
 }  // namespace keyferry::server

@@ -80,6 +80,30 @@ TEST_F(MyCredentialsTest, TellsForEveryVisibleNameWhoSetsIt) {
   EXPECT_EQ(Statuses("ada").at("TEAM_TOKEN"), "SET_BY_ORG orgs/acme/credentials/TEAM_TOKEN");
 }
 
+TEST_F(MyCredentialsTest, AnOverrideCountsForItsUserAloneAndRemovingItReverts) {
+  const Caller bob = world_.As("bob");
+  Apply("orgs/acme", "a");
+  EXPECT_EQ(Statuses("bob").at("ORG_TOKEN"), "NOT_SET ");
+  world_.Create(world_.As("root"), "orgs/acme", "ORG_TOKEN", "v");
+  EXPECT_EQ(Statuses("bob").at("ORG_TOKEN"), "SET_BY_ORG orgs/acme/credentials/ORG_TOKEN");
+  world_.Create(world_.As("ada"), "orgs/acme/teams/eng", "ORG_TOKEN", "v");
+  EXPECT_EQ(Statuses("bob").at("ORG_TOKEN"), "SET_BY_TEAM orgs/acme/teams/eng/credentials/ORG_TOKEN");
+  world_.Create(bob, "orgs/acme/users/bob", "ORG_TOKEN", "v");
+  EXPECT_EQ(Statuses("bob").at("ORG_TOKEN"), "SET_BY_ME orgs/acme/users/bob/credentials/ORG_TOKEN");
+  EXPECT_EQ(Statuses("ada").at("ORG_TOKEN"), "SET_BY_TEAM orgs/acme/teams/eng/credentials/ORG_TOKEN");
+  EXPECT_EQ(Statuses("zoe").at("ORG_TOKEN"), "SET_BY_ORG orgs/acme/credentials/ORG_TOKEN");
+  const auto remove = [&](const Caller& caller, const std::string& name) {
+    v1::DeleteCredentialRequest request;
+    request.set_name(name);
+    EXPECT_TRUE(world_.credentials->DeleteCredential(caller, request).ok());
+  };
+  remove(bob, "orgs/acme/users/bob/credentials/ORG_TOKEN");
+  EXPECT_EQ(Statuses("bob").at("ORG_TOKEN"), "SET_BY_TEAM orgs/acme/teams/eng/credentials/ORG_TOKEN");
+  remove(world_.As("ada"), "orgs/acme/teams/eng/credentials/ORG_TOKEN");
+  remove(world_.As("root"), "orgs/acme/credentials/ORG_TOKEN");
+  EXPECT_EQ(Statuses("bob").at("ORG_TOKEN"), "NOT_SET ");
+}
+
 TEST_F(MyCredentialsTest, PagesAndAnswersTheUserAlone) {
   for (const char* id : {"C", "A", "B"}) world_.Create(world_.As("root"), "orgs/acme", id, "v");
   const auto first = List("bob", 2);

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "server/identity/caller.h"
 #include "storage/store.h"
 
 namespace keyferry::server {
@@ -22,11 +23,12 @@ class ParentCounts {
   // `noun` names what is counted in messages, e.g. "credentials". `store` must outlive this.
   ParentCounts(storage::Store* store, storage::Table table, int limit, absl::string_view noun);
 
-  // Takes one more place. RESOURCE_EXHAUSTED, reason TOO_MANY, if all are taken; `parent_name` is for the message.
-  absl::Status Take(const std::string& org, const std::string& parent, absl::string_view parent_name)
+  // Takes more places, all or none. RESOURCE_EXHAUSTED, reason TOO_MANY, if there are not that many; `parent_name` is
+  // for the message.
+  absl::Status Take(const std::string& org, const std::string& parent, absl::string_view parent_name, int places = 1)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // Gives one place back: the create failed, or a record was deleted.
-  void GiveBack(const std::string& org, const std::string& parent) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Gives places back: the create failed, or a record was deleted.
+  void GiveBack(const std::string& org, const std::string& parent, int places = 1) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   absl::StatusOr<int> Count(const std::string& org, const std::string& parent) const;
@@ -39,6 +41,10 @@ class ParentCounts {
   absl::Mutex mutex_;
   absl::flat_hash_map<std::string, int> counts_ ABSL_GUARDED_BY(mutex_);
 };
+
+// Commits a mutation that adds one counted record below the organization `org`, if it may hold one more.
+absl::Status CommitCounted(storage::Store* store, ParentCounts* counts, const Caller& caller, const std::string& org,
+                           storage::Mutation mutation);
 
 }  // namespace keyferry::server
 

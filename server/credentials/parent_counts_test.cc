@@ -24,6 +24,13 @@ TEST(ParentCountsTest, RefusesBeyondTheLimitAndCountsAgainBeforeItDoes) {
   counts.GiveBack("acme", "");
   EXPECT_TRUE(counts.Take("acme", "", "orgs/acme").ok());
   EXPECT_FALSE(counts.Take("acme", "", "orgs/acme").ok());
+  counts.GiveBack("acme", "", 2);
+  EXPECT_FALSE(counts.Take("acme", "", "orgs/acme", 3).ok()) << "all or none";
+  EXPECT_TRUE(counts.Take("acme", "teams/ops", "orgs/acme/teams/ops", 3).ok());
+  const absl::Status too_many = counts.Take("acme", "teams/new", "orgs/acme/teams/new", 4);
+  EXPECT_EQ(DetailOf(too_many).reason(), "TOO_MANY");
+  EXPECT_EQ(too_many.message(), "orgs/acme/teams/new: holds 0 credentials, and may not hold 4 more: 3 is the most");
+
   // Deleted behind its back, as with a whole team.
   v1::DeleteCredentialRequest request;
   request.set_name("orgs/acme/credentials/B");

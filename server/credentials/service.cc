@@ -15,6 +15,8 @@ class CredentialService : public v1::CredentialService::CallbackService {
   CredentialService(Dispatcher* dispatcher, CredentialRules* rules) : dispatcher_(dispatcher), rules_(rules) {
     SetMessageAllocatorFor_CreateCredential(&create_credential_messages_);
     SetMessageAllocatorFor_RotateCredential(&rotate_credential_messages_);
+    SetMessageAllocatorFor_BatchRotateCredentials(&batch_rotate_credentials_messages_);
+    SetMessageAllocatorFor_ImportCredentials(&import_credentials_messages_);
   }
 
   Reactor* CreateCredential(Context* context, const v1::CreateCredentialRequest* request,
@@ -57,6 +59,18 @@ class CredentialService : public v1::CredentialService::CallbackService {
         context, ChangeMethod("CredentialService/RollbackCredential"), request, response,
         [this](const Caller& caller, const auto& r) { return rules_->RollbackCredential(caller, r); });
   }
+  Reactor* BatchRotateCredentials(Context* context, const v1::BatchRotateCredentialsRequest* request,
+                                  v1::BatchRotateCredentialsResponse* response) override {
+    return dispatcher_->Unary(
+        context, LargeChangeMethod("CredentialService/BatchRotateCredentials"), request, response,
+        [this](const Caller& caller, const auto& r) { return rules_->BatchRotateCredentials(caller, r); });
+  }
+  Reactor* ImportCredentials(Context* context, const v1::ImportCredentialsRequest* request,
+                             v1::ImportCredentialsResponse* response) override {
+    return dispatcher_->Unary(
+        context, LargeChangeMethod("CredentialService/ImportCredentials"), request, response,
+        [this](const Caller& caller, const auto& r) { return rules_->ImportCredentials(caller, r); });
+  }
   Reactor* DeleteCredential(Context* context, const v1::DeleteCredentialRequest* request, Empty* response) override {
     return dispatcher_->Unary(
         context, ChangeMethod("CredentialService/DeleteCredential"), request, response,
@@ -66,6 +80,9 @@ class CredentialService : public v1::CredentialService::CallbackService {
  private:
   WipingAllocator<v1::CreateCredentialRequest, v1::Credential> create_credential_messages_;
   WipingAllocator<v1::RotateCredentialRequest, v1::Credential> rotate_credential_messages_;
+  WipingAllocator<v1::BatchRotateCredentialsRequest, v1::BatchRotateCredentialsResponse>
+      batch_rotate_credentials_messages_;
+  WipingAllocator<v1::ImportCredentialsRequest, v1::ImportCredentialsResponse> import_credentials_messages_;
   Dispatcher* const dispatcher_;
   CredentialRules* const rules_;
 };

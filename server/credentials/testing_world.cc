@@ -95,7 +95,20 @@ void World::Fill() {
     membership.set_user(member.user);
     membership.set_team(member.team);
     Put(&mutation, {Table::kMembership, "acme", absl::StrCat("users/", member.user), member.team}, membership);
+    records::TeamMemberRecord team_member;
+    team_member.set_user(member.user);
+    team_member.set_team(member.team);
+    Put(&mutation, {Table::kTeamMember, "acme", absl::StrCat("teams/", member.team), member.user}, team_member);
   }
+  ASSERT_TRUE(store->Commit(mutation, storage::Durability::kSynced).ok());
+}
+
+void World::AllowNames(const std::vector<std::string>& names) {
+  records::OrgRecord org;
+  org.set_id("acme");
+  for (const std::string& name : names) org.add_allowed_variable_names(name);
+  storage::Mutation mutation;
+  Put(&mutation, {Table::kOrg, "", "", "acme"}, org);
   ASSERT_TRUE(store->Commit(mutation, storage::Durability::kSynced).ok());
 }
 

@@ -44,6 +44,8 @@ class World {
   v1::Credential Create(const Caller& caller, const std::string& parent, const std::string& id,
                         const std::string& value);
   absl::StatusOr<v1::Credential> Get(const Caller& caller, const std::string& name) const;
+  // What UpdateOrg would: the names that acme allows although they change how a process starts.
+  void AllowNames(const std::vector<std::string>& names);
   // The stored current or previous value: "v3:text", or "(absent)".
   std::string Value(const std::string& parent, const std::string& id,
                     storage::Table table = storage::Table::kCredentialValue);

@@ -31,6 +31,19 @@ absl::Status DeleteTable(const storage::StoreView& view, std::initializer_list<T
   return absl::OkStatus();
 }
 
+// Deletes the sessions that name the user, team or workload, or that the service created.
+absl::Status DeleteSessionsOf(const storage::StoreView& view, const std::string& org, const std::string& name,
+                              storage::Mutation* mutation) {
+  const auto sessions = ScanRecords<records::SessionRecord>(view, Table::kSession, org, "");
+  if (!sessions.ok()) return FromStore(sessions.status(), absl::StrCat("orgs/", org));
+  for (const auto& [session, revision, version] : *sessions) {
+    if (session.user() == name || session.team() == name || session.workload() == name || session.creator() == name) {
+      mutation->Delete({Table::kSession, org, "", session.id()}, std::nullopt);
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 google::protobuf::Timestamp ToTimestamp(int64_t unix_nanos) {
@@ -105,7 +118,7 @@ absl::Status DeleteEverythingBelow(const storage::StoreView& view, const std::st
     mutation->Delete({Table::kToken, org, parent, token.record.id()}, std::nullopt);
     mutation->Delete({Table::kTokenIndex, "", "", absl::BytesToHexString(token.record.hash())}, std::nullopt);
   }
-  return absl::OkStatus();
+  return DeleteSessionsOf(view, org, absl::StrCat("orgs/", org, "/", parent), mutation);
 }
 
 absl::Status SweepBelow(storage::Store* store, const std::string& org, const std::string& parent) {

@@ -61,7 +61,8 @@ struct OrgState {
 };
 absl::StatusOr<OrgState> ReadOrg(const storage::StoreView& view, const std::string& org);
 
-// Adds to `mutation` the deletion of every credential, MCP server and token below `parent` of the org ("users/ada").
+// Adds to `mutation` the deletion of every credential, MCP server and token below `parent` of the org ("users/ada"),
+// and of every session that names it or that it created.
 absl::Status DeleteEverythingBelow(const storage::StoreView& view, const std::string& org, const std::string& parent,
                                    storage::Mutation* mutation);
 

@@ -1,5 +1,6 @@
 #include "server/directory/orgs.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -17,6 +18,8 @@ namespace {
 namespace records = storage::records;
 using storage::Table;
 
+constexpr int kMaxAllowedNames = 64;
+
 absl::StatusOr<ParentName> AuthorizeOrg(const Caller& caller, Action action, absl::string_view name,
                                         absl::string_view field) {
   ASSIGN_OR_RETURN(ParentName org, ParseOrg(name, field));
@@ -31,7 +34,32 @@ v1::Org ToProto(const records::OrgRecord& record) {
   org.set_tier(static_cast<v1::Tier>(record.tier()));
   *org.mutable_create_time() = ToTimestamp(record.create_time());
   org.set_etag(EtagOf(record));
+  *org.mutable_allowed_variable_names() = record.allowed_variable_names();
   return org;
+}
+
+// Well-formed, all different, and none that would be taken anyway.
+absl::Status CheckAllowedNames(const v1::Org& org) {
+  constexpr char kField[] = "org.allowed_variable_names";
+  if (org.allowed_variable_names_size() > kMaxAllowedNames) {
+    return InvalidField(kField, "more than 64", "Allow fewer names.");
+  }
+  absl::flat_hash_set<absl::string_view> seen;
+  for (int i = 0; i < org.allowed_variable_names_size(); ++i) {
+    const std::string& name = org.allowed_variable_names(i);
+    const std::string field = absl::StrCat(kField, "[", i, "]");
+    RETURN_IF_ERROR(CheckVariableForm(name, field));
+    if (!IsHijackingName(name)) {
+      return InvalidField(field, "needs no permission", "Leave it out: every organization may use this name.");
+    }
+    if (!seen.insert(name).second) return InvalidField(field, "named twice", "Name it once.");
+  }
+  return absl::OkStatus();
+}
+
+void SetAllowedNames(const v1::Org& org, records::OrgRecord* record) {
+  *record->mutable_allowed_variable_names() = org.allowed_variable_names();
+  std::sort(record->mutable_allowed_variable_names()->begin(), record->mutable_allowed_variable_names()->end());
 }
 
 // What a commit must also remove from the system space with the org.
@@ -64,12 +92,15 @@ absl::StatusOr<v1::Org> OrgRules::UpdateOrg(const Caller& caller, const v1::Upda
   absl::flat_hash_set<std::string> set;
   if (!request.org().display_name().empty()) set.insert("display_name");
   if (request.org().tier() != v1::TIER_UNSPECIFIED) set.insert("tier");
-  ASSIGN_OR_RETURN(const auto paths, MaskPaths(request.update_mask(), {"display_name", "tier"}, std::move(set)));
+  if (request.org().allowed_variable_names_size() > 0) set.insert("allowed_variable_names");
+  ASSIGN_OR_RETURN(const auto paths, MaskPaths(request.update_mask(),
+                                               {"display_name", "tier", "allowed_variable_names"}, std::move(set)));
   RETURN_IF_ERROR(CheckDisplayName(request.org().display_name(), "org.display_name"));
   if (paths.contains("tier") &&
       (request.org().tier() == v1::TIER_UNSPECIFIED || !v1::Tier_IsValid(request.org().tier()))) {
     return InvalidField("org.tier", "not a tier", "Use TIER_FREE, TIER_TEAM, TIER_BUSINESS or TIER_ENTERPRISE.");
   }
+  RETURN_IF_ERROR(CheckAllowedNames(request.org()));
   absl::MutexLock lock(context_.changes);
   const auto view = context_.store->View();
   ASSIGN_OR_RETURN(OrgState org, ReadOrg(*view, name.org));
@@ -77,6 +108,7 @@ absl::StatusOr<v1::Org> OrgRules::UpdateOrg(const Caller& caller, const v1::Upda
   const int64_t now = context_.NowNanos();
   storage::Mutation mutation;
   if (paths.contains("display_name")) org.record.set_display_name(request.org().display_name());
+  if (paths.contains("allowed_variable_names")) SetAllowedNames(request.org(), &org.record);
   if (paths.contains("tier") && org.record.tier() != request.org().tier()) {
     org.record.set_tier(request.org().tier());
     if (request.org().tier() == v1::TIER_TEAM) {

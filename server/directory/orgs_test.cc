@@ -1,4 +1,5 @@
 #include <string>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "server/directory/bootstrap.h"
@@ -39,6 +40,42 @@ TEST(OrgsTest, UpdateChangesWhatTheMaskNamesAndTheEtag) {
   EXPECT_EQ(after->tier(), v1::TIER_BUSINESS);
   EXPECT_NE(after->etag(), before.etag());
   EXPECT_EQ(ReasonOf(directory.orgs.UpdateOrg(directory.Root(), request).status()), "STALE_ETAG");
+}
+
+TEST(OrgsTest, AllowsNamesThatChangeHowAProcessStarts) {
+  TestDirectory directory;
+  v1::UpdateOrgRequest request;
+  request.mutable_org()->set_name("orgs/acme");
+  for (const char* name : {"PATH", "LD_PRELOAD", "NODE_OPTIONS"})
+    request.mutable_org()->add_allowed_variable_names(name);
+  ASSERT_TRUE(directory.orgs.UpdateOrg(directory.Root(), request).ok());
+  const v1::Org org = GetAcme(directory);
+  EXPECT_EQ(std::vector<std::string>(org.allowed_variable_names().begin(), org.allowed_variable_names().end()),
+            (std::vector<std::string>{"LD_PRELOAD", "NODE_OPTIONS", "PATH"}));
+
+  struct Case {
+    std::string what;
+    std::vector<std::string> names;
+    std::string message;
+  };
+  for (const Case& c :
+       {Case{"ours", {"PATH", "KEYFERRY_TOKEN"}, "[1]: refused, since Keyferry's own variables start with KEYFERRY_"},
+        Case{"harmless", {"TOKEN"}, "[0]: needs no permission"},
+        Case{"no name", {"LD PRELOAD"}, "[0]: not the name of an environment variable"},
+        Case{"empty", {""}, "[0]: required"}, Case{"twice", {"PATH", "PATH"}, "[1]: named twice"},
+        Case{"many", std::vector<std::string>(65, "PATH"), ": more than 64"}}) {
+    SCOPED_TRACE(c.what);
+    request.mutable_org()->clear_allowed_variable_names();
+    for (const std::string& name : c.names) request.mutable_org()->add_allowed_variable_names(name);
+    const absl::Status status = directory.orgs.UpdateOrg(directory.Root(), request).status();
+    EXPECT_EQ(status.message(), "org.allowed_variable_names" + c.message);
+    EXPECT_EQ(GetAcme(directory).etag(), org.etag());
+  }
+  // Named in the mask and empty: none.
+  request.mutable_org()->clear_allowed_variable_names();
+  request.mutable_update_mask()->add_paths("allowed_variable_names");
+  ASSERT_TRUE(directory.orgs.UpdateOrg(directory.Root(), request).ok());
+  EXPECT_EQ(GetAcme(directory).allowed_variable_names_size(), 0);
 }
 
 TEST(OrgsTest, BadUpdatesChangeNothing) {

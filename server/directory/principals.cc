@@ -25,6 +25,8 @@ v1::Service ToProto(const std::string& org, const records::ServiceRecord& record
   service.set_display_name(record.display_name());
   service.set_role(static_cast<v1::OrgRole>(record.role()));
   *service.mutable_create_time() = ToTimestamp(record.create_time());
+  service.set_can_create_sessions(record.can_create_sessions());
+  service.set_etag(EtagOf(record));
   return service;
 }
 
@@ -34,7 +36,14 @@ v1::Workload ToProto(const std::string& org, const records::WorkloadRecord& reco
   workload.set_display_name(record.display_name());
   *workload.mutable_mcp_servers() = record.mcp_servers();
   *workload.mutable_create_time() = ToTimestamp(record.create_time());
+  workload.set_can_use_sessions(record.can_use_sessions());
+  workload.set_etag(EtagOf(record));
   return workload;
+}
+
+absl::Status CheckServiceRole(v1::OrgRole role) {
+  if (role == v1::ORG_ROLE_MEMBER || role == v1::ORG_ROLE_ADMIN) return absl::OkStatus();
+  return InvalidField("service.role", "not a role", "Use ORG_ROLE_MEMBER or ORG_ROLE_ADMIN.");
 }
 
 absl::Status CheckGrants(const google::protobuf::RepeatedPtrField<std::string>& grants, const std::string& org,
@@ -56,7 +65,7 @@ absl::Status CheckGrants(const google::protobuf::RepeatedPtrField<std::string>& 
 }
 
 // Commits a new principal record, unless there is one.
-absl::Status CommitNew(storage::Store* store, const Caller& caller, const storage::RecordKey& key,
+absl::Status CommitNew(storage::Store* store, ParentCounts* counts, const Caller& caller, const storage::RecordKey& key,
                        storage::SecretBytes payload, const std::string& name) {
   const auto exists = store->View()->Contains(key);
   if (!exists.ok()) return FromStore(exists.status(), name);
@@ -64,7 +73,7 @@ absl::Status CommitNew(storage::Store* store, const Caller& caller, const storag
   storage::Mutation mutation;
   mutation.Put(key, std::move(payload), /*version=*/1, /*expected=*/0);
   NoteResource(caller, name);
-  const absl::Status committed = CommitAudited(store, caller, std::move(mutation)).status();
+  const absl::Status committed = CommitCounted(store, counts, caller, key.org, std::move(mutation));
   return absl::IsAborted(committed) ? AlreadyExists(name) : FromStore(committed, name);
 }
 
@@ -102,16 +111,15 @@ absl::StatusOr<v1::Service> PrincipalRules::CreateService(const Caller& caller,
   const std::string name = absl::StrCat(parent.Name(), "/services/", request.service_id());
   RETURN_IF_ERROR(Authorize(caller, Action::kCreate, {ResourceKind::kService, parent.org, "", "", name}));
   RETURN_IF_ERROR(CheckDisplayName(request.service().display_name(), "service.display_name"));
-  const v1::OrgRole role = request.service().role();
-  if (role != v1::ORG_ROLE_MEMBER && role != v1::ORG_ROLE_ADMIN) {
-    return InvalidField("service.role", "not a role", "Use ORG_ROLE_MEMBER or ORG_ROLE_ADMIN.");
-  }
+  RETURN_IF_ERROR(CheckServiceRole(request.service().role()));
   records::ServiceRecord record;
   record.set_id(request.service_id());
   record.set_display_name(request.service().display_name());
-  record.set_role(role);
+  record.set_role(request.service().role());
+  record.set_can_create_sessions(request.service().can_create_sessions());
   record.set_create_time(context_.NowNanos());
-  RETURN_IF_ERROR(CommitNew(context_.store, caller, {Table::kService, parent.org, "", record.id()},
+  record.set_update_time(record.create_time());
+  RETURN_IF_ERROR(CommitNew(context_.store, &service_counts_, caller, {Table::kService, parent.org, "", record.id()},
                             storage::SerializeSecret(record), name));
   return ToProto(parent.org, record);
 }
@@ -122,6 +130,37 @@ absl::StatusOr<v1::ListServicesResponse> PrincipalRules::ListServices(const Call
       context_, caller, ResourceKind::kService, Table::kService, "ListServices", request.parent(), request.page_size(),
       request.page_token(),
       [](v1::ListServicesResponse* response, v1::Service service) { *response->add_services() = std::move(service); });
+}
+
+absl::StatusOr<v1::Service> PrincipalRules::UpdateService(const Caller& caller,
+                                                          const v1::UpdateServiceRequest& request) const {
+  const v1::Service& asked = request.service();
+  ASSIGN_OR_RETURN(const ChildName name, ParseOrgChild(asked.name(), "services", "service.name"));
+  const std::string& org = name.parent.org;
+  RETURN_IF_ERROR(Authorize(caller, Action::kUpdate, {ResourceKind::kService, org, "", "", asked.name()}));
+  absl::flat_hash_set<std::string> set;
+  if (!asked.display_name().empty()) set.insert("display_name");
+  if (asked.role() != v1::ORG_ROLE_UNSPECIFIED) set.insert("role");
+  if (asked.can_create_sessions()) set.insert("can_create_sessions");
+  ASSIGN_OR_RETURN(const auto paths,
+                   MaskPaths(request.update_mask(), {"display_name", "role", "can_create_sessions"}, std::move(set)));
+  RETURN_IF_ERROR(CheckDisplayName(asked.display_name(), "service.display_name"));
+  if (paths.contains("role")) RETURN_IF_ERROR(CheckServiceRole(asked.role()));
+  const storage::RecordKey key{Table::kService, org, "", name.id};
+  auto found = ReadRecord<records::ServiceRecord>(*context_.store->View(), key);
+  if (!found.ok()) return FromStore(found.status(), asked.name());
+  if (!found->has_value()) return NotFound(asked.name());
+  records::ServiceRecord record = (*found)->record;
+  RETURN_IF_ERROR(CheckEtag(asked.etag(), EtagOf(record), asked.name()));
+  if (paths.contains("display_name")) record.set_display_name(asked.display_name());
+  if (paths.contains("role")) record.set_role(asked.role());
+  if (paths.contains("can_create_sessions")) record.set_can_create_sessions(asked.can_create_sessions());
+  record.set_update_time(context_.NowNanos());
+  storage::Mutation mutation;
+  mutation.Put(key, storage::SerializeSecret(record), (*found)->version + 1, (*found)->revision);
+  const auto committed = CommitAudited(context_.store, caller, std::move(mutation));
+  if (!committed.ok()) return FromStore(committed.status(), asked.name());
+  return ToProto(org, record);
 }
 
 absl::StatusOr<google::protobuf::Empty> PrincipalRules::DeleteService(const Caller& caller,
@@ -141,9 +180,10 @@ absl::StatusOr<v1::Workload> PrincipalRules::CreateWorkload(const Caller& caller
   record.set_id(request.workload_id());
   record.set_display_name(request.workload().display_name());
   *record.mutable_mcp_servers() = request.workload().mcp_servers();
+  record.set_can_use_sessions(request.workload().can_use_sessions());
   record.set_create_time(context_.NowNanos());
   record.set_update_time(record.create_time());
-  RETURN_IF_ERROR(CommitNew(context_.store, caller, {Table::kWorkload, parent.org, "", record.id()},
+  RETURN_IF_ERROR(CommitNew(context_.store, &workload_counts_, caller, {Table::kWorkload, parent.org, "", record.id()},
                             storage::SerializeSecret(record), name));
   return ToProto(parent.org, record);
 }
@@ -166,7 +206,9 @@ absl::StatusOr<v1::Workload> PrincipalRules::UpdateWorkload(const Caller& caller
   absl::flat_hash_set<std::string> set;
   if (!asked.display_name().empty()) set.insert("display_name");
   if (!asked.mcp_servers().empty()) set.insert("mcp_servers");
-  ASSIGN_OR_RETURN(const auto paths, MaskPaths(request.update_mask(), {"display_name", "mcp_servers"}, std::move(set)));
+  if (asked.can_use_sessions()) set.insert("can_use_sessions");
+  ASSIGN_OR_RETURN(const auto paths, MaskPaths(request.update_mask(),
+                                               {"display_name", "mcp_servers", "can_use_sessions"}, std::move(set)));
   RETURN_IF_ERROR(CheckDisplayName(asked.display_name(), "workload.display_name"));
   RETURN_IF_ERROR(CheckGrants(asked.mcp_servers(), org, "workload.mcp_servers"));
   const storage::RecordKey key{Table::kWorkload, org, "", name.id};
@@ -174,8 +216,10 @@ absl::StatusOr<v1::Workload> PrincipalRules::UpdateWorkload(const Caller& caller
   if (!found.ok()) return FromStore(found.status(), asked.name());
   if (!found->has_value()) return NotFound(asked.name());
   records::WorkloadRecord record = (*found)->record;
+  RETURN_IF_ERROR(CheckEtag(asked.etag(), EtagOf(record), asked.name()));
   if (paths.contains("display_name")) record.set_display_name(asked.display_name());
   if (paths.contains("mcp_servers")) *record.mutable_mcp_servers() = asked.mcp_servers();
+  if (paths.contains("can_use_sessions")) record.set_can_use_sessions(asked.can_use_sessions());
   record.set_update_time(context_.NowNanos());
   storage::Mutation mutation;
   mutation.Put(key, storage::SerializeSecret(record), (*found)->version + 1, (*found)->revision);

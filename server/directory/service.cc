@@ -107,6 +107,11 @@ class DirectoryService : public v1::DirectoryService::CallbackService {
         context, ReadMethod("DirectoryService/ListServices"), request, response,
         [this](const Caller& caller, const auto& r) { return principals_.ListServices(caller, r); });
   }
+  Reactor* UpdateService(Context* context, const v1::UpdateServiceRequest* request, v1::Service* response) override {
+    return dispatcher_->Unary(
+        context, ChangeMethod("DirectoryService/UpdateService"), request, response,
+        [this](const Caller& caller, const auto& r) { return principals_.UpdateService(caller, r); });
+  }
   Reactor* DeleteService(Context* context, const v1::DeleteServiceRequest* request, Empty* response) override {
     return dispatcher_->Unary(
         context, ChangeMethod("DirectoryService/DeleteService"), request, response,

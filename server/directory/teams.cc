@@ -70,8 +70,8 @@ absl::StatusOr<v1::Team> TeamRules::CreateTeam(const Caller& caller, const v1::C
   RETURN_IF_ERROR(DeleteEverythingBelow(*view, parent.org, absl::StrCat("teams/", name.id), &mutation));
   const int64_t now = context_.NowNanos();
   PutTeam(parent.org, name.id, request.team().display_name(), now, &mutation);
-  const auto committed = CommitAudited(context_.store, caller, std::move(mutation));
-  if (!committed.ok()) return FromStore(committed.status(), name.Name("teams"));
+  const auto committed = CommitCounted(context_.store, &counts_, caller, parent.org, std::move(mutation));
+  if (!committed.ok()) return FromStore(committed, name.Name("teams"));
   ASSIGN_OR_RETURN(const auto team, ReadTeam(*context_.store->View(), name));
   return ToProto(parent.org, static_cast<v1::Tier>(org.record.tier()), team.record);
 }

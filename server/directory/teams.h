@@ -6,6 +6,7 @@
 #include "absl/status/statusor.h"
 #include "google/protobuf/empty.pb.h"
 #include "keyferry/v1/directory.pb.h"
+#include "server/credentials/parent_counts.h"
 #include "server/directory/common.h"
 #include "server/identity/caller.h"
 
@@ -18,7 +19,11 @@ namespace keyferry::server {
 // creating it. On TEAM everybody stays in `default`, and `default` stays.
 class TeamRules {
  public:
-  explicit TeamRules(DirectoryContext context) : context_(std::move(context)) {}
+  // Of one org; more answer RESOURCE_EXHAUSTED with reason TOO_MANY.
+  static constexpr int kMaxTeams = 1000;
+
+  explicit TeamRules(DirectoryContext context)
+      : context_(std::move(context)), counts_(context_.store, storage::Table::kTeam, kMaxTeams, "teams") {}
 
   absl::StatusOr<v1::Team> CreateTeam(const Caller& caller, const v1::CreateTeamRequest& request) const;
   absl::StatusOr<v1::Team> GetTeam(const Caller& caller, const v1::GetTeamRequest& request) const;
@@ -35,6 +40,7 @@ class TeamRules {
 
  private:
   const DirectoryContext context_;
+  mutable ParentCounts counts_;
 };
 
 }  // namespace keyferry::server

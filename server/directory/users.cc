@@ -72,8 +72,8 @@ absl::StatusOr<v1::User> UserRules::CreateUser(const Caller& caller, const v1::C
   if (org.record.tier() == v1::TIER_TEAM) {
     PutMembership(parent.org, std::string(kDefaultTeam), name.id, v1::TEAM_ROLE_MEMBER, user.create_time(), &mutation);
   }
-  const auto committed = CommitAudited(context_.store, caller, std::move(mutation));
-  if (!committed.ok()) return FromStore(committed.status(), name.Name("users"));
+  const auto committed = CommitCounted(context_.store, &counts_, caller, parent.org, std::move(mutation));
+  if (!committed.ok()) return FromStore(committed, name.Name("users"));
   return ToProto(parent.org, user);
 }
 

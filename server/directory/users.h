@@ -6,6 +6,7 @@
 #include "absl/status/statusor.h"
 #include "google/protobuf/empty.pb.h"
 #include "keyferry/v1/directory.pb.h"
+#include "server/credentials/parent_counts.h"
 #include "server/directory/common.h"
 #include "server/identity/caller.h"
 
@@ -14,7 +15,11 @@ namespace keyferry::server {
 // The rules of DirectoryService for users. Thread-safe. An org always keeps at least one user of role ADMIN.
 class UserRules {
  public:
-  explicit UserRules(DirectoryContext context) : context_(std::move(context)) {}
+  // Of one org; more answer RESOURCE_EXHAUSTED with reason TOO_MANY. Members of a team are users, so this bounds them.
+  static constexpr int kMaxUsers = 50000;
+
+  explicit UserRules(DirectoryContext context)
+      : context_(std::move(context)), counts_(context_.store, storage::Table::kUser, kMaxUsers, "users") {}
 
   // On tier TEAM the user also joins the team `default`.
   absl::StatusOr<v1::User> CreateUser(const Caller& caller, const v1::CreateUserRequest& request) const;
@@ -30,6 +35,7 @@ class UserRules {
   absl::Status CheckNotLastAdmin(const storage::StoreView& view, const std::string& org, const std::string& user) const;
 
   const DirectoryContext context_;
+  mutable ParentCounts counts_;
 };
 
 }  // namespace keyferry::server

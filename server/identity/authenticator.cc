@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "server/errors.h"
+#include "server/identity/load_user.h"
 #include "server/identity/token_text.h"
 #include "server/names.h"
 #include "server/records.h"
@@ -51,17 +52,14 @@ absl::StatusOr<T> ReadOrUnknown(const storage::StoreView& view, const RecordKey&
   return std::move((*found)->record);
 }
 
-absl::Status LoadUser(const storage::StoreView& view, Caller* caller) {
-  ASSIGN_OR_RETURN(const auto user,
-                   ReadOrUnknown<records::UserRecord>(view, {Table::kUser, caller->org, "", caller->id}));
+absl::Status LoadCallingUser(const storage::StoreView& view, Caller* caller) {
+  auto user = LoadUser(view, caller->org, caller->id);
+  if (absl::IsNotFound(user.status())) return Unknown();  // The org's keyring was destroyed.
+  if (!user.ok()) return FromStore(user.status(), "the token");
+  if (!user->has_value()) return Unknown();
   caller->kind = PrincipalKind::kUser;
-  caller->role = static_cast<v1::OrgRole>(user.role());
-  auto memberships =
-      ScanRecords<records::MembershipRecord>(view, Table::kMembership, caller->org, absl::StrCat("users/", caller->id));
-  if (!memberships.ok()) return FromStore(memberships.status(), "the token");
-  for (const auto& membership : *memberships) {
-    caller->teams.emplace_back(membership.record.team(), static_cast<v1::TeamRole>(membership.record.role()));
-  }
+  caller->role = (*user)->caller.role;
+  caller->teams = std::move((*user)->caller.teams);
   return absl::OkStatus();
 }
 
@@ -70,6 +68,7 @@ absl::Status LoadService(const storage::StoreView& view, Caller* caller) {
                    ReadOrUnknown<records::ServiceRecord>(view, {Table::kService, caller->org, "", caller->id}));
   caller->kind = PrincipalKind::kService;
   caller->role = static_cast<v1::OrgRole>(service.role());
+  caller->can_create_sessions = service.can_create_sessions();
   return absl::OkStatus();
 }
 
@@ -78,13 +77,14 @@ absl::Status LoadWorkload(const storage::StoreView& view, Caller* caller) {
                    ReadOrUnknown<records::WorkloadRecord>(view, {Table::kWorkload, caller->org, "", caller->id}));
   caller->kind = PrincipalKind::kWorkload;
   caller->granted_mcp_servers.assign(workload.mcp_servers().begin(), workload.mcp_servers().end());
+  caller->can_use_sessions = workload.can_use_sessions();
   return absl::OkStatus();
 }
 
 absl::Status LoadPrincipal(const storage::StoreView& view, ParentName::Kind kind, Caller* caller) {
   switch (kind) {
     case ParentName::kUser:
-      return LoadUser(view, caller);
+      return LoadCallingUser(view, caller);
     case ParentName::kService:
       return LoadService(view, caller);
     case ParentName::kWorkload:
@@ -111,7 +111,10 @@ absl::StatusOr<std::shared_ptr<const Caller>> Authenticator::Authenticate(absl::
     return Unauthenticated("TOKEN_MALFORMED", "the token is malformed: its form or checksum is wrong",
                            "Check that the token was copied whole and unchanged.");
   }
-  const std::string hash = HashTokenText(text);
+  return AuthenticateAgain(HashTokenText(text));
+}
+
+absl::StatusOr<std::shared_ptr<const Caller>> Authenticator::AuthenticateAgain(const std::string& hash) {
   // Before the view, so that a change between the two drops what is cached below.
   const uint64_t stamp = Stamp();
   std::shared_ptr<const Caller> caller = Find(hash, stamp);
@@ -127,6 +130,18 @@ absl::StatusOr<std::shared_ptr<const Caller>> Authenticator::Authenticate(absl::
   }
   if (clock_() >= caller->token_expire_time) return Expired();
   return caller;
+}
+
+std::vector<RecordKey> RecordsOf(const Caller& caller) {
+  Table principal = Table::kUser;
+  if (caller.kind == PrincipalKind::kService) principal = Table::kService;
+  if (caller.kind == PrincipalKind::kWorkload) principal = Table::kWorkload;
+  std::vector<RecordKey> records = {{Table::kOrg, "", "", caller.org}, {principal, caller.org, "", caller.id}};
+  if (!caller.token_hash.empty()) {
+    records.push_back({Table::kTokenIndex, "", "", absl::BytesToHexString(caller.token_hash)});
+    records.push_back({Table::kToken, caller.org, caller.token_parent, caller.token_id});
+  }
+  return records;
 }
 
 uint64_t Authenticator::Stamp() const {
@@ -159,6 +174,9 @@ absl::StatusOr<Caller> Authenticator::Load(absl::string_view hash) const {
   caller.id = principal->id;
   caller.tier = static_cast<v1::Tier>(org.tier());
   caller.token_expire_time = absl::FromUnixNanos(token.expire_time());
+  caller.token_hash = std::string(hash);
+  caller.token_parent = index.parent();
+  caller.token_id = index.token_id();
   RETURN_IF_ERROR(LoadPrincipal(*view, principal->kind, &caller));
   return caller;
 }

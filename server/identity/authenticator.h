@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
@@ -36,6 +37,10 @@ class Authenticator {
   absl::StatusOr<std::shared_ptr<const Caller>> Authenticate(absl::string_view authorization)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // The same for a token that was presented before, by Caller::token_hash.
+  absl::StatusOr<std::shared_ptr<const Caller>> AuthenticateAgain(const std::string& token_hash)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
  private:
   // Changes whenever a commit touches a table that a Caller depends on.
   uint64_t Stamp() const;
@@ -50,6 +55,9 @@ class Authenticator {
   uint64_t cached_stamp_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::flat_hash_map<std::string, std::shared_ptr<const Caller>> cached_ ABSL_GUARDED_BY(mutex_);
 };
+
+// The records that say who `caller` is, its tier and that its token stands; a user's memberships are not among them.
+std::vector<storage::RecordKey> RecordsOf(const Caller& caller);
 
 }  // namespace keyferry::server
 

@@ -30,7 +30,17 @@ struct Caller {
   std::vector<std::pair<std::string, v1::TeamRole>> teams;
   // Of a workload: resource names of the MCP servers that it may resolve.
   std::vector<std::string> granted_mcp_servers;
+  // Of a service: whether it may create sessions for the org's users.
+  bool can_create_sessions = false;
+  // Of a workload: whether it may present users' sessions.
+  bool can_use_sessions = false;
   absl::Time token_expire_time = absl::InfiniteFuture();
+  // SHA-256 of the token that was presented, and where its record stands; empty if there was none.
+  std::string token_hash;
+  std::string token_parent;
+  std::string token_id;
+  // Where the call came from; set for streams alone, which record what they give out by themselves.
+  std::string peer;
   // What this call will say of itself in the audit log (server/audit/call_record.h); null for callers that stand for no
   // call.
   CallRecord* record = nullptr;

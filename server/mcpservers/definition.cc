@@ -71,11 +71,11 @@ absl::Status CheckSource(const v1::EnvBinding& binding, const std::string& field
     case v1::EnvBinding::kStatic:
       return binding.static_().empty() ? absl::OkStatus() : CheckValue(binding.static_(), field + ".static");
     case v1::EnvBinding::kOrgSecret:
-      return CheckVariableName(binding.org_secret(), field + ".org_secret");
+      return CheckVariableForm(binding.org_secret(), field + ".org_secret");
     case v1::EnvBinding::kTeamSecret:
-      return CheckVariableName(binding.team_secret(), field + ".team_secret");
+      return CheckVariableForm(binding.team_secret(), field + ".team_secret");
     case v1::EnvBinding::kUserSecret:
-      return CheckVariableName(binding.user_secret(), field + ".user_secret");
+      return CheckVariableForm(binding.user_secret(), field + ".user_secret");
     case v1::EnvBinding::kOauth:
       return CheckId(binding.oauth(), field + ".oauth");
     case v1::EnvBinding::SOURCE_NOT_SET:
@@ -119,12 +119,25 @@ absl::Status CheckMcpServer(const v1::McpServer& server) {
   for (int i = 0; i < server.env_size(); ++i) {
     const v1::EnvBinding& binding = server.env(i);
     const std::string field = absl::StrCat("mcp_server.env[", i, "]");
-    RETURN_IF_ERROR(CheckVariableName(binding.variable(), field + ".variable"));
+    RETURN_IF_ERROR(CheckVariableForm(binding.variable(), field + ".variable"));
     if (!seen.insert(binding.variable()).second) {
       return InvalidField(field + ".variable", "bound twice", "Bind each variable once.");
     }
     RETURN_IF_ERROR(CheckSource(binding, field));
     RETURN_IF_ERROR(CheckTemplate(binding.template_(), field + ".template"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckNamesAllowed(const v1::McpServer& server, AllowedNames* allowed) {
+  for (int i = 0; i < server.env_size(); ++i) {
+    const v1::EnvBinding& binding = server.env(i);
+    const std::string field = absl::StrCat("mcp_server.env[", i, "]");
+    RETURN_IF_ERROR(allowed->Check(binding.variable(), field + ".variable"));
+    // Those of the other kinds are empty, which is allowed.
+    RETURN_IF_ERROR(allowed->Check(binding.org_secret(), field + ".org_secret"));
+    RETURN_IF_ERROR(allowed->Check(binding.team_secret(), field + ".team_secret"));
+    RETURN_IF_ERROR(allowed->Check(binding.user_secret(), field + ".user_secret"));
   }
   return absl::OkStatus();
 }

@@ -8,6 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "keyferry/v1/mcp_servers.pb.h"
 #include "server/access/access.h"
+#include "server/allowed_names.h"
 #include "server/names.h"
 #include "storage/records/records.pb.h"
 #include "storage/store.h"
@@ -31,6 +32,9 @@ storage::RecordKey McpServerKey(const ChildName& name);
 // "mcp_server.env[2].template"; no message holds a static value. An empty static value is accepted: see
 // ApplyMcpServer.
 absl::Status CheckMcpServer(const v1::McpServer& server);
+// That the organization allows every variable and credential which a definition names and which changes how a process
+// starts.
+absl::Status CheckNamesAllowed(const v1::McpServer& server, AllowedNames* allowed);
 
 // The public form: without static values, whose bindings keep their kind.
 v1::McpServer ToMcpServer(const ChildName& name, const storage::records::McpServerRecord& record,

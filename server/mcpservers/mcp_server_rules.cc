@@ -13,6 +13,7 @@
 #include "server/credentials/record_fields.h"
 #include "server/errors.h"
 #include "server/mcpservers/definition.h"
+#include "server/mcpservers/missing_for.h"
 #include "server/records.h"
 #include "server/status_macros.h"
 
@@ -133,6 +134,8 @@ absl::StatusOr<v1::ApplyMcpServerResponse> McpServerRules::ApplyOnce(const Calle
     if (!team.has_value()) return NotFound(name.parent.Name());
     mutation.Require(std::move(team_key), team->revision);
   }
+  AllowedNames allowed(*view, name.parent.org);
+  RETURN_IF_ERROR(CheckNamesAllowed(wanted, &allowed));
   ASSIGN_OR_RETURN(const std::unique_ptr<Found> found, Find(*view, name));
   const std::string current_etag = found == nullptr ? "" : McpServerEtag(*found->record);
   if (!wanted.etag().empty() && wanted.etag() != current_etag) return StaleEtag(wanted.name());
@@ -156,6 +159,8 @@ absl::StatusOr<v1::ApplyMcpServerResponse> McpServerRules::ApplyOnce(const Calle
   response.set_created(found == nullptr);
   ASSIGN_OR_RETURN(const std::vector<std::string> missing, MissingCredentials(*view, name.parent, *definition));
   for (const std::string& id : missing) response.add_missing_credentials(id);
+  ASSIGN_OR_RETURN(std::vector<v1::MissingFor> missing_for, MissingForUsers(*view, caller, name, *definition));
+  for (v1::MissingFor& one : missing_for) *response.add_missing_for() = std::move(one);
   if (request.validate_only()) {
     // There is no such state to come back to.
     response.mutable_mcp_server()->set_etag(current_etag);

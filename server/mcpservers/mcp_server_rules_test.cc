@@ -322,5 +322,121 @@ TEST_P(McpServerRulesTest, ListsPageByPageAndConcurrentAppliesAllCount) {
   EXPECT_EQ(second->next_page_token(), "");
 }
 
+// "user: A B" for each.
+std::vector<std::string> MissingFor(const absl::StatusOr<v1::ApplyMcpServerResponse>& applied) {
+  EXPECT_TRUE(applied.ok()) << applied.status();
+  std::vector<std::string> shown;
+  if (!applied.ok()) return shown;
+  for (const v1::MissingFor& one : applied->missing_for()) {
+    shown.push_back(absl::StrCat(one.user().substr(one.user().rfind('/') + 1), ":"));
+    for (const std::string& id : one.credentials()) absl::StrAppend(&shown.back(), " ", id);
+  }
+  return shown;
+}
+
+v1::McpServer Binds(const std::string& name, const std::string& org, const std::string& team, const std::string& user,
+                    bool pinned = false) {
+  v1::McpServer server;
+  server.set_name(name);
+  server.set_transport(v1::MCP_TRANSPORT_HTTP);
+  const auto add = [&](const char* variable) {
+    v1::EnvBinding* binding = server.add_env();
+    binding->set_variable(variable);
+    binding->set_not_overridable(pinned);
+    return binding;
+  };
+  if (!org.empty()) add("A")->set_org_secret(org);
+  if (!team.empty()) add("B")->set_team_secret(team);
+  if (!user.empty()) add("C")->set_user_secret(user);
+  return server;
+}
+
+TEST_P(McpServerRulesTest, SaysForWhomCredentialsAreMissing) {
+  using Lines = std::vector<std::string>;
+  const std::string org = "orgs/acme/mcpServers/x";
+  const std::string eng = "orgs/acme/teams/eng/mcpServers/x";
+  const Caller root = world_.As("root");
+  const Caller ada = world_.As("ada");
+  const auto missing = [&](const Caller& caller, const v1::McpServer& server) {
+    return MissingFor(Apply(caller, server, /*validate_only=*/true));
+  };
+  // Nobody has anything. A user_secret counts for the caller alone.
+  EXPECT_EQ(missing(root, Binds(org, "O", "T", "U")),
+            (Lines{"ada: O T", "bob: O T", "eve: O T", "root: O T U", "zoe: O T"}));
+  EXPECT_EQ(missing(root, Binds(eng, "O", "T", "U")), (Lines{"ada: O T", "bob: O T"})) << "root is no member";
+  EXPECT_EQ(missing(ada, Binds(eng, "O", "T", "U")), (Lines{"ada: O T U", "bob: O T"}));
+  EXPECT_EQ(missing(ada, Binds(eng, "", "", "U")), (Lines{"ada: U"}));
+  EXPECT_EQ(missing(root, Binds(org, "", "", "")), Lines());
+
+  // A team's answers for its members, the organization's for all.
+  world_.Create(ada, "orgs/acme/teams/eng", "O", "v");
+  world_.Create(ada, "orgs/acme/teams/eng", "T", "v");
+  EXPECT_EQ(missing(root, Binds(org, "O", "T", "")), (Lines{"eve: O T", "root: O T", "zoe: O T"}));
+  EXPECT_EQ(missing(ada, Binds(eng, "O", "T", "")), Lines());
+  EXPECT_EQ(missing(ada, Binds(eng, "O", "T", "", /*pinned=*/true)), (Lines{"ada: O", "bob: O"}));
+  world_.Create(root, "orgs/acme", "O", "v");
+  EXPECT_EQ(missing(root, Binds(org, "O", "T", "")), (Lines{"eve: T", "root: T", "zoe: T"}));
+  EXPECT_EQ(missing(ada, Binds(eng, "O", "T", "", /*pinned=*/true)), Lines());
+
+  // What is optional is not missing, and a suspended team answers nobody.
+  v1::McpServer optional = Binds(org, "", "T", "");
+  optional.mutable_env(0)->set_optional(true);
+  EXPECT_EQ(missing(root, optional), Lines());
+  world_.tier = v1::TIER_FREE;
+  EXPECT_EQ(missing(world_.As("root"), Binds(org, "", "T", "")),
+            (Lines{"ada: T", "bob: T", "eve: T", "root: T", "zoe: T"}));
+}
+
+TEST_P(McpServerRulesTest, WhatIsMissingTellsNothingOfOthersPersonalCredentials) {
+  const Caller root = world_.As("root");
+  const v1::McpServer server = Binds("orgs/acme/mcpServers/x", "O", "T", "U");
+  const auto before = Apply(root, server, /*validate_only=*/true);
+  for (const char* id : {"O", "T", "U"}) {
+    for (const char* user : {"ada", "bob", "eve", "zoe"}) {
+      world_.Create(world_.As(user), absl::StrCat("orgs/acme/users/", user), id, "v");
+    }
+  }
+  const auto after = Apply(root, server, /*validate_only=*/true);
+  EXPECT_EQ(MissingFor(after), MissingFor(before));
+  // The caller's own do count.
+  world_.Create(root, "orgs/acme/users/root", "T", "v");
+  world_.Create(root, "orgs/acme/users/root", "U", "v");
+  EXPECT_EQ(MissingFor(Apply(root, server, /*validate_only=*/true)),
+            (std::vector<std::string>{"ada: O T", "bob: O T", "eve: O T", "root: O", "zoe: O T"}));
+  EXPECT_EQ(MissingFor(Apply(root, Binds("orgs/acme/mcpServers/x", "", "T", "", /*pinned=*/true), true)),
+            (std::vector<std::string>{"ada: T", "bob: T", "eve: T", "root: T", "zoe: T"}));
+}
+
+TEST_P(McpServerRulesTest, ReportsAtMostAHundredUsersTheCallerAmongThem) {
+  storage::Mutation mutation;
+  for (int i = 0; i < 150; ++i) {
+    storage::records::UserRecord user;
+    user.set_id(absl::StrCat("a", 1000 + i));
+    mutation.Put({Table::kUser, "acme", "", user.id()}, storage::SerializeSecret(user), 1, std::nullopt);
+  }
+  ASSERT_TRUE(world_.store->Commit(mutation, storage::Durability::kSynced).ok());
+  const auto shown = MissingFor(Apply(world_.As("root"), Binds("orgs/acme/mcpServers/x", "O", "", ""), true));
+  ASSERT_EQ(shown.size(), 100u);
+  EXPECT_EQ(shown.front(), "a1000: O");
+  EXPECT_EQ(shown.back(), "root: O");
+}
+
+TEST_P(McpServerRulesTest, NamesThatHijackAProcessNeedTheOrganizationsPermission) {
+  const Caller root = world_.As("root");
+  v1::McpServer server = Binds("orgs/acme/mcpServers/x", "PATH", "", "");
+  server.mutable_env(0)->set_variable("NODE_OPTIONS");
+  const auto field = [&] { return DetailOf(Apply(root, server).status()).field(); };
+  EXPECT_EQ(field(), "mcp_server.env[0].variable");
+  world_.AllowNames({"NODE_OPTIONS"});
+  EXPECT_EQ(field(), "mcp_server.env[0].org_secret");
+  world_.AllowNames({"NODE_OPTIONS", "PATH", "KEYFERRY_TOKEN"});
+  EXPECT_TRUE(Apply(root, server).ok());
+  server.mutable_env(0)->set_variable("KEYFERRY_TOKEN");
+  EXPECT_EQ(field(), "mcp_server.env[0].variable") << "never, whatever the record says";
+  server.mutable_env(0)->set_variable("NODE_OPTIONS");
+  world_.AllowNames({"PATH"});
+  EXPECT_EQ(field(), "mcp_server.env[0].variable") << "no longer";
+}
+
 }  // namespace
 }  // namespace keyferry::server

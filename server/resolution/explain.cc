@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/access/access.h"
+#include "server/allowed_names.h"
 #include "server/credentials/conversion.h"
 #include "server/credentials/record_fields.h"
 #include "server/errors.h"
@@ -73,9 +74,20 @@ struct Explainer {
     return absl::OkStatus();
   }
 
-  absl::Status Explain(const Binding& binding, v1::VariableExplanation* explanation) const {
+  // Sets `refused` if Resolve fails whatever the scopes hold.
+  absl::Status Explain(const Binding& binding, AllowedNames* allowed, v1::VariableExplanation* explanation,
+                       bool* refused) const {
     explanation->set_variable(binding.variable);
     explanation->set_required(binding.required);
+    if (binding.hijacking) {
+      ASSIGN_OR_RETURN(const bool allow, allowed->Allow(binding.variable));
+      if (!allow) {
+        explanation->set_summary(
+            "Nothing is launched with it: it changes how a process starts, and the organization does not allow it.");
+        *refused = true;
+        return absl::OkStatus();
+      }
+    }
     if (binding.source == SourceKind::kStatic) {
       explanation->set_resolved(true);
       explanation->set_summary("Set by the MCP server's own static value.");
@@ -129,10 +141,12 @@ absl::StatusOr<v1::ExplainResponse> Resolver::Explain(const Caller& caller, cons
   v1::ExplainResponse response;
   response.set_resolvable(true);
   const Explainer explainer = {*view, caller, session};
+  AllowedNames allowed(*view, session.org);
+  bool refused = false;
   for (const Binding& binding : (*bindings)->bindings) {
     v1::VariableExplanation* explanation = response.add_variables();
-    RETURN_IF_ERROR(FromStore(explainer.Explain(binding, explanation), request.mcp_server()));
-    if (!explanation->resolved() && explanation->required()) response.set_resolvable(false);
+    RETURN_IF_ERROR(FromStore(explainer.Explain(binding, &allowed, explanation, &refused), request.mcp_server()));
+    if (refused || (!explanation->resolved() && explanation->required())) response.set_resolvable(false);
   }
   return response;
 }

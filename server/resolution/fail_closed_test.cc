@@ -26,6 +26,10 @@ class ReadOnlyStore : public storage::Store {
   absl::Status RotateDataKey(absl::string_view) override { return Error(); }
   absl::Status RotateKek(const storage::KeyProvider&) override { return Error(); }
   uint64_t Generation(storage::Table table) const override { return store_->Generation(table); }
+  absl::StatusOr<std::unique_ptr<storage::EngineWatch>> Watch(
+      storage::Revision after, std::function<void(const storage::StoreChange&)> on_change) override {
+    return store_->Watch(after, std::move(on_change));
+  }
   absl::Status WaitForPurge(absl::Duration timeout) override { return store_->WaitForPurge(timeout); }
   absl::Status Verify() override { return store_->Verify(); }
 

@@ -6,8 +6,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/access/access.h"
+#include "server/allowed_names.h"
 #include "server/errors.h"
 #include "server/mcpservers/definition.h"
+#include "server/processes/process_info.h"
 #include "server/resolution/missing.h"
 #include "server/resolution/template.h"
 #include "server/status_macros.h"
@@ -39,6 +41,18 @@ absl::Status EnvironmentTooLarge(const std::string& resource) {
   return MakeError(absl::StatusCode::kFailedPrecondition, resource + ": the environment is larger than 2 MiB", detail);
 }
 
+absl::Status NameNotAllowed(const std::string& resource, const std::string& variable) {
+  v1::ErrorDetail detail;
+  detail.set_reason("NAME_NOT_ALLOWED");
+  detail.set_resource(resource);
+  detail.set_next_step(
+      absl::StrCat("Bind another variable, or let an ADMIN run `keyferry org allow-name ", variable, "`."));
+  return MakeError(absl::StatusCode::kFailedPrecondition,
+                   absl::StrCat(resource, ": binds ", variable,
+                                ", which changes how a process starts and which the organization does not allow"),
+                   detail);
+}
+
 // Puts the value after the template into the answer; `value` is left empty or as it was, for its owner to wipe.
 void PlaceValue(const Binding& binding, std::string* value, v1::ResolvedVariable* variable) {
   if (binding.value_template.empty()) {
@@ -57,41 +71,101 @@ struct Resolver::Answer {
   std::vector<UsedCredential> used;
   std::vector<v1::MissingVariable> missing;
   size_t bytes = 0;
+  std::string mcp_server;
+  // Null: nobody asks.
+  Dependencies* dependencies = nullptr;
 };
 
-Resolver::Resolver(storage::Store* store, Clock clock, UsageRecorder* usage)
-    : store_(store), clock_(std::move(clock)), usage_(usage) {}
+Resolver::Resolver(storage::Store* store, Clock clock, UsageRecorder* usage, ProcessTable* processes)
+    : store_(store), clock_(std::move(clock)), usage_(usage), processes_(processes), sessions_(store, clock_) {}
 
 absl::StatusOr<v1::ResolveResponse> Resolver::Resolve(const Caller& caller, const v1::ResolveRequest& request) {
-  ASSIGN_OR_RETURN(const ChildName server, ParseMcpServerName(request.mcp_server(), "mcp_server"));
-  RETURN_IF_ERROR(Authorize(caller, Action::kResolve, McpServerResource(server.parent, request.mcp_server())));
-  if (caller.kind == PrincipalKind::kService) return ServicesDoNotResolve(request.mcp_server());
-  ASSIGN_OR_RETURN(const Session session, SessionFor(caller, server, request.team()));
+  ASSIGN_OR_RETURN(Resolution resolution, Compute(caller, request, /*dependencies=*/nullptr));
+  const std::string mcp_server = resolution.event.mcp_server;
+  NoteProcess(&resolution);
+  RETURN_IF_ERROR(FromStore(usage_->Record(caller, std::move(resolution.event)), mcp_server));
+  v1::ResolveResponse response;
+  response.Swap(&*resolution.response);
+  return response;
+}
 
+absl::StatusOr<Resolver::Asked> Resolver::Admit(const storage::StoreView& view, uint64_t session_stamp,
+                                                const Caller& caller, const v1::ResolveRequest& request,
+                                                Dependencies* dependencies) const {
+  Asked asked;
+  ASSIGN_OR_RETURN(asked.server, ParseMcpServerName(request.mcp_server(), "mcp_server"));
+  if (request.has_process()) RETURN_IF_ERROR(CheckProcessInfo(request.process(), "process"));
+  const absl::Status allowed =
+      Authorize(caller, Action::kResolve, McpServerResource(asked.server.parent, request.mcp_server()));
+  if (caller.kind == PrincipalKind::kService && !absl::IsNotFound(allowed)) {
+    return ServicesDoNotResolve(request.mcp_server());
+  }
+  RETURN_IF_ERROR(allowed);
+  if (!request.session_token().empty()) {
+    ASSIGN_OR_RETURN(asked.session, PresentedSession(view, session_stamp, caller, asked.server, request, dependencies));
+    return asked;
+  }
+  const auto session = SessionFor(caller, asked.server, request.team());
+  if (dependencies != nullptr && caller.kind == PrincipalKind::kUser) {
+    // Of a user's memberships only this one counts: that of the team whose credentials may answer.
+    const std::string team = session.ok() ? session->team : asked.server.parent.id;
+    if (!team.empty()) {
+      dependencies->caller.push_back({Table::kMembership, caller.org, absl::StrCat("users/", caller.id), team});
+    }
+  }
+  RETURN_IF_ERROR(session.status());
+  asked.session = *session;
+  return asked;
+}
+
+absl::Status Resolver::Check(const Caller& caller, const v1::ResolveRequest& request) const {
+  const uint64_t session_stamp = sessions_.Stamp();
+  return Admit(*store_->View(), session_stamp, caller, request, /*dependencies=*/nullptr).status();
+}
+
+absl::StatusOr<Resolution> Resolver::Compute(const Caller& caller, const v1::ResolveRequest& request,
+                                             Dependencies* dependencies) const {
   const uint64_t generation = store_->Generation(Table::kMcpServer);
+  const uint64_t session_stamp = sessions_.Stamp();
   const std::unique_ptr<storage::StoreView> view = store_->View();
-  const auto bindings = servers_.Get(*view, generation, server, request.mcp_server());
+  ASSIGN_OR_RETURN(const Asked asked, Admit(*view, session_stamp, caller, request, dependencies));
+  const Session& session = asked.session;
+  if (dependencies != nullptr) dependencies->answer.push_back(McpServerKey(asked.server));
+  const auto bindings = servers_.Get(*view, generation, asked.server, request.mcp_server());
   if (!bindings.ok()) return FromStore(bindings.status(), request.mcp_server());
   if (*bindings == nullptr) return NotFound(request.mcp_server());
 
   Answer answer;
-  RETURN_IF_ERROR(FromStore(ResolveServer(*view, server, **bindings, session, request.allow_partial(), &answer),
+  answer.mcp_server = request.mcp_server();
+  answer.dependencies = dependencies;
+  RETURN_IF_ERROR(FromStore(ResolveServer(*view, asked.server, **bindings, session, request.allow_partial(), &answer),
                             request.mcp_server()));
   if (!answer.missing.empty()) return MissingVariables(request.mcp_server(), answer.missing);
   if (answer.bytes > kMaxEnvironmentBytes) return EnvironmentTooLarge(request.mcp_server());
 
-  ResolutionEvent event;
-  event.org = session.org;
-  event.mcp_server = request.mcp_server();
-  event.principal = caller.Name();
-  if (!session.user.empty()) event.user = ParentIn(session, ParentName::kUser).Name();
-  event.team = session.team;
-  event.credentials = std::move(answer.used);
-  RETURN_IF_ERROR(FromStore(usage_->Record(caller, std::move(event)), request.mcp_server()));
+  Resolution resolution;
+  resolution.event.org = session.org;
+  resolution.event.mcp_server = request.mcp_server();
+  resolution.event.principal = caller.Name();
+  if (!session.user.empty()) resolution.event.user = ParentIn(session, ParentName::kUser).Name();
+  resolution.event.team = session.team;
+  resolution.event.session = session.name;
+  resolution.event.credentials = std::move(answer.used);
+  if (request.has_process()) resolution.event.process = request.process();
   answer.response->set_revision(static_cast<int64_t>(view->revision()));
-  v1::ResolveResponse response;
-  response.Swap(&*answer.response);
-  return response;
+  resolution.response = std::move(answer.response);
+  return resolution;
+}
+
+absl::Status Resolver::RecordWatched(const std::string& peer, Resolution* resolution) {
+  const absl::Status recorded = usage_->RecordNow(resolution->event, "ResolutionService/Watch", peer);
+  RETURN_IF_ERROR(FromStore(recorded, resolution->event.mcp_server));
+  NoteProcess(resolution);
+  return absl::OkStatus();
+}
+
+void Resolver::NoteProcess(Resolution* resolution) const {
+  if (processes_ != nullptr) resolution->response->set_process(processes_->Observe(resolution->event, clock_()));
 }
 
 absl::Status Resolver::ResolveServer(const storage::StoreView& view, const ChildName& server,
@@ -107,8 +181,13 @@ absl::Status Resolver::ResolveServer(const storage::StoreView& view, const Child
 absl::Status Resolver::ResolveAll(const storage::StoreView& view, const ServerBindings& bindings,
                                   v1::McpServer* definition, const Session& session, bool allow_partial,
                                   Answer* answer) const {
+  AllowedNames allowed(view, session.org);
   for (size_t i = 0; i < bindings.bindings.size(); ++i) {
     const Binding& binding = bindings.bindings[i];
+    if (binding.hijacking) {
+      ASSIGN_OR_RETURN(const bool allow, allowed.Allow(binding.variable));
+      if (!allow) return NameNotAllowed(answer->mcp_server, binding.variable);
+    }
     const int before = answer->response->variables_size();
     const Plan plan = MakePlan(binding, session);
     if (binding.source == SourceKind::kStatic) {
@@ -119,6 +198,7 @@ absl::Status Resolver::ResolveAll(const storage::StoreView& view, const ServerBi
       RETURN_IF_ERROR(ResolveCredential(view, session, binding, plan, answer));
     }
     if (answer->response->variables_size() > before) {
+      answer->response->mutable_variables(before)->set_allowed_by_org(binding.hijacking);
       answer->bytes += answer->response->variables(before).value().size() + binding.variable.size();
       // Enough to be refused; nothing more is opened.
       if (answer->bytes > kMaxEnvironmentBytes) break;
@@ -137,6 +217,7 @@ absl::Status Resolver::ResolveCredential(const storage::StoreView& view, const S
     if (step.state != StepState::kApplicable) continue;
     const ParentName parent = ParentIn(session, step.scope);
     storage::RecordKey key = {Table::kCredentialValue, session.org, parent.RecordParent(), binding.credential};
+    if (answer->dependencies != nullptr) answer->dependencies->answer.push_back(key);
     ASSIGN_OR_RETURN(const auto found, view.Get(key));
     if (!found.has_value()) continue;
     storage::Wiped<records::ValueRecord> value;
@@ -148,7 +229,7 @@ absl::Status Resolver::ResolveCredential(const storage::StoreView& view, const S
     variable->set_version(value->version());
     variable->set_scope(parent.Scope());
     PlaceValue(binding, value->mutable_value(), variable);
-    answer->used.push_back({std::move(key.parent), binding.credential, value->version()});
+    answer->used.push_back({std::move(key.parent), binding.credential, value->version(), binding.variable});
     return absl::OkStatus();
   }
   return absl::OkStatus();

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -10,30 +11,62 @@
 #include "keyferry/v1/resolution.pb.h"
 #include "server/identity/caller.h"
 #include "server/names.h"
+#include "server/processes/process_table.h"
 #include "server/resolution/scope_plan.h"
 #include "server/resolution/server_cache.h"
+#include "server/sessions/session_verifier.h"
 #include "server/usage/usage_recorder.h"
+#include "storage/records/typed.h"
 #include "storage/store.h"
 
 namespace keyferry::server {
 
 using Clock = std::function<absl::Time()>;
 
+// What an answer was computed from: while none of these records changes, it stands. Complete also if the answer is an
+// error, but for one that ends the caller's right to ask.
+struct Dependencies {
+  // They say whether the caller may ask, and as whom, besides RecordsOf(caller): a membership, a session.
+  std::vector<storage::RecordKey> caller;
+  // What was looked for, whether it was there or not.
+  std::vector<storage::RecordKey> answer;
+  // When the right to ask ends by itself, if before the token: the session's expiry.
+  absl::Time expire_time = absl::InfiniteFuture();
+};
+
+// An answer that has not been given out.
+struct Resolution {
+  storage::Wiped<v1::ResolveResponse> response;
+  ResolutionEvent event;
+};
+
 // The rules of ResolutionService (keyferry/v1/resolution.proto says what each method answers). Thread-safe.
 //
 // Bindings and credentials are read from one view; role, teams, grants and tier are those that the caller was
 // authenticated with just before. Users are their own session; workloads get what they are granted by name, and of it
-// only team and org values, a team's only for an MCP server of that team; services do not resolve. Of the candidates
-// only the chosen value is opened.
+// only team and org values, a team's only for an MCP server of that team, unless they present a user's session, which
+// is checked in the same view (SessionVerifier); services do not resolve. Of the candidates only the chosen value is
+// opened.
 class Resolver {
  public:
-  // All pointers must outlive this.
-  Resolver(storage::Store* store, Clock clock, UsageRecorder* usage);
+  // All pointers must outlive this. Without `processes` none is tracked.
+  Resolver(storage::Store* store, Clock clock, UsageRecorder* usage, ProcessTable* processes = nullptr);
 
   // Reads, and puts what it gives out into the record of the caller's call, which is stored before the answer leaves;
   // for a caller without one, stores an entry of its own. The values are in the response alone, which is the RPC
   // layer's to wipe.
   absl::StatusOr<v1::ResolveResponse> Resolve(const Caller& caller, const v1::ResolveRequest& request);
+
+  // Resolve in two steps, for answers that are compared before they are given out. Compute only reads; it adds to
+  // `dependencies` unless that is null.
+  absl::StatusOr<Resolution> Compute(const Caller& caller, const v1::ResolveRequest& request,
+                                     Dependencies* dependencies) const;
+  // Stores an audit entry of what a watch is about to be sent, and notes the process; on an error nothing may be given
+  // out. `peer` is where the watch came from.
+  absl::Status RecordWatched(const std::string& peer, Resolution* resolution);
+
+  // Whether the caller may ask, as Compute would say; reads no credential.
+  absl::Status Check(const Caller& caller, const v1::ResolveRequest& request) const;
 
   // Only reads, and opens no value.
   absl::StatusOr<v1::ExplainResponse> Explain(const Caller& caller, const v1::ExplainRequest& request) const;
@@ -41,7 +74,20 @@ class Resolver {
  private:
   struct Answer;
 
+  // Who asks for what: everything that is checked before anything is looked for.
+  struct Asked {
+    ChildName server;
+    Session session;
+  };
+  // `session_stamp` was read before the view.
+  absl::StatusOr<Asked> Admit(const storage::StoreView& view, uint64_t session_stamp, const Caller& caller,
+                              const v1::ResolveRequest& request, Dependencies* dependencies) const;
+  void NoteProcess(Resolution* resolution) const;
   absl::StatusOr<Session> SessionFor(const Caller& caller, const ChildName& server, const std::string& team) const;
+  // What the session that `request` presents allows, checked in `view`, before which `stamp` was read.
+  absl::StatusOr<Session> PresentedSession(const storage::StoreView& view, uint64_t stamp, const Caller& caller,
+                                           const ChildName& server, const v1::ResolveRequest& request,
+                                           Dependencies* dependencies) const;
   absl::StatusOr<Session> SessionForOther(const storage::StoreView& view, const Caller& caller, const ChildName& server,
                                           const v1::ExplainRequest& request) const;
   absl::Status ResolveCredential(const storage::StoreView& view, const Session& session, const Binding& binding,
@@ -55,7 +101,9 @@ class Resolver {
   storage::Store* const store_;
   const Clock clock_;
   UsageRecorder* const usage_;
+  ProcessTable* const processes_;
   // Filled by reads.
+  mutable SessionVerifier sessions_;
   mutable ServerCache servers_;
 };
 

@@ -324,5 +324,36 @@ TEST_P(ResolverTest, AResolutionShowsAsLastUse) {
   EXPECT_EQ(shown->last_use_mcp_server(), server);
 }
 
+TEST_P(ResolverTest, VariablesThatHijackAProcessAreGivenOutOnlyWhileTheOrganizationAllowsThem) {
+  const Caller root = world_.As("root");
+  world_.Create(root, "orgs/acme", "OPTIONS", "--x");
+  world_.AllowNames({"NODE_OPTIONS", "PATH"});
+  const std::string server =
+      Apply("orgs/acme", "x",
+            {Bind("NODE_OPTIONS", SourceKind::kOrgSecret, "OPTIONS", /*optional=*/true),
+             Bind("OTHER", SourceKind::kOrgSecret, "OPTIONS"), Bind("PATH", SourceKind::kStatic, "/bin")});
+  const auto allowed = Resolve(root, server);
+  ASSERT_TRUE(allowed.ok()) << allowed.status();
+  ASSERT_EQ(allowed->variables_size(), 3);
+  EXPECT_TRUE(allowed->variables(0).allowed_by_org());
+  EXPECT_FALSE(allowed->variables(1).allowed_by_org());
+  EXPECT_TRUE(allowed->variables(2).allowed_by_org());
+  EXPECT_TRUE(Explain(root, server)->resolvable());
+
+  for (const std::vector<std::string>& names : {std::vector<std::string>{"PATH"}, {"NODE_OPTIONS"}, {}}) {
+    world_.AllowNames(names);
+    for (const bool partial : {false, true}) {
+      const absl::Status refused = Resolve(root, server, "", partial).status();
+      EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+      EXPECT_EQ(DetailOf(refused).reason(), "NAME_NOT_ALLOWED");
+    }
+    const auto explained = Explain(root, server);
+    ASSERT_TRUE(explained.ok()) << explained.status();
+    EXPECT_FALSE(explained->resolvable());
+    EXPECT_EQ(explained->variables(0).resolved(), names == std::vector<std::string>{"NODE_OPTIONS"});
+    EXPECT_TRUE(explained->variables(1).resolved());
+  }
+}
+
 }  // namespace
 }  // namespace keyferry::server

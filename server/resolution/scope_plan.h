@@ -22,6 +22,8 @@ struct Binding {
   std::string value_template;
   bool required = true;
   bool pinned = false;
+  // The variable changes how a process starts: it is given out only while the organization allows it.
+  bool hijacking = false;
 };
 
 // Whose credentials may answer in one resolution.
@@ -33,6 +35,8 @@ struct Session {
   std::string team;
   // The organization's tier does not include that team.
   bool team_suspended = false;
+  // Resource name of the session that a workload acts in, "" if there is none.
+  std::string name;
 };
 
 enum class StepState { kApplicable, kNoSuchScope, kSuspended, kPinnedElsewhere };

@@ -15,6 +15,7 @@ Binding BindingOf(const v1::EnvBinding& stored) {
   binding.value_template = stored.template_();
   binding.required = !stored.optional();
   binding.pinned = stored.not_overridable();
+  binding.hijacking = IsHijackingName(stored.variable());
   switch (stored.source_case()) {
     case v1::EnvBinding::kOrgSecret:
       binding.source = SourceKind::kOrgSecret;

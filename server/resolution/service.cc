@@ -1,6 +1,7 @@
 #include "server/resolution/service.h"
 
 #include "keyferry/v1/resolution.grpc.pb.h"
+#include "server/resolution/watch_stream.h"
 #include "server/rpc/wiping_allocator.h"
 
 namespace keyferry::server {
@@ -11,13 +12,17 @@ using Reactor = grpc::ServerUnaryReactor;
 
 class ResolutionService : public v1::ResolutionService::CallbackService {
  public:
-  ResolutionService(Dispatcher* dispatcher, Resolver* resolver) : dispatcher_(dispatcher), resolver_(resolver) {
+  ResolutionService(Dispatcher* dispatcher, Resolver* resolver, WatchHub* watches)
+      : dispatcher_(dispatcher), resolver_(resolver), watches_(watches) {
     SetMessageAllocatorFor_Resolve(&resolve_messages_);
   }
 
   Reactor* Resolve(Context* context, const v1::ResolveRequest* request, v1::ResolveResponse* response) override {
     return dispatcher_->Unary(context, ReadMethod("ResolutionService/Resolve"), request, response,
                               [this](const Caller& caller, const auto& r) { return resolver_->Resolve(caller, r); });
+  }
+  grpc::ServerWriteReactor<v1::WatchResponse>* Watch(Context* context, const v1::WatchRequest* request) override {
+    return StartWatch(dispatcher_, watches_, context, request);
   }
   Reactor* Explain(Context* context, const v1::ExplainRequest* request, v1::ExplainResponse* response) override {
     return dispatcher_->Unary(context, ReadMethod("ResolutionService/Explain"), request, response,
@@ -28,12 +33,13 @@ class ResolutionService : public v1::ResolutionService::CallbackService {
   WipingAllocator<v1::ResolveRequest, v1::ResolveResponse> resolve_messages_;
   Dispatcher* const dispatcher_;
   Resolver* const resolver_;
+  WatchHub* const watches_;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> MakeResolutionService(Dispatcher* dispatcher, Resolver* resolver) {
-  return std::make_unique<ResolutionService>(dispatcher, resolver);
+std::unique_ptr<grpc::Service> MakeResolutionService(Dispatcher* dispatcher, Resolver* resolver, WatchHub* watches) {
+  return std::make_unique<ResolutionService>(dispatcher, resolver, watches);
 }
 
 }  // namespace keyferry::server

@@ -6,11 +6,12 @@
 #include "grpcpp/impl/service_type.h"
 #include "server/resolution/resolver.h"
 #include "server/rpc/dispatcher.h"
+#include "server/watch/watch_hub.h"
 
 namespace keyferry::server {
 
-// ResolutionService over gRPC. `dispatcher` and `resolver` must outlive it.
-std::unique_ptr<grpc::Service> MakeResolutionService(Dispatcher* dispatcher, Resolver* resolver);
+// ResolutionService over gRPC. All pointers must outlive it.
+std::unique_ptr<grpc::Service> MakeResolutionService(Dispatcher* dispatcher, Resolver* resolver, WatchHub* watches);
 
 }  // namespace keyferry::server
 

@@ -69,6 +69,34 @@ absl::StatusOr<Session> Resolver::SessionFor(const Caller& caller, const ChildNa
   return session;
 }
 
+absl::StatusOr<Session> Resolver::PresentedSession(const storage::StoreView& view, uint64_t stamp, const Caller& caller,
+                                                   const ChildName& server, const v1::ResolveRequest& request,
+                                                   Dependencies* dependencies) const {
+  ASSIGN_OR_RETURN(const std::string requested_team, TeamFor(server, request.team()));
+  ASSIGN_OR_RETURN(const ActiveSession active, sessions_.Verify(view, stamp, caller, request.session_token(), server));
+  if (dependencies != nullptr) {
+    dependencies->caller.insert(dependencies->caller.end(), active.records.begin(), active.records.end());
+    dependencies->expire_time = active.expire_time;
+  }
+  Session session;
+  session.org = server.parent.org;
+  session.user = active.user;
+  session.name = active.name;
+  if (server.parent.kind == ParentName::kTeam) {
+    session.team = server.parent.id;
+  } else if (!requested_team.empty() && requested_team != active.team) {
+    return Refused("TEAM_NOT_GRANTED", active.name, "names another team, or none",
+                   "Leave the team out, or ask for a session that names it.");
+  } else {
+    session.team = active.team;
+  }
+  session.team_suspended = !session.team.empty() && IsTeamSuspended(caller.tier, session.team);
+  if (server.parent.kind == ParentName::kTeam && session.team_suspended) {
+    return Suspended(server.Name("mcpServers"));
+  }
+  return session;
+}
+
 absl::StatusOr<Session> Resolver::SessionForOther(const storage::StoreView& view, const Caller& caller,
                                                   const ChildName& server, const v1::ExplainRequest& request) const {
   ASSIGN_OR_RETURN(const ParentName user, ParseParent(request.user(), "user"));

@@ -33,47 +33,84 @@ absl::string_view Authorization(const grpc::CallbackServerContext& context) {
 
 }  // namespace
 
-struct Dispatcher::Call {
-  grpc::CallbackServerContext* context = nullptr;
-  MethodTraits traits;
+struct Dispatcher::UnaryCall : Dispatcher::Call {
   const Message* request = nullptr;
   BoundRule rule;
   // The default reactor: its end needs no thread of its own, which costs as much as a small call.
   grpc::ServerUnaryReactor* reactor = nullptr;
-  absl::Time start;
-  CallRecord record;
 };
 
-grpc::ServerUnaryReactor* Dispatcher::Start(grpc::CallbackServerContext* context, const MethodTraits& traits,
-                                            const Message* request, BoundRule rule) {
-  auto call = std::make_unique<Call>();
+void Dispatcher::Fill(grpc::CallbackServerContext* context, const MethodTraits& traits, const Message& request,
+                      Call* call) const {
   call->context = context;
   call->traits = traits;
-  call->request = request;
-  call->rule = std::move(rule);
   call->start = absl::Now();
-  grpc::ServerUnaryReactor* const reactor = call->reactor = context->DefaultReactor();
-  v1::AuditEntry& entry = call->record.entry;
   const timespec now = absl::ToTimespec(clock_());
+  v1::AuditEntry& entry = call->record.entry;
   entry.mutable_time()->set_seconds(now.tv_sec);
   entry.mutable_time()->set_nanos(static_cast<int32_t>(now.tv_nsec));
   entry.set_method(std::string(traits.name));
   entry.set_peer(context->peer());
-  entry.set_resource(ResourceOf(*request));
-  if (!traits.mutates && !traits.reads_much) {
-    const absl::Status status = Run(call.get());
+  entry.set_resource(ResourceOf(request));
+}
+
+void Dispatcher::Note(const Admission& caller, Call* call) {
+  if (!caller.ok()) return;
+  call->record.org = (*caller)->org;
+  call->record.entry.set_principal((*caller)->Name());
+}
+
+Dispatcher::Admission Dispatcher::Admit(Call* call) const {
+  Admission caller = authenticator_->Authenticate(Authorization(*call->context));
+  Note(caller, call);
+  if (!caller.ok()) return call_limits_->AfterFailure(call->record.entry.peer(), caller.status());
+  RETURN_IF_ERROR(call_limits_->Admit(**caller));
+  return caller;
+}
+
+absl::Status Dispatcher::CheckRequest(const Call& call, const Message& request) const {
+  if (call.context->IsCancelled() || call.context->deadline() <= std::chrono::system_clock::now()) {
+    return Refuse(absl::StatusCode::kDeadlineExceeded, "DEADLINE_EXCEEDED",
+                  "the deadline passed before the call began; nothing was changed",
+                  "Repeat it with a longer deadline.");
+  }
+  const size_t max_bytes =
+      call.traits.max_request_bytes == 0 ? limits_.max_request_bytes : call.traits.max_request_bytes;
+  if (request.ByteSizeLong() > max_bytes) {
+    return InvalidField("request", absl::StrCat("larger than ", max_bytes, " bytes"), "Send less in one call.");
+  }
+  return absl::OkStatus();
+}
+
+grpc::ServerUnaryReactor* Dispatcher::Start(grpc::CallbackServerContext* context, const MethodTraits& traits,
+                                            const Message* request, BoundRule rule) {
+  auto call = std::make_unique<UnaryCall>();
+  Fill(context, traits, *request, call.get());
+  call->request = request;
+  call->rule = std::move(rule);
+  grpc::ServerUnaryReactor* const reactor = call->reactor = context->DefaultReactor();
+  const Admission caller = Admit(call.get());
+  // A function that can be copied cannot own the call; it takes it over when it runs.
+  if (absl::IsResourceExhausted(caller.status())) {
+    refusals_.Give([this, borrowed = call.release(), status = caller.status()] {
+      Finish(std::unique_ptr<UnaryCall>(borrowed), status);
+    });
+    return reactor;
+  }
+  if ((!traits.mutates && !traits.reads_much) || !caller.ok()) {
+    const absl::Status status = Run(call.get(), caller);
     Finish(std::move(call), status);
     return reactor;
   }
-  // A function that can be copied owns what it shares.
-  Call* const borrowed = call.release();
-  const bool accepted = executor_->TryRun([this, borrowed] {
-    std::unique_ptr<Call> owned(borrowed);
-    const absl::Status status = Run(owned.get());
+  UnaryCall* const borrowed = call.release();
+  const auto change = [this, borrowed] {
+    std::unique_ptr<UnaryCall> owned(borrowed);
+    // Again, since it may have waited: what was revoked meanwhile counts.
+    const absl::Status status = Run(owned.get(), authenticator_->Authenticate(Authorization(*owned->context)));
     Finish(std::move(owned), status);
-  });
-  if (!accepted) {
-    Finish(std::unique_ptr<Call>(borrowed),
+  };
+  if (!executor_->TryRun((*caller)->org, change)) {
+    Finish(std::unique_ptr<UnaryCall>(borrowed),
            Refuse(absl::StatusCode::kResourceExhausted, "SERVER_BUSY",
                   "too many changes are waiting; nothing was changed", "Repeat the call after the delay.",
                   /*retry_delay_ms=*/1000));
@@ -81,49 +118,53 @@ grpc::ServerUnaryReactor* Dispatcher::Start(grpc::CallbackServerContext* context
   return reactor;
 }
 
-absl::Status Dispatcher::Run(Call* call) const {
-  ASSIGN_OR_RETURN(const std::shared_ptr<const Caller> known,
-                   authenticator_->Authenticate(Authorization(*call->context)));
-  Caller caller = *known;
+absl::Status Dispatcher::Run(UnaryCall* call, const Admission& admitted) const {
+  RETURN_IF_ERROR(admitted.status());
+  RETURN_IF_ERROR(CheckRequest(*call, *call->request));
+  Caller caller = **admitted;
   caller.record = &call->record;
-  call->record.org = caller.org;
-  call->record.entry.set_principal(caller.Name());
-  if (call->context->IsCancelled() || call->context->deadline() <= std::chrono::system_clock::now()) {
-    return Refuse(absl::StatusCode::kDeadlineExceeded, "DEADLINE_EXCEEDED",
-                  "the deadline passed before the call began; nothing was changed",
-                  "Repeat it with a longer deadline.");
-  }
-  if (call->request->ByteSizeLong() > limits_.max_request_bytes) {
-    return InvalidField("request", absl::StrCat("larger than ", limits_.max_request_bytes, " bytes"),
-                        "Send less in one call.");
-  }
   return call->rule(caller);
 }
 
-void Dispatcher::Finish(std::unique_ptr<Call> call, absl::Status status) {
-  if (call->record.committed && status.ok()) return Answer(*call, status);
-  if (!status.ok()) {
-    // What a refused call would have given out, it has not.
-    call->record.resolution.reset();
-    call->record.entry.clear_credentials();
+void Dispatcher::Finish(std::unique_ptr<UnaryCall> call, const absl::Status& status) const {
+  UnaryCall* const borrowed = call.release();
+  const auto answer = [borrowed](const absl::Status& outcome) {
+    const std::unique_ptr<UnaryCall> owned(borrowed);
+    owned->reactor->Finish(ToGrpcStatus(outcome));
+  };
+  if (borrowed->record.committed && status.ok()) {
+    WriteLog(*borrowed, status);
+    return answer(status);
   }
-  SetOutcome(status, &call->record.entry);
-  Call* const borrowed = call.release();
-  audit_->StoreThen(&borrowed->record, [this, borrowed, status](const absl::Status& stored) {
-    const std::unique_ptr<Call> owned(borrowed);
-    absl::Status outcome = stored;
-    if (absl::IsNotFound(stored) && !owned->record.org.empty()) {
-      // The org was deleted meanwhile, and its log with it.
-      owned->record.org.clear();
-      outcome = audit_->Store(owned->record);
-    }
-    Answer(*owned, outcome.ok() ? status : FromStore(outcome, "the audit log"));
-  });
+  End(borrowed, status, answer);
 }
 
-void Dispatcher::Answer(const Call& call, const absl::Status& status) const {
-  WriteLog(call, status);
-  call.reactor->Finish(ToGrpcStatus(status));
+Dispatcher::Admission Dispatcher::Begin(grpc::CallbackServerContext* context, const MethodTraits& traits,
+                                        const Message& request, Call* call) const {
+  Fill(context, traits, request, call);
+  ASSIGN_OR_RETURN(std::shared_ptr<const Caller> known, Admit(call));
+  RETURN_IF_ERROR(CheckRequest(*call, request));
+  auto caller = std::make_shared<Caller>(*known);
+  caller->peer = call->record.entry.peer();
+  return std::shared_ptr<const Caller>(std::move(caller));
+}
+
+void Dispatcher::End(Call* call, const absl::Status& status, std::function<void(const absl::Status&)> done) const {
+  // What a refused call would have given out, it has not; and a change that made no commit changed nothing.
+  if (!status.ok()) call->record.resolution.reset();
+  if (!call->record.resolution.has_value()) call->record.entry.clear_credentials();
+  SetOutcome(status, &call->record.entry);
+  audit_->StoreThen(&call->record, [this, call, status, done = std::move(done)](const absl::Status& stored) {
+    absl::Status outcome = stored;
+    if (absl::IsNotFound(stored) && !call->record.org.empty()) {
+      // The org was deleted meanwhile, and its log with it.
+      call->record.org.clear();
+      outcome = audit_->Store(call->record);
+    }
+    outcome = outcome.ok() ? status : FromStore(outcome, "the audit log");
+    WriteLog(*call, outcome);
+    done(outcome);
+  });
 }
 
 void Dispatcher::WriteLog(const Call& call, const absl::Status& status) const {

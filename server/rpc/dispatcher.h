@@ -3,7 +3,6 @@
 
 #include <functional>
 #include <memory>
-#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -13,8 +12,11 @@
 #include "grpcpp/support/server_callback.h"
 #include "server/audit/audit_log.h"
 #include "server/identity/authenticator.h"
+#include "server/limits/call_limits.h"
 #include "server/log.h"
 #include "server/rpc/executor.h"
+#include "server/rpc/held_answers.h"
+#include "server/rpc/request_limits.h"
 
 namespace keyferry::server {
 
@@ -24,30 +26,50 @@ struct MethodTraits {
   absl::string_view name;
   // Runs on the executor, since it waits for a synced commit; otherwise on the gRPC thread.
   bool mutates = false;
+  // 0 for the limit of all methods.
+  size_t max_request_bytes = 0;
   // A read that runs on the executor, since it reads much.
   bool reads_much = false;
 };
 constexpr MethodTraits ReadMethod(absl::string_view name) { return {name, false}; }
-constexpr MethodTraits LargeReadMethod(absl::string_view name) { return {name, false, true}; }
+constexpr MethodTraits LargeReadMethod(absl::string_view name) {
+  return {name, /*mutates=*/false, /*max_request_bytes=*/0, /*reads_much=*/true};
+}
 constexpr MethodTraits ChangeMethod(absl::string_view name) { return {name, true}; }
+// Of a method that takes many values at once.
+constexpr MethodTraits LargeChangeMethod(absl::string_view name) { return {name, true, kMaxLargeRequestBytes}; }
 
-// The one way of every call through the server: authentication, deadline, size, the domain's rule (which asks the
-// access decision), the audit entry, status mapping, log line. A call whose entry cannot be stored fails. Methods whose
-// messages carry values have a WipingAllocator. Thread-safe; must outlive the calls.
+// The one way of every call through the server: authentication, rate limits, deadline, size, the domain's rule (which
+// asks the access decision), the audit entry, status mapping, log line. A call whose entry cannot be stored fails.
+// Methods whose messages carry values have a WipingAllocator. Thread-safe; must outlive the calls.
 class Dispatcher {
  public:
   struct Limits {
     size_t max_request_bytes = size_t{256} << 10;
+    // How much later than it could a call over its rate is refused, and how many such calls may be open.
+    absl::Duration refusal_delay = absl::Milliseconds(100);
+    size_t max_held_refusals = 4096;
+  };
+  using Admission = absl::StatusOr<std::shared_ptr<const Caller>>;
+
+  // What is known of one call.
+  struct Call {
+    grpc::CallbackServerContext* context = nullptr;
+    MethodTraits traits;
+    absl::Time start;
+    CallRecord record;
   };
 
   // `clock` says when calls begin, for their audit entries.
-  Dispatcher(Authenticator* authenticator, AuditLog* audit, Executor* executor, Logger* logger, Limits limits,
-             std::function<absl::Time()> clock)
+  Dispatcher(Authenticator* authenticator, CallLimits* call_limits, AuditLog* audit, Executor* executor, Logger* logger,
+             Limits limits, std::function<absl::Time()> clock)
       : authenticator_(authenticator),
+        call_limits_(call_limits),
         audit_(audit),
         executor_(executor),
         logger_(logger),
         limits_(limits),
+        refusals_(limits.refusal_delay, limits.max_held_refusals),
         clock_(std::move(clock)) {}
 
   // Answers a unary call with `rule(caller, request)`, a StatusOr<Response>.
@@ -64,24 +86,39 @@ class Dispatcher {
     return Start(context, traits, request, std::move(bound));
   }
 
+  // The same in two halves, for a call that streams. Begin does everything before the rule and fills `call`; its caller
+  // has no record, since a stream stores an entry for each thing that it gives out. End stores the entry of the call as
+  // a whole and then calls `done`; `call` must live until then.
+  Admission Begin(grpc::CallbackServerContext* context, const MethodTraits& traits,
+                  const google::protobuf::Message& request, Call* call) const;
+  void End(Call* call, const absl::Status& status, std::function<void(const absl::Status&)> done) const;
+
  private:
   using BoundRule = std::function<absl::Status(const Caller&)>;
-  struct Call;
+  struct UnaryCall;
 
   grpc::ServerUnaryReactor* Start(grpc::CallbackServerContext* context, const MethodTraits& traits,
                                   const google::protobuf::Message* request, BoundRule rule);
-  // Everything from authentication to the rule.
-  absl::Status Run(Call* call) const;
-  // Stores the entry, unless a change has committed it, then answers. Ends the call.
-  void Finish(std::unique_ptr<Call> call, absl::Status status);
-  void Answer(const Call& call, const absl::Status& status) const;
+  void Fill(grpc::CallbackServerContext* context, const MethodTraits& traits, const google::protobuf::Message& request,
+            Call* call) const;
+  // Who is calling, if that is known and they may call now. Once for each call.
+  Admission Admit(Call* call) const;
+  // Whether there is still time for a request of this size.
+  absl::Status CheckRequest(const Call& call, const google::protobuf::Message& request) const;
+  // Everything after admission up to the rule's answer.
+  static void Note(const Admission& caller, Call* call);
+  absl::Status Run(UnaryCall* call, const Admission& admitted) const;
+  // Stores the entry, then answers. Ends the call.
+  void Finish(std::unique_ptr<UnaryCall> call, const absl::Status& status) const;
   void WriteLog(const Call& call, const absl::Status& status) const;
 
   Authenticator* const authenticator_;
+  CallLimits* const call_limits_;
   AuditLog* const audit_;
   Executor* const executor_;
   Logger* const logger_;
   const Limits limits_;
+  HeldAnswers refusals_;
   const std::function<absl::Time()> clock_;
 };
 

@@ -11,14 +11,15 @@
 #include "grpcpp/security/tls_certificate_provider.h"
 #include "grpcpp/security/tls_credentials_options.h"
 #include "server/rpc/pem_files.h"
+#include "server/rpc/request_limits.h"
 #include "server/rpc/unreadable_requests.h"
 #include "server/status_macros.h"
 
 namespace keyferry::server {
 namespace {
 
-// Above the limit of one request, so that a request over that limit is refused with a reason.
-constexpr int kMaxReceiveBytes = 512 << 10;
+// Above the limit of the largest request, so that a request over its limit is refused with a reason.
+constexpr int kMaxReceiveBytes = static_cast<int>(kMaxLargeRequestBytes) + (256 << 10);
 constexpr int kMaxMetadataBytes = 16 << 10;
 constexpr int kReloadSeconds = 10;
 constexpr int kKeepaliveMs = 60'000;

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "keyferry/v1/processes.pb.h"
+
 namespace keyferry::server {
 
 // One credential version that a resolution gives out. `parent` and `id` are those of its RecordKey.
@@ -12,6 +14,8 @@ struct UsedCredential {
   std::string parent;
   std::string id;
   int64_t version = 0;
+  // The environment variable that carries it.
+  std::string variable;
 };
 
 // One resolution: who got which versions, for which MCP server, acting for which user and team. Never a value.
@@ -24,6 +28,10 @@ struct ResolutionEvent {
   std::string user;
   std::string team;
   std::vector<UsedCredential> credentials;
+  // Resource name of the session that was presented; "" if none.
+  std::string session;
+  // The process that the values are for; without an id if the request described none.
+  v1::ProcessInfo process;
 };
 
 }  // namespace keyferry::server

@@ -66,6 +66,7 @@ absl::StatusOr<std::unique_ptr<UsageRecorder>> UsageRecorder::Start(storage::Sto
 }
 
 UsageRecorder::~UsageRecorder() {
+  audit_->StopObserving();
   {
     absl::MutexLock lock(&mutex_);
     stopping_ = true;
@@ -89,7 +90,7 @@ absl::Status UsageRecorder::Record(const Caller& caller, ResolutionEvent event) 
   return absl::OkStatus();
 }
 
-absl::Status UsageRecorder::RecordNow(ResolutionEvent event, absl::string_view method) {
+absl::Status UsageRecorder::RecordNow(ResolutionEvent event, absl::string_view method, const std::string& peer) {
   CallRecord record;
   Caller caller;
   caller.record = &record;
@@ -97,6 +98,7 @@ absl::Status UsageRecorder::RecordNow(ResolutionEvent event, absl::string_view m
   record.org = event.org;
   record.entry.set_method(std::string(method));
   record.entry.set_principal(event.principal);
+  record.entry.set_peer(peer);
   record.entry.mutable_time()->set_seconds(absl::ToUnixSeconds(now));
   record.entry.mutable_time()->set_nanos(static_cast<int32_t>(absl::ToUnixNanos(now) % 1000000000));
   RETURN_IF_ERROR(Record(caller, std::move(event)));

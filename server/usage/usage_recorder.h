@@ -64,8 +64,9 @@ class UsageRecorder {
   // dispatcher stores before it answers; for a caller without a record, stores an entry of its own. An error means that
   // nothing may be given out: the store's, or UNAVAILABLE while too many uses wait.
   absl::Status Record(const Caller& caller, ResolutionEvent event) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Stores an entry of its own for a call of `method`.
-  absl::Status RecordNow(ResolutionEvent event, absl::string_view method) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Stores an entry of its own for a call of `method` from `peer`.
+  absl::Status RecordNow(ResolutionEvent event, absl::string_view method, const std::string& peer = "")
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
   // The last use of one credential since `created`, stored or pending; `count` 0 if none. `view` is read for the stored
   // part. Uses before `created` were those of a deleted credential of the same name.

@@ -1,8 +1,11 @@
 // Sends one kind of request from a number of callers, each over its own mutual-TLS connection and with one request at a
-// time, for a number of seconds; prints `requests_per_second p50_us p99_us` on one line. Callers share two threads of
-// gRPC's own and leave answers as bytes, so that the load itself stays small beside what it measures.
-// Flags: --address --ca --cert --key --method floor|resolve --callers --seconds, and for resolve: --token --mcp-server.
+// time, for a number of seconds; prints `requests_per_second p50_us p99_us refused_per_second` on one line. Callers
+// share two threads of gRPC's own and leave answers as bytes, so that the load itself stays small beside what it
+// measures. Flags: --address --ca --cert --key --method floor|resolve|rotate --callers --seconds; for resolve and
+// rotate --token; for resolve --mcp-server; for rotate --credentials, to which each caller adds its number.
 // `--method size` makes one Resolve and prints the bytes of its answer.
+// `--per-second N` sends N requests a second instead of one after the other, from one caller.
+// `--refused again` goes on where the server is busy or limits the rate, at once, as a bad neighbour would.
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 
@@ -12,11 +15,14 @@
 #include <condition_variable>
 #include <cstdio>
 #include <functional>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "keyferry/v1/credentials.pb.h"
 #include "keyferry/v1/resolution.grpc.pb.h"
 #include "tests/bench/flags.h"
 
@@ -30,22 +36,28 @@ class Caller {
  public:
   using Send = std::function<void(grpc::ClientContext*, std::function<void(grpc::Status)>)>;
 
-  Caller(Send send, Clock::time_point end, std::function<void()> done)
-      : send_(std::move(send)), end_(end), done_(std::move(done)) {}
+  // `flood`: goes on at once after a refusal.
+  Caller(Send send, Clock::time_point end, bool flood, std::function<void()> done)
+      : send_(std::move(send)), end_(end), flood_(flood), done_(std::move(done)) {}
 
   void Start() { Next(); }
   const std::vector<double>& latencies_us() const { return latencies_us_; }
+  uint64_t refused() const { return refused_; }
 
  private:
   void Next() {
     context_ = std::make_unique<grpc::ClientContext>();
     sent_ = Clock::now();
     send_(context_.get(), [this](const grpc::Status& status) {
+      const auto now = Clock::now();
+      if (flood_ && status.error_code() == grpc::RESOURCE_EXHAUSTED) {
+        ++refused_;
+        return now < end_ ? Next() : done_();
+      }
       if (!status.ok()) {
         std::cerr << "request failed: " << status.error_message() << "\n";
         std::exit(1);
       }
-      const auto now = Clock::now();
       latencies_us_.push_back(std::chrono::duration<double, std::micro>(now - sent_).count());
       if (now < end_) {
         Next();
@@ -57,10 +69,12 @@ class Caller {
 
   const Send send_;
   const Clock::time_point end_;
+  const bool flood_;
   const std::function<void()> done_;
   std::unique_ptr<grpc::ClientContext> context_;
   Clock::time_point sent_;
   std::vector<double> latencies_us_;
+  uint64_t refused_ = 0;
 };
 
 class Load {
@@ -74,10 +88,10 @@ class Load {
       while (!token_.empty() && token_.back() == '\n') token_.pop_back();
     }
     resolve_.set_mcp_server(flags_["mcp-server"]);
-    const bool floor = flags_["method"] == "floor";
-    method_ = floor ? "/keyferry.bench.FloorService/Answer" : "/keyferry.v1.ResolutionService/Resolve";
-    const grpc::Slice bytes(floor ? std::string() : resolve_.SerializeAsString());
-    request_ = grpc::ByteBuffer(&bytes, 1);
+    const std::string& method = flags_["method"];
+    method_ = method == "floor"    ? "/keyferry.bench.FloorService/Answer"
+              : method == "rotate" ? "/keyferry.v1.CredentialService/RotateCredential"
+                                   : "/keyferry.v1.ResolutionService/Resolve";
   }
 
   void PrintSize() {
@@ -95,6 +109,7 @@ class Load {
 
   void Run() {
     if (flags_["method"] == "size") return PrintSize();
+    if (flags_.count("per-second")) return RunPaced();
     const int count = std::stoi(flags_["callers"]);
     const auto seconds = std::chrono::duration<double>(std::stod(flags_["seconds"]));
     for (int i = 0; i < count; ++i) Connect();
@@ -102,7 +117,7 @@ class Load {
     const auto end = start + std::chrono::duration_cast<Clock::duration>(seconds);
     running_ = count;
     for (auto& send : sends_) {
-      callers_.push_back(std::make_unique<Caller>(send, end, [this] { Done(); }));
+      callers_.push_back(std::make_unique<Caller>(send, end, flags_["refused"] == "again", [this] { Done(); }));
     }
     for (auto& caller : callers_) caller->Start();
     std::unique_lock<std::mutex> lock(mutex_);
@@ -122,10 +137,48 @@ class Load {
     }
     auto stub = std::make_shared<grpc::GenericStub>(channel);
     auto response = std::make_shared<grpc::ByteBuffer>();
-    sends_.push_back([this, stub, response](grpc::ClientContext* context, std::function<void(grpc::Status)> done) {
-      context->AddMetadata("authorization", "Bearer " + token_);
-      stub->UnaryCall(context, method_, grpc::StubOptions(), &request_, response.get(), std::move(done));
-    });
+    const grpc::Slice bytes(RequestOf(sends_.size()));
+    auto request = std::make_shared<grpc::ByteBuffer>(&bytes, 1);
+    sends_.push_back(
+        [this, stub, request, response](grpc::ClientContext* context, std::function<void(grpc::Status)> done) {
+          context->AddMetadata("authorization", "Bearer " + token_);
+          stub->UnaryCall(context, method_, grpc::StubOptions(), request.get(), response.get(), std::move(done));
+        });
+  }
+
+  std::string RequestOf(size_t caller) {
+    if (flags_["method"] == "floor") return "";
+    if (flags_["method"] != "rotate") return resolve_.SerializeAsString();
+    v1::RotateCredentialRequest rotate;
+    rotate.set_name(flags_["credentials"] + std::to_string(caller));
+    rotate.set_value("a value of the benchmark");
+    rotate.mutable_grace();
+    return rotate.SerializeAsString();
+  }
+
+  // Starts each request at its time, whether or not the one before was late, and waits for it.
+  void RunPaced() {
+    Connect();
+    const int per_second = std::stoi(flags_["per-second"]);
+    const int count = static_cast<int>(per_second * std::stod(flags_["seconds"]));
+    std::vector<double> latencies_us;
+    const auto start = Clock::now();
+    for (int i = 0; i < count; ++i) {
+      const auto due = start + std::chrono::microseconds(int64_t{1000000} * i / per_second);
+      std::this_thread::sleep_until(due);
+      grpc::ClientContext context;
+      std::promise<grpc::Status> answered;
+      // From when it was to be sent: a late answer also delays those that wait behind it.
+      const auto sent = std::max(due, std::min(Clock::now(), due + std::chrono::microseconds(200)));
+      sends_[0](&context, [&](grpc::Status status) { answered.set_value(std::move(status)); });
+      const grpc::Status status = answered.get_future().get();
+      if (!status.ok()) {
+        std::cerr << "request failed: " << status.error_message() << "\n";
+        std::exit(1);
+      }
+      latencies_us.push_back(std::chrono::duration<double, std::micro>(Clock::now() - sent).count());
+    }
+    PrintLatencies(std::move(latencies_us), std::chrono::duration<double>(Clock::now() - start).count(), 0);
   }
 
   void Done() {
@@ -135,11 +188,19 @@ class Load {
 
   void Print(double elapsed_seconds) const {
     std::vector<double> all;
+    uint64_t refused = 0;
     for (const auto& caller : callers_) {
       all.insert(all.end(), caller->latencies_us().begin(), caller->latencies_us().end());
+      refused += caller->refused();
     }
+    PrintLatencies(std::move(all), elapsed_seconds, refused);
+  }
+
+  static void PrintLatencies(std::vector<double> all, double elapsed_seconds, uint64_t refused) {
+    if (all.empty()) all.push_back(0);
     std::sort(all.begin(), all.end());
-    std::printf("%.0f %.1f %.1f\n", all.size() / elapsed_seconds, all[all.size() / 2], all[all.size() * 99 / 100]);
+    std::printf("%.0f %.1f %.1f %.0f\n", all.size() / elapsed_seconds, all[all.size() / 2], all[all.size() * 99 / 100],
+                refused / elapsed_seconds);
   }
 
   std::map<std::string, std::string> flags_;
@@ -147,7 +208,6 @@ class Load {
   std::string token_;
   v1::ResolveRequest resolve_;
   std::string method_;
-  grpc::ByteBuffer request_;
   std::vector<Caller::Send> sends_;
   std::vector<std::unique_ptr<Caller>> callers_;
   std::mutex mutex_;

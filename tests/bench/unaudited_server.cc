@@ -39,6 +39,10 @@ class ForgettingStore : public storage::Store {
   absl::Status RotateKek(const storage::KeyProvider& next) override { return store_->RotateKek(next); }
   uint64_t Generation(storage::Table table) const override { return store_->Generation(table); }
   absl::Status WaitForPurge(absl::Duration timeout) override { return store_->WaitForPurge(timeout); }
+  absl::StatusOr<std::unique_ptr<storage::EngineWatch>> Watch(
+      storage::Revision after, std::function<void(const storage::StoreChange&)> on_change) override {
+    return store_->Watch(after, std::move(on_change));
+  }
   absl::Status Verify() override { return store_->Verify(); }
 
  private:

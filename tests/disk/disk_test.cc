@@ -19,6 +19,7 @@
 #include "keyferry/v1/directory.grpc.pb.h"
 #include "keyferry/v1/mcp_servers.grpc.pb.h"
 #include "keyferry/v1/resolution.grpc.pb.h"
+#include "keyferry/v1/sessions.grpc.pb.h"
 #include "keyferry/v1/tokens.grpc.pb.h"
 #include "tests/disk/needles.h"
 #include "tests/harness/dev_server.h"
@@ -41,6 +42,7 @@ class Operator {
         directory_(v1::DirectoryService::NewStub(connection_->channel())),
         tokens_(v1::TokenService::NewStub(connection_->channel())),
         resolution_(v1::ResolutionService::NewStub(connection_->channel())),
+        sessions_(v1::SessionService::NewStub(connection_->channel())),
         random_(seed) {}
 
   // Texts that must be in no file, and those of them that must be in no log either.
@@ -173,6 +175,19 @@ class Operator {
     resolve.set_mcp_server(server.name());
     v1::ResolveResponse response;
     Run([&](auto* context) { return resolution_->Resolve(context, resolve, &response); });
+    MakeSession(server.name());
+  }
+
+  void MakeSession(const std::string& mcp_server) {
+    v1::CreateSessionRequest request;
+    request.set_parent("orgs/dev");
+    request.mutable_session()->set_user("orgs/dev/users/admin");
+    request.mutable_session()->add_mcp_servers(mcp_server);
+    v1::CreateSessionResponse response;
+    Run([&](auto* context) { return sessions_->CreateSession(context, request, &response); });
+    if (response.token().empty()) return;
+    secrets.Add(Stored(response.token()));
+    Stored(response.session().name().substr(std::string("orgs/dev/sessions/").size()));
   }
 
   void MakeToken(const std::string& principal) {
@@ -197,6 +212,7 @@ class Operator {
   const std::unique_ptr<v1::DirectoryService::Stub> directory_;
   const std::unique_ptr<v1::TokenService::Stub> tokens_;
   const std::unique_ptr<v1::ResolutionService::Stub> resolution_;
+  const std::unique_ptr<v1::SessionService::Stub> sessions_;
   std::mt19937_64 random_;
   std::vector<std::string> users_;
   std::vector<std::string> parents_;

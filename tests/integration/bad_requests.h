@@ -34,12 +34,21 @@ struct MethodEntry {
   friend void PrintTo(const MethodEntry& entry, std::ostream* out) { *out << entry.method; }
 };
 
+// Whether values leave through it.
+inline bool GivesValuesOut(const std::string& method) {
+  return method == "ResolutionService.Resolve" || method == "ResolutionService.Watch";
+}
+
 // Every method, in an order in which each good request can follow those before it.
 std::vector<MethodEntry> AllEntries();
 std::vector<MethodEntry> CredentialEntries();
 std::vector<MethodEntry> McpServerEntries();
 std::vector<MethodEntry> ResolutionEntries();
+// Of a watch, whose request holds one of Resolve, with what Resolve refuses.
+MethodEntry WatchEntry(BadRequests of_resolve);
+std::vector<MethodEntry> ProcessEntries();
 std::vector<MethodEntry> TokenEntries();
+std::vector<MethodEntry> SessionEntries();
 std::vector<MethodEntry> PeopleEntries();
 std::vector<MethodEntry> AuditEntries();
 std::vector<MethodEntry> PrincipalEntries();

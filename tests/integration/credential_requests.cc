@@ -14,7 +14,7 @@ const std::vector<std::string>& NotCredentials() {
       "orgs/acme/credentials",
       "orgs/acme/credentials/",
       "orgs/acme/credentials/1A",
-      "orgs/acme/credentials/LD_PRELOAD",
+      "orgs/acme/credentials/KEYFERRY_TOKEN",
       "orgs/acme/credentials/A/B",
       "orgs/acme/mcpServers/github",
       "orgs/acme/services/portal/credentials/A",
@@ -34,9 +34,13 @@ const std::vector<std::string>& NotCredentialParents() {
 }
 
 std::vector<std::string> AbsentCredentials() {
-  return {"orgs/acme/credentials/ABSENT",       "orgs/acme/credentials/github_token",
-          "orgs/acme/credentials/TEAM_KEY",     "orgs/acme/users/void/credentials/MIA_KEY",
-          "orgs/void/credentials/GITHUB_TOKEN", "orgs/rival/credentials/RIVAL_KEY"};
+  return {"orgs/acme/credentials/ABSENT",
+          "orgs/acme/credentials/github_token",
+          "orgs/acme/credentials/LD_PRELOAD",
+          "orgs/acme/credentials/TEAM_KEY",
+          "orgs/acme/users/void/credentials/MIA_KEY",
+          "orgs/void/credentials/GITHUB_TOKEN",
+          "orgs/rival/credentials/RIVAL_KEY"};
 }
 
 // Of what changes a credential. Its ADMIN sees a team's credential and may not write it; another's is hidden.
@@ -109,6 +113,102 @@ BadRequests BadLists(const std::string& method_parent) {
                Absent("parent", {"orgs/void" + method_parent, "orgs/rival" + method_parent})});
 }
 
+BadRequests BadConditions() {
+  return {
+      Invalid("scope 0", "filter { scopes: 0 }", "filter.scopes[0]"),
+      Invalid("scope 99", "filter { scopes: CREDENTIAL_SCOPE_ORG scopes: 99 }", "filter.scopes[1]"),
+      Invalid("scopes of a team", "parent: 'orgs/acme/teams/eng' filter { scopes: CREDENTIAL_SCOPE_TEAM }",
+              "filter.scopes"),
+      Invalid("pattern with a slash", "filter { id_pattern: 'A/*' }", "filter.id_pattern"),
+      Invalid("pattern: NUL", Set("filter.id_pattern", std::string("A\0*", 3)), "filter.id_pattern"),
+      Invalid("pattern of 129 bytes", Set("filter.id_pattern", std::string(129, '*')), "filter.id_pattern"),
+      Invalid("pattern of 100,000 bytes", Set("filter.id_pattern", std::string(100000, '?')), "filter.id_pattern"),
+      Invalid("status 99", "filter { status: 99 }", "filter.status"),
+      Invalid("source -1", "filter { source: -1 }", "filter.source"),
+      Invalid("unused since before 1970", "filter { unused_since { seconds: -1 } }", "filter.unused_since"),
+      Invalid("unused since, nanos", "filter { unused_since { nanos: -1 } }", "filter.unused_since"),
+      Invalid("order by value", "order_by: 'value'", "order_by"),
+      Invalid("order by nothing", "order_by: ','", "order_by"),
+      Invalid("order up", "order_by: 'name asc'", "order_by"),
+      Invalid("order: NUL", Set("order_by", std::string("name\0", 5)), "order_by"),
+      Invalid("order of 100,000 bytes", Set("order_by", std::string(100000, ' ') + "name"), "order_by"),
+      Fails("scopes of another organization", "parent: 'orgs/rival' filter { scopes: CREDENTIAL_SCOPE_ORG }",
+            grpc::NOT_FOUND),
+  };
+}
+
+// The first request or entry of a batch is the good request's; these add a second one.
+std::string Second(const std::string& field, const std::string& content) {
+  return absl::StrCat(field, " { ", content, " }");
+}
+
+MethodEntry BatchRotate() {
+  const auto second = [](const std::string& content) { return Second("requests", content); };
+  const std::string probe = "name: 'orgs/acme/credentials/PROBE_KEY' ";
+  const std::string good_value = "value: 'marker-5e11ed' ";
+  std::string many;
+  for (int i = 0; i < 100; ++i) absl::StrAppend(&many, second(absl::StrCat("name: 'orgs/acme/credentials/N", i, "'")));
+  BadRequests bad = {
+      Invalid("101 requests", many, "requests"),
+      Invalid("twice", second(absl::StrCat("name: '", kOrgName, "' ", good_value)), "requests[1].name"),
+      Invalid("of another organization", second("name: 'orgs/rival/credentials/RIVAL_KEY' " + good_value),
+              "requests[1].name"),
+      Invalid("no value", second(probe), "requests[1].value"),
+      Invalid("value: NUL", second(probe + "value: 'a\\000b'"), "requests[1].value"),
+      Invalid("grace", second(probe + good_value + "grace { seconds: 2592001 }"), "requests[1].grace"),
+      Fails("stale etag", second(probe + good_value + "etag: 'stale'"), grpc::ABORTED),
+      Fails("another's etag", second(probe + good_value + "etag: '$GITHUB_ETAG'"), grpc::ABORTED),
+      Fails("a team's, as the org's ADMIN", second(absl::StrCat("name: '", kTeamName, "' ", good_value)),
+            grpc::PERMISSION_DENIED),
+      Fails("a user's, as the org's ADMIN", second(absl::StrCat("name: '", kUserName, "' ", good_value)),
+            grpc::NOT_FOUND),
+      Fails("absent", second("name: 'orgs/acme/credentials/ABSENT' " + good_value), grpc::NOT_FOUND),
+  };
+  for (const std::string& name : NotCredentials()) {
+    bad.push_back(Invalid(name, second(absl::StrCat(Set("name", name), " ", good_value)), "requests[1].name"));
+  }
+  return {"CredentialService.BatchRotateCredentials", Who::kAdmin,
+          absl::StrCat("parent: 'orgs/acme' requests { name: '", kOrgName, "' value: 'marker-5e11ed-3' }"),
+          Join({bad, BadNames("parent", "orgs/acme", {"orgs/acme/teams/eng", "orgs/acme/users/root", kOrgName}),
+                Absent("parent", {"orgs/void", "orgs/rival"}), Refused("DDDDDDNN")})};
+}
+
+MethodEntry Import() {
+  const auto second = [](const std::string& content) { return Second("entries", content); };
+  const std::string good_value = "value: 'marker-5e11ed' ";
+  std::string many;
+  for (int i = 0; i < 1000; ++i) absl::StrAppend(&many, second(absl::StrCat("credential_id: 'N", i, "'")));
+  BadRequests bad = {
+      Invalid("1001 entries", many, "entries"),
+      Invalid("twice", second("credential_id: 'IMPORTED_KEY' " + good_value), "entries[1].credential_id"),
+      Invalid("no value", second("credential_id: 'B'"), "entries[1].value"),
+      Invalid("value: NUL", second("credential_id: 'B' value: 'marker-5e11ed\\000'"), "entries[1].value"),
+      Invalid("description: control character", second("credential_id: 'B' description: '\\001' " + good_value),
+              "entries[1].description"),
+      Invalid("rotate_by", second("credential_id: 'B' rotate_by { seconds: -1 } " + good_value),
+              "entries[1].rotate_by"),
+      Invalid("conflict 99", "conflict: 99", "conflict"),
+      Fails("stored already", second("credential_id: 'GITHUB_TOKEN' " + good_value), grpc::ALREADY_EXISTS),
+      Fails("stored already, to fail",
+            "conflict: IMPORT_CONFLICT_FAIL " + second("credential_id: 'GITHUB_TOKEN' " + good_value),
+            grpc::ALREADY_EXISTS),
+      Fails("only validated, stored already",
+            "validate_only: true " + second("credential_id: 'PROBE_KEY' " + good_value), grpc::ALREADY_EXISTS),
+      Fails("for a team, as the org's ADMIN", "parent: 'orgs/acme/teams/eng'", grpc::PERMISSION_DENIED),
+      Fails("for another user, as the org's ADMIN", "parent: 'orgs/acme/users/mia'", grpc::PERMISSION_DENIED),
+  };
+  for (BadRequest one : BadVariables("credential_id", "entries[1].credential_id")) {
+    one.edit = second(absl::StrCat(one.edit, " ", good_value));
+    bad.push_back(one);
+  }
+  return {"CredentialService.ImportCredentials", Who::kAdmin,
+          "parent: 'orgs/acme' entries { credential_id: 'IMPORTED_KEY' value: 'marker-5e11ed' }",
+          Join({bad, BadGraces(), BadNames("parent", "orgs/acme", NotCredentialParents()),
+                Absent("parent", {"orgs/void", "orgs/rival", "orgs/rival/teams/red"}), Refused("DDDDDDNN"),
+                Refused("N..DNNNN", "parent: 'orgs/acme/teams/eng'"),
+                Refused(".NNNNNNN", "parent: 'orgs/acme/users/mia'"), Refused("DDDDDDNN", "validate_only: true")})};
+}
+
 }  // namespace
 
 std::vector<MethodEntry> CredentialEntries() {
@@ -131,6 +231,7 @@ std::vector<MethodEntry> CredentialEntries() {
       {"CredentialService.ListCredentials", Who::kAdmin, "parent: 'orgs/acme'",
        Join({BadNames("parent", "orgs/acme", NotCredentialParents()),
              BadLists(""),
+             BadConditions(),
              Absent("parent", {"orgs/acme/teams/void", "orgs/acme/users/void"}),
              Refused("......NN"),
              Refused("N...NNNN", "parent: 'orgs/acme/teams/eng'"),
@@ -159,6 +260,8 @@ std::vector<MethodEntry> CredentialEntries() {
              StaleEtags("etag"),
              RefusedChanges("name"),
              {Invalid("value: empty", "value: ''", "value")}})},
+      BatchRotate(),
+      Import(),
       {"CredentialService.RollbackCredential", Who::kAdmin, "name: 'orgs/acme/credentials/SPARE_KEY'",
        Join({bad_names,
              StaleEtags("etag"),

@@ -99,9 +99,16 @@ TEST_F(HiddenTest, Credentials) {
        {"CredentialService.UpdateCredential", "credential { name: '@' description: 'x' etag: 'x' }"},
        {"CredentialService.RotateCredential", "name: '@' value: 'x'"},
        {"CredentialService.RollbackCredential", "name: '@'"},
+       {"ProcessService.GetCredentialRollout", "name: '@'"},
        {"CredentialService.DeleteCredential", "name: '@'"},
        {"CredentialService.DeleteCredential", "name: '@' etag: 'stale'"}},
       pairs);
+  // Names of another organization than the parent are refused before anything is looked up.
+  ExpectIndistinguishable(
+      {{"CredentialService.BatchRotateCredentials", "parent: 'orgs/acme' requests { name: '@' value: 'x' }"},
+       {"CredentialService.BatchRotateCredentials",
+        "parent: 'orgs/acme' requests { name: '@' value: 'x' etag: 'stale' }"}},
+      {pairs.begin(), pairs.end() - 1});
 }
 
 TEST_F(HiddenTest, Parents) {
@@ -114,6 +121,10 @@ TEST_F(HiddenTest, Parents) {
   ExpectIndistinguishable(
       {{"CredentialService.ListCredentials", "parent: '@'"},
        {"CredentialService.CreateCredential", "parent: '@' credential_id: 'OPS_KEY' value: 'x'"},
+       {"CredentialService.ImportCredentials", "parent: '@' entries { credential_id: 'OPS_KEY' value: 'x' }"},
+       {"CredentialService.ImportCredentials",
+        "parent: '@' entries { credential_id: 'OPS_KEY' value: 'x' } conflict: IMPORT_CONFLICT_SKIP validate_only: "
+        "true"},
        {"McpServerService.ListMcpServers", "parent: '@'"},
        {"McpServerService.ApplyMcpServer", "mcp_server { name: '@/mcpServers/x' transport: MCP_TRANSPORT_HTTP }"},
        {"DirectoryService.GetTeam", "name: '@'"},
@@ -122,9 +133,11 @@ TEST_F(HiddenTest, Parents) {
        {"DirectoryService.SetTeamMember", "member { name: '@/members/ben' role: TEAM_ROLE_OWNER }"},
        {"DirectoryService.RemoveTeamMember", "name: '@/members/ben'"}},
       teams);
-  ExpectIndistinguishable({{"ResolutionService.Resolve", "mcp_server: 'orgs/acme/mcpServers/github' team: '@'"},
-                           {"ResolutionService.Explain", "mcp_server: 'orgs/acme/mcpServers/github' team: '@'"}},
-                          {teams[0], teams[1]});
+  ExpectIndistinguishable(
+      {{"ResolutionService.Resolve", "mcp_server: 'orgs/acme/mcpServers/github' team: '@'"},
+       {"ResolutionService.Watch", "resolve { mcp_server: 'orgs/acme/mcpServers/github' team: '@' }"},
+       {"ResolutionService.Explain", "mcp_server: 'orgs/acme/mcpServers/github' team: '@'"}},
+      {teams[0], teams[1]});
 }
 
 TEST_F(HiddenTest, People) {
@@ -140,6 +153,8 @@ TEST_F(HiddenTest, People) {
                            {"CredentialService.ListCredentials", "parent: '@'"},
                            {"CredentialService.ListMyCredentials", "parent: '@'"},
                            {"CredentialService.CreateCredential", "parent: '@' credential_id: 'A' value: 'x'"},
+                           {"CredentialService.ImportCredentials",
+                            "parent: '@' entries { credential_id: 'MIA_KEY' value: 'x' } validate_only: true"},
                            {"TokenService.CreateToken", "parent: '@'"},
                            {"TokenService.ListTokens", "parent: '@'"}},
                           users);
@@ -154,6 +169,7 @@ TEST_F(HiddenTest, People) {
 TEST_F(HiddenTest, PrincipalsAndTokens) {
   for (const Who who : {Who::kMember, Who::kOwner, Who::kService, Who::kWorkload}) {
     ExpectIndistinguishable({{"DirectoryService.DeleteService", "name: '@'"},
+                             {"DirectoryService.UpdateService", "service { name: '@' can_create_sessions: true }"},
                              {"TokenService.CreateToken", "parent: '@'"},
                              {"TokenService.ListTokens", "parent: '@'"}},
                             {{"a service", who, "orgs/acme/services/spare", "orgs/acme/services/void"}});
@@ -168,6 +184,38 @@ TEST_F(HiddenTest, PrincipalsAndTokens) {
                             {{"a token", who, token, "orgs/acme/users/mia/tokens/0000000000000000"},
                              {"a token of nobody", who, token, "orgs/acme/users/void/tokens/0000000000000000"}});
   }
+}
+
+TEST_F(HiddenTest, Sessions) {
+  const std::string session = world_->Fill("$SESSION");
+  const std::string absent = "orgs/acme/sessions/00000000000000000000000000000000";
+  for (const Who who : {Who::kOwner, Who::kOtherTeam, Who::kWorkload, Who::kRival}) {
+    ExpectIndistinguishable({{"SessionService.GetSession", "name: '@'"}, {"SessionService.RevokeSession", "name: '@'"}},
+                            {{"another user's session", who, session, absent}});
+  }
+  // Whether there is such a user is not told to those who may make no session for anybody else.
+  for (const Who who : {Who::kMember, Who::kAdmin}) {
+    const auto told = [&](const std::string& user) {
+      return Told(world_->Call(who, "SessionService.CreateSession",
+                               absl::StrCat("parent: 'orgs/acme' session { user: '", user,
+                                            "' mcp_servers: 'orgs/acme/mcpServers/github' }")),
+                  user);
+    };
+    EXPECT_EQ(told("orgs/acme/users/ola"), told("orgs/acme/users/void")) << NameOf(who);
+  }
+  // A session for what its user does not see.
+  const std::string request = "parent: 'orgs/acme' session { user: 'orgs/acme/users/mia' mcp_servers: '@' }";
+  ExpectIndistinguishable({{"SessionService.CreateSession", request}},
+                          {{"another team's MCP server", Who::kMember, "orgs/acme/teams/ops/mcpServers/deployer",
+                            "orgs/acme/teams/ops/mcpServers/void"},
+                           {"the same, as a service", Who::kService, "orgs/acme/teams/ops/mcpServers/deployer",
+                            "orgs/acme/teams/void/mcpServers/deployer"}});
+  const std::string with_team =
+      "parent: 'orgs/acme' session { user: 'orgs/acme/users/mia' team: '@' "
+      "mcp_servers: 'orgs/acme/mcpServers/github' }";
+  ExpectIndistinguishable({{"SessionService.CreateSession", with_team}},
+                          {{"a team", Who::kMember, "orgs/acme/teams/ops", "orgs/acme/teams/void"},
+                           {"a team, as a service", Who::kService, "orgs/acme/teams/ops", "orgs/acme/teams/void"}});
 }
 
 TEST_F(HiddenTest, McpServers) {
@@ -185,8 +233,11 @@ TEST_F(HiddenTest, McpServers) {
        {"McpServerService.DeleteMcpServer", "name: '@' etag: 'stale'"},
        {"McpServerService.ApplyMcpServer", "mcp_server { name: '@' transport: MCP_TRANSPORT_HTTP etag: 'stale' }"},
        {"ResolutionService.Resolve", "mcp_server: '@'"},
+       {"ResolutionService.Watch", "resolve { mcp_server: '@' }"},
        {"ResolutionService.Explain", "mcp_server: '@'"}},
       servers);
+  ExpectIndistinguishable({{"ProcessService.ListProcesses", "parent: 'orgs/acme' mcp_server: '@'"}},
+                          {servers[0], servers[1]});
 }
 
 TEST_F(HiddenTest, ListsLeaveOutWhatIsHidden) {
@@ -204,6 +255,26 @@ TEST_F(HiddenTest, ListsLeaveOutWhatIsHidden) {
     EXPECT_FALSE(absl::StrContains(list(who, "DirectoryService.ListWorkloads"), "workloads/")) << NameOf(who);
     EXPECT_FALSE(absl::StrContains(list(who, "McpServerService.ListMcpServers"), "deployer")) << NameOf(who);
   }
+  // A list over scopes shows of people and teams what their own lists would.
+  const auto credentials = [&](Who who) {
+    std::string response;
+    const grpc::Status status =
+        world_->Call(who, "CredentialService.ListCredentials",
+                     "parent: 'orgs/acme' filter { scopes: CREDENTIAL_SCOPE_ORG scopes: CREDENTIAL_SCOPE_TEAM "
+                     "scopes: CREDENTIAL_SCOPE_USER }",
+                     &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    std::string shown;
+    for (const char* name : {"GITHUB_TOKEN", "TEAM_KEY", "OPS_KEY", "MIA_KEY", "ROOT_KEY", "RIVAL_KEY"}) {
+      if (absl::StrContains(response, name)) absl::StrAppend(&shown, name, " ");
+    }
+    return shown;
+  };
+  EXPECT_EQ(credentials(Who::kAdmin), "GITHUB_TOKEN TEAM_KEY OPS_KEY ROOT_KEY ");
+  EXPECT_EQ(credentials(Who::kMember), "GITHUB_TOKEN MIA_KEY ");
+  EXPECT_EQ(credentials(Who::kTeamMember), "GITHUB_TOKEN TEAM_KEY ");
+  EXPECT_EQ(credentials(Who::kOtherTeam), "GITHUB_TOKEN OPS_KEY ");
+  EXPECT_EQ(credentials(Who::kService), "GITHUB_TOKEN ");
   EXPECT_TRUE(absl::StrContains(list(Who::kTeamMember, "DirectoryService.ListTeams"), "teams/eng"));
   EXPECT_FALSE(absl::StrContains(list(Who::kTeamMember, "DirectoryService.ListTeams"), "teams/ops"));
 }

@@ -161,14 +161,17 @@ std::vector<MethodEntry> ResolutionEntries() {
        {Fails("a team's, as the org's ADMIN who is no member", Set("mcp_server", kBuilder), grpc::PERMISSION_DENIED),
         Fails("not granted, as a workload", "mcp_server: 'orgs/acme/mcpServers/probe'", grpc::NOT_FOUND,
               Who::kWorkload)}});
+  const BadRequests of_resolve =
+      Join({bad_names,
+            bad_teams,
+            refused,
+            Refused(".....D.N"),
+            {Invalid("process: no id", "process { host: 'a' }", "process.process_id"),
+             Fails("a required variable is missing", "mcp_server: 'orgs/acme/mcpServers/incomplete'",
+                   grpc::FAILED_PRECONDITION)}});
   return {
-      {"ResolutionService.Resolve", Who::kAdmin, github,
-       Join({bad_names,
-             bad_teams,
-             refused,
-             Refused(".....D.N"),
-             {Fails("a required variable is missing", "mcp_server: 'orgs/acme/mcpServers/incomplete'",
-                    grpc::FAILED_PRECONDITION)}})},
+      {"ResolutionService.Resolve", Who::kAdmin, github, of_resolve},
+      WatchEntry(of_resolve),
       {"ResolutionService.Explain", Who::kAdmin, github,
        Join({bad_names,
              bad_teams,

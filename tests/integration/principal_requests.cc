@@ -53,6 +53,12 @@ BadRequests Lists() {
                {Invalid("page token of another list", "page_token: '$PAGE_TOKEN'", "page_token")}});
 }
 
+BadRequests StaleEtags(const std::string& path) {
+  return {Fails("stale etag", Set(path, "stale"), grpc::ABORTED),
+          Fails("another's etag", Set(path, "$ORG_ETAG"), grpc::ABORTED),
+          Fails("etag of 100,000 bytes", Set(path, std::string(100000, 'A')), grpc::ABORTED)};
+}
+
 BadRequests BadTtls() {
   BadRequests bad;
   for (const char* ttl :
@@ -79,6 +85,16 @@ std::vector<MethodEntry> PrincipalEntries() {
              Refused("DDDDDDNN"),
              {role("0"), role("99"), role("-1"), Fails("duplicate", "service_id: 'portal'", grpc::ALREADY_EXISTS)}})},
       {"DirectoryService.ListServices", Who::kAdmin, "parent: 'orgs/acme'", Lists()},
+      {"DirectoryService.UpdateService", Who::kAdmin,
+       "service { name: 'orgs/acme/services/portal' display_name: 'Portal' }",
+       Join({BadPrincipals("service.name", "services", "portal"),
+             BadTexts("service.display_name", 256),
+             BadMasks(),
+             Refused("NNNNNNNN"),
+             StaleEtags("service.etag"),
+             {role("99"), role("-1"), Invalid("role: none", "update_mask { paths: 'role' }", "service.role"),
+              Fails("its own rights, as the service", "service { role: ORG_ROLE_ADMIN }", grpc::NOT_FOUND,
+                    Who::kService)}})},
       {"DirectoryService.DeleteService", Who::kAdmin, "name: 'orgs/acme/services/spare'",
        Join({BadPrincipals("name", "services", "spare"), Refused("NNNNNNNN")})},
       {"DirectoryService.CreateWorkload", Who::kAdmin, "parent: 'orgs/acme' workload_id: 'new'",
@@ -96,6 +112,7 @@ std::vector<MethodEntry> PrincipalEntries() {
              BadGrants(),
              BadMasks(),
              Refused("NNNNNNNN"),
+             StaleEtags("workload.etag"),
              {Fails("its own grants, as the workload", "workload { mcp_servers: 'orgs/acme/mcpServers/probe' }",
                     grpc::NOT_FOUND, Who::kWorkload)}})},
       {"DirectoryService.DeleteWorkload", Who::kAdmin, "name: 'orgs/acme/workloads/spare'",

@@ -20,7 +20,9 @@
 #include "keyferry/v1/credentials.pb.h"
 #include "keyferry/v1/directory.pb.h"
 #include "keyferry/v1/mcp_servers.pb.h"
+#include "keyferry/v1/processes.pb.h"
 #include "keyferry/v1/resolution.pb.h"
+#include "keyferry/v1/sessions.pb.h"
 #include "keyferry/v1/tokens.pb.h"
 #include "server/dev/certificates.h"
 #include "server/directory/bootstrap.h"
@@ -88,6 +90,10 @@ class FillingStore : public storage::Store {
   absl::Status RotateKek(const storage::KeyProvider& next) override { return store_->RotateKek(next); }
   uint64_t Generation(storage::Table table) const override { return store_->Generation(table); }
   absl::Status WaitForPurge(absl::Duration timeout) override { return store_->WaitForPurge(timeout); }
+  absl::StatusOr<std::unique_ptr<storage::EngineWatch>> Watch(
+      storage::Revision after, std::function<void(const storage::StoreChange&)> on_change) override {
+    return store_->Watch(after, std::move(on_change));
+  }
   absl::Status Verify() override { return store_->Verify(); }
 
  private:
@@ -95,6 +101,14 @@ class FillingStore : public storage::Store {
   const std::unique_ptr<storage::Store> store_;
   const std::atomic<bool>* const full_;
 };
+
+std::string BytesOf(grpc::ByteBuffer* buffer) {
+  std::vector<grpc::Slice> slices;
+  std::string bytes;
+  if (!buffer->Dump(&slices).ok()) return bytes;
+  for (const grpc::Slice& slice : slices) bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  return bytes;
+}
 
 // One unary call of any method, to be started with others.
 struct Pending {
@@ -114,19 +128,44 @@ struct Pending {
     call->Finish(&response, &status, this);
   }
 
-  std::string ResponseBytes() {
-    std::vector<grpc::Slice> slices;
-    if (!status.ok() || !response.Dump(&slices).ok()) return "";
-    std::string bytes;
-    for (const grpc::Slice& slice : slices) bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
-    return bytes;
-  }
+  std::string ResponseBytes() { return status.ok() ? BytesOf(&response) : ""; }
 };
 
-void AwaitOne(grpc::CompletionQueue* queue) {
+bool AwaitOne(grpc::CompletionQueue* queue) {
   void* tag = nullptr;
   bool ok = false;
   if (!queue->Next(&tag, &ok)) Die("the completion queue ended");
+  return ok;
+}
+
+bool IsStream(const std::string& method) {
+  const auto* found = DescriptorPool::generated_pool()->FindMethodByName("keyferry.v1." + method);
+  return found != nullptr && found->server_streaming();
+}
+
+// The first message of a stream, which is then ended; or the error that it ends with.
+grpc::Status FirstOf(grpc::GenericStub* stub, const std::vector<std::string>& authorizations, const std::string& path,
+                     const std::string& request, std::string* response) {
+  grpc::CompletionQueue queue;
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
+  for (const std::string& one : authorizations) context.AddMetadata("authorization", one);
+  const grpc::Slice slice(request);
+  const auto call = stub->PrepareCall(&context, path, &queue);
+  call->StartCall(nullptr);
+  AwaitOne(&queue);
+  call->WriteLast(grpc::ByteBuffer(&slice, 1), grpc::WriteOptions(), nullptr);
+  AwaitOne(&queue);
+  grpc::ByteBuffer first;
+  call->Read(&first, nullptr);
+  const bool came = AwaitOne(&queue);
+  if (came) context.TryCancel();
+  grpc::Status status;
+  call->Finish(&status, nullptr);
+  AwaitOne(&queue);
+  if (!came) return status;
+  if (response != nullptr) *response = BytesOf(&first);
+  return grpc::Status::OK;
 }
 
 }  // namespace
@@ -159,9 +198,10 @@ std::string NameOf(Who who) {
 
 std::vector<std::string> AllMethods() {
   std::vector<std::string> methods;
-  for (const FileDescriptor* file : {v1::Credential::descriptor()->file(), v1::Org::descriptor()->file(),
-                                     v1::McpServer::descriptor()->file(), v1::ResolveRequest::descriptor()->file(),
-                                     v1::Token::descriptor()->file(), v1::AuditEntry::descriptor()->file()}) {
+  for (const FileDescriptor* file :
+       {v1::Credential::descriptor()->file(), v1::Org::descriptor()->file(), v1::McpServer::descriptor()->file(),
+        v1::ResolveRequest::descriptor()->file(), v1::Process::descriptor()->file(), v1::Token::descriptor()->file(),
+        v1::Session::descriptor()->file(), v1::AuditEntry::descriptor()->file()}) {
     for (int s = 0; s < file->service_count(); ++s) {
       for (int m = 0; m < file->service(s)->method_count(); ++m) {
         methods.push_back(absl::StrCat(file->service(s)->name(), ".", file->service(s)->method(m)->name()));
@@ -186,9 +226,10 @@ v1::ErrorDetail DetailOf(const grpc::Status& status) {
   return detail;
 }
 
-World::World() : clock_nanos_(absl::ToUnixNanos(absl::Now())), logger_(server::MakeSilentLogger()) {
+World::World(const WrapStore& wrap)
+    : clock_nanos_(absl::ToUnixNanos(absl::Now())), logger_(server::MakeSilentLogger()) {
   google::protobuf::SetLogHandler(nullptr);  // Requests that do not parse are sent on purpose.
-  StartServer();
+  StartServer(wrap);
   Populate();
   LearnWords();
   TakeDigest();  // Resolves once, so that last uses stand from here on.
@@ -196,7 +237,9 @@ World::World() : clock_nanos_(absl::ToUnixNanos(absl::Now())), logger_(server::M
 
 World::~World() = default;
 
-void World::StartServer() {
+void World::StopServer() { server_->Drain(absl::Seconds(60)); }
+
+void World::StartServer(const WrapStore& wrap) {
   directory_ = storage::MakeTestDirectory();
   if (!storage::CreateKekFile(directory_ + "/kek").ok()) Die("no KEK file");
   if (!server::EnsureDevCertificates(directory_, absl::Now()).ok()) Die("no certificates");
@@ -222,6 +265,7 @@ void World::StartServer() {
   options.grpc.listen = "127.0.0.1:0";
   options.grpc.cert_file = directory_ + "/server.pem";
   options.grpc.key_file = directory_ + "/server.key";
+  if (wrap != nullptr) *store = wrap(*std::move(store));
   auto started = server::KeyferryServer::Start(std::make_unique<FillingStore>(*std::move(store), &store_full_), options,
                                                clock, logger_.get());
   if (!started.ok()) Die(started.status().ToString());
@@ -242,6 +286,15 @@ void World::Populate() {
     tokens_[who] = NewToken(absl::StrCat("orgs/acme/", principal), 90 * 3600);
   }
   for (const SetUpCall& call : SetUpCallsWithTokens()) MustCall(call.who, call.method, call.request);
+  session_token_ = NewSession();
+}
+
+std::string World::NewSession() {
+  v1::CreateSessionResponse created;
+  created.ParseFromString(MustCall(Who::kService, "SessionService.CreateSession",
+                                   "parent: 'orgs/acme' session { user: 'orgs/acme/users/mia' "
+                                   "mcp_servers: 'orgs/acme/mcpServers/github' } ttl { seconds: 86400 }"));
+  return created.token();
 }
 
 void World::LearnWords() {
@@ -256,6 +309,16 @@ void World::LearnWords() {
   v1::ListTokensResponse tokens;
   tokens.ParseFromString(MustCall(Who::kAdmin, "TokenService.ListTokens", R"(parent: "orgs/acme/users/mia")"));
   words_.emplace_back("$TOKEN", tokens.tokens(0).name());
+  v1::ListSessionsResponse sessions;
+  const auto list_sessions = [&] {
+    sessions.ParseFromString(MustCall(Who::kAdmin, "SessionService.ListSessions", R"(parent: "orgs/acme")"));
+  };
+  list_sessions();
+  if (sessions.sessions().empty()) {
+    NewSession();
+    list_sessions();
+  }
+  words_.emplace_back("$SESSION", sessions.sessions(0).name());
   v1::ListUsersResponse users;
   users.ParseFromString(MustCall(Who::kAdmin, "DirectoryService.ListUsers", R"(parent: "orgs/acme" page_size: 1)"));
   std::string token = users.next_page_token();
@@ -275,6 +338,7 @@ grpc::Status World::Call(Who who, const std::string& method, const std::string& 
 grpc::Status World::CallBytes(const std::vector<std::string>& authorizations, const std::string& method,
                               const std::string& request, std::string* response) {
   grpc::GenericStub stub(channel_);
+  if (IsStream(method)) return FirstOf(&stub, authorizations, PathOf(method), request, response);
   grpc::CompletionQueue queue;
   Pending pending;
   pending.Start(&stub, authorizations, PathOf(method), request, &queue);
@@ -345,6 +409,9 @@ std::string World::WhatIsWrong(const grpc::Status& status) const {
   for (const auto& [who, token] : tokens_) {
     // Its random part alone would do.
     if (absl::StrContains(everything, token.substr(5, 20))) return "shows a token";
+  }
+  if (!session_token_.empty() && absl::StrContains(everything, session_token_.substr(session_token_.size() - 20))) {
+    return "shows a session's token";
   }
   return "";
 }

@@ -2,6 +2,7 @@
 #define KEYFERRY_TESTS_INTEGRATION_WORLD_H_
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -15,6 +16,7 @@
 #include "grpcpp/support/status.h"
 #include "keyferry/v1/errors.pb.h"
 #include "server/keyferry_server.h"
+#include "storage/store.h"
 
 namespace keyferry::testing {
 
@@ -49,21 +51,28 @@ class World {
  public:
   static constexpr absl::string_view kMarker = "marker-5e11ed";
 
-  World();
+  // Replaces the store that the server is given, e.g. by one that counts.
+  using WrapStore = std::function<std::unique_ptr<storage::Store>(std::unique_ptr<storage::Store>)>;
+
+  explicit World(const WrapStore& wrap = nullptr);
   ~World();
 
   // The server's clock stands still between these.
   void Advance(absl::Duration by) { clock_nanos_ += absl::ToInt64Nanoseconds(by); }
 
-  // Calls as `who`. `request` may hold $WORDS; see Fill.
+  // Drains the server, with running calls given a while.
+  void StopServer();
+
+  // Calls as `who`. `request` may hold $WORDS; see Fill. Of a stream it takes the first message, and then ends it.
   grpc::Status Call(Who who, const std::string& method, const std::string& request, std::string* response = nullptr);
   grpc::Status CallBytes(const std::vector<std::string>& authorizations, const std::string& method,
                          const std::string& request, std::string* response = nullptr);
   // As kAdmin; ends the program unless it succeeds.
   std::string MustCall(Who who, const std::string& method, const std::string& request);
 
-  // Replaces the words that only a running server knows: $ORG_ETAG, $GITHUB_ETAG and $TOKEN (the token of users/mia),
-  // $PAGE_TOKEN (of ListUsers as kAdmin) and $CHANGED_PAGE_TOKEN.
+  // Replaces the words that only a running server knows: $ORG_ETAG, $GITHUB_ETAG, $TOKEN (the token of users/mia),
+  // $SESSION (a session of users/mia, made anew if there is none), $PAGE_TOKEN (of ListUsers as kAdmin) and
+  // $CHANGED_PAGE_TOKEN.
   std::string Fill(const std::string& text) const;
   // Reads them again.
   void LearnWords();
@@ -79,18 +88,22 @@ class World {
   std::string WhatIsWrong(const grpc::Status& status) const;
 
   std::string Bearer(Who who) const;
+  // The token of a session of users/mia for mcpServers/github, made by kService.
+  const std::string& session_token() const { return session_token_; }
   // A new token of the principal.
   std::string NewToken(const std::string& principal, int ttl_seconds);
 
   storage::Store* store() const { return server_->store(); }
   const std::string& address() const { return server_->address(); }
+  server::KeyferryServer* server() { return server_.get(); }
   const std::string& ca() const { return ca_; }
   const std::string& directory() const { return directory_; }
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
 
  private:
-  void StartServer();
+  void StartServer(const WrapStore& wrap);
   void Populate();
+  std::string NewSession();
 
   std::atomic<int64_t> clock_nanos_;
   std::atomic<bool> store_full_{false};
@@ -100,6 +113,7 @@ class World {
   std::unique_ptr<server::KeyferryServer> server_;
   std::shared_ptr<grpc::Channel> channel_;
   std::map<Who, std::string> tokens_;
+  std::string session_token_;
   std::vector<std::pair<std::string, std::string>> words_;
 };
 

@@ -41,9 +41,11 @@ void AddReads(const std::string& org, Who admin, const std::vector<std::string>&
   }
   for (const char* method :
        {"DirectoryService.ListUsers", "DirectoryService.ListTeams", "DirectoryService.ListServices",
-        "DirectoryService.ListWorkloads", "CredentialService.ListCredentials", "McpServerService.ListMcpServers"}) {
+        "DirectoryService.ListWorkloads", "CredentialService.ListCredentials", "McpServerService.ListMcpServers",
+        "SessionService.ListSessions"}) {
     reads->push_back({admin, method, parent});
   }
+  reads->push_back({admin, "SessionService.ListSessionKeys", absl::StrCat("parent: '", org, "'")});
   for (const std::string& team : teams) {
     for (const char* method :
          {"DirectoryService.ListTeamMembers", "CredentialService.ListCredentials", "McpServerService.ListMcpServers"}) {
@@ -88,11 +90,13 @@ std::vector<SetUpCall> SetUpCalls() {
                         Env("HAVE", "org_secret: 'GITHUB_TOKEN'") + Env("MISSING", "org_secret: 'NOWHERE'"))},
                 {Who::kAdmin, kApply, Server("orgs/acme/mcpServers/spare", "")},
                 {Who::kAdmin, "DirectoryService.CreateService",
-                 "parent: 'orgs/acme' service_id: 'portal' service { role: ORG_ROLE_MEMBER }"},
+                 "parent: 'orgs/acme' service_id: 'portal' "
+                 "service { role: ORG_ROLE_MEMBER can_create_sessions: true }"},
                 {Who::kAdmin, "DirectoryService.CreateService",
                  "parent: 'orgs/acme' service_id: 'spare' service { role: ORG_ROLE_ADMIN }"},
                 {Who::kAdmin, "DirectoryService.CreateWorkload",
-                 "parent: 'orgs/acme' workload_id: 'runner' workload { mcp_servers: 'orgs/acme/mcpServers/github' }"},
+                 "parent: 'orgs/acme' workload_id: 'runner' "
+                 "workload { mcp_servers: 'orgs/acme/mcpServers/github' can_use_sessions: true }"},
                 {Who::kAdmin, "DirectoryService.CreateWorkload", "parent: 'orgs/acme' workload_id: 'spare'"},
                 {Who::kRival, kCreateTeam, "parent: 'orgs/rival' team_id: 'red'"},
                 {Who::kRival, kCreateUser, "parent: 'orgs/rival' user_id: 'rob' user { role: ORG_ROLE_MEMBER }"},

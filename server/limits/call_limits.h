@@ -1,0 +1,58 @@
+#ifndef KEYFERRY_SERVER_LIMITS_CALL_LIMITS_H_
+#define KEYFERRY_SERVER_LIMITS_CALL_LIMITS_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "server/identity/caller.h"
+#include "server/limits/rate_limiter.h"
+
+namespace keyferry::server {
+
+struct CallRates {
+  // Of one user, service or workload, whatever token it shows.
+  Rate identity;
+  // Of all identities of one organization together.
+  Rate org;
+  // Of one peer address: calls whose token is refused.
+  Rate failed_authentication;
+};
+
+// Nanoseconds that never go back.
+using MonotonicClock = std::function<int64_t()>;
+int64_t SteadyNanos();
+
+// How many calls the server takes, from whom. Asked once for each call, right after authentication, before anything is
+// done for it. Thread-safe. Memory is bounded (RateLimiter).
+//
+// Every refusal is RESOURCE_EXHAUSTED with reason RATE_LIMITED and, as retry delay, when the next call fits.
+class CallLimits {
+ public:
+  explicit CallLimits(const CallRates& rates, MonotonicClock clock = SteadyNanos);
+
+  // Counts a call of the caller against its identity and its organization, or against neither and refuses it.
+  absl::Status Admit(const Caller& caller);
+
+  // What to answer a call from `peer` (as gRPC names it: "ipv4:192.0.2.1:4711") whose authentication failed with
+  // `failure`: that, or a refusal if the address has had too many. An IPv6 address counts with all of its /64. A call
+  // with a good token is never refused for its address: many callers can share one.
+  absl::Status AfterFailure(absl::string_view peer, const absl::Status& failure);
+
+  void SetRates(const CallRates& rates);
+
+ private:
+  const MonotonicClock clock_;
+  RateLimiter identities_;
+  RateLimiter orgs_;
+  RateLimiter peers_;
+};
+
+// What a peer is counted as: its address without the port, of IPv6 the first 64 bits; any other text as it is.
+std::string PeerNetwork(absl::string_view peer);
+
+}  // namespace keyferry::server
+
+#endif  // KEYFERRY_SERVER_LIMITS_CALL_LIMITS_H_

@@ -1,0 +1,49 @@
+#ifndef KEYFERRY_SERVER_PROCESSES_PROCESS_RULES_H_
+#define KEYFERRY_SERVER_PROCESSES_PROCESS_RULES_H_
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "keyferry/v1/processes.pb.h"
+#include "server/identity/caller.h"
+#include "server/names.h"
+#include "server/pagination.h"
+#include "server/processes/process_table.h"
+#include "storage/store.h"
+
+namespace keyferry::server {
+
+using Clock = std::function<absl::Time()>;
+
+// The rules of ProcessService (keyferry/v1/processes.proto says what each method answers). Thread-safe; only reads.
+//
+// A process is seen by those who see its MCP server. Of what it holds they see the credentials that they may see, and
+// the principal and the user only if they may see these.
+class ProcessRules {
+ public:
+  // All pointers must outlive this.
+  ProcessRules(storage::Store* store, Clock clock, const PageTokens* pages, ProcessTable* processes)
+      : store_(store), clock_(std::move(clock)), pages_(pages), processes_(processes) {}
+
+  absl::StatusOr<v1::ListProcessesResponse> ListProcesses(const Caller& caller,
+                                                          const v1::ListProcessesRequest& request) const;
+  absl::StatusOr<v1::CredentialRollout> GetCredentialRollout(const Caller& caller,
+                                                             const v1::GetCredentialRolloutRequest& request) const;
+
+ private:
+  // Names of the MCP servers that the caller may see and one of whose bindings the credential can answer, sorted.
+  absl::StatusOr<std::vector<std::string>> McpServersFor(const storage::StoreView& view, const Caller& caller,
+                                                         const ChildName& credential) const;
+
+  storage::Store* const store_;
+  const Clock clock_;
+  const PageTokens* const pages_;
+  ProcessTable* const processes_;
+};
+
+}  // namespace keyferry::server
+
+#endif  // KEYFERRY_SERVER_PROCESSES_PROCESS_RULES_H_

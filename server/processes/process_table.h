@@ -1,0 +1,98 @@
+#ifndef KEYFERRY_SERVER_PROCESSES_PROCESS_TABLE_H_
+#define KEYFERRY_SERVER_PROCESSES_PROCESS_TABLE_H_
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/btree_set.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "keyferry/v1/processes.pb.h"
+#include "server/usage/usage_recorder.h"
+
+namespace keyferry::server {
+
+// One process that is known to hold credentials.
+struct LiveProcess {
+  // Complete but for `lease_expire_time` and `watching`.
+  std::shared_ptr<const v1::Process> process;
+  absl::Time lease_expire_time;
+  bool watching = false;
+};
+
+// Which process holds which version, as far as resolutions told: in memory, bounded, each record until its lease ends.
+// Thread-safe.
+//
+// A record belongs to the principal and the MCP server that it was made for: both are in its name, so that nobody else
+// can change, hide or take it, whatever process id they send. Where there is no room, the record of the same principal
+// that expires first makes it; where the whole organization has none, one of the principal with most records. Records
+// of processes that watch are never given up for others.
+class ProcessTable {
+ public:
+  struct Limits {
+    size_t per_principal = 10'000;
+    size_t per_org = 20'000;
+    size_t total = 100'000;
+  };
+  ProcessTable();
+  explicit ProcessTable(Limits limits);
+  ~ProcessTable();
+
+  // Takes in one resolution, made at `now`: what the process held before is replaced. Answers the record's resource
+  // name, "" if the event describes no process or there is no room. Also for events of the past, in their order: a
+  // record whose lease has run out by then is gone at the next look.
+  std::string Observe(const ResolutionEvent& event, absl::Time now) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // A watch of the process begins or ends. While there is one the record stays; afterwards its lease starts anew. Each
+  // beginning that answers true (the record is there) needs its end.
+  bool WatchBegins(const std::string& name) ABSL_LOCKS_EXCLUDED(mutex_);
+  void WatchEnds(const std::string& name, absl::Time now) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // In order of name: the org's live processes, of the MCP server unless that is empty.
+  std::vector<LiveProcess> List(absl::string_view org, absl::string_view mcp_server, absl::Time now)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // In no order: those that hold the credential, by resource name.
+  std::vector<LiveProcess> Holders(absl::string_view org, const std::string& credential, absl::Time now)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  struct Entry;
+  // By when they expire. Those that are watched are in none.
+  using Queue = absl::btree_set<std::pair<absl::Time, Entry*>>;
+  struct Principal {
+    size_t count = 0;
+    Queue queue;
+  };
+  struct Org {
+    std::map<std::string, std::unique_ptr<Entry>> entries;
+    std::map<std::string, Principal> principals;
+    // By the credential's resource name.
+    absl::flat_hash_map<std::string, absl::flat_hash_set<Entry*>> holders;
+  };
+
+  void Prune(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool MakeRoom(Org* org, Principal* principal) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Remove(Entry* entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void SetHolds(Entry* entry, bool holds) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Enqueue(Entry* entry, absl::Time expire) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Dequeue(Entry* entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Entry* Find(const std::string& name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const Limits limits_;
+  absl::Mutex mutex_;
+  size_t total_ ABSL_GUARDED_BY(mutex_) = 0;
+  Queue queue_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, Org, std::less<>> orgs_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace keyferry::server
+
+#endif  // KEYFERRY_SERVER_PROCESSES_PROCESS_TABLE_H_

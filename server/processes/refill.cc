@@ -1,0 +1,81 @@
+#include "server/processes/refill.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "keyferry/v1/audit.pb.h"
+#include "server/names.h"
+#include "server/records.h"
+#include "server/status_macros.h"
+#include "storage/journal.h"
+#include "storage/records/records.pb.h"
+
+namespace keyferry::server {
+namespace {
+
+constexpr absl::Duration kLongestLease = absl::Hours(24);
+constexpr size_t kMaxEntries = 100'000;
+
+absl::Time TimeOf(const v1::AuditEntry& entry) {
+  return absl::FromUnixSeconds(entry.time().seconds()) + absl::Nanoseconds(entry.time().nanos());
+}
+
+absl::StatusOr<ResolutionEvent> EventOf(const std::string& org, const v1::AuditEntry& entry) {
+  ResolutionEvent event;
+  event.org = org;
+  event.mcp_server = entry.resource();
+  event.principal = entry.principal();
+  event.user = entry.user();
+  event.session = entry.session();
+  event.process = entry.process();
+  if (!entry.team().empty()) {
+    ASSIGN_OR_RETURN(const ParentName team, ParseParent(entry.team(), "team"));
+    event.team = team.id;
+  }
+  for (const v1::AuditedCredential& used : entry.credentials()) {
+    ASSIGN_OR_RETURN(const ChildName name, ParseChild(used.credential(), "credentials", "credential"));
+    event.credentials.push_back({name.parent.RecordParent(), name.id, used.version(), /*variable=*/""});
+  }
+  return event;
+}
+
+// The entries of processes, newest first, back to the oldest that can still have a lease.
+absl::StatusOr<std::vector<v1::AuditEntry>> RecentProcesses(const storage::StoreView& view, const std::string& org,
+                                                            absl::Time oldest) {
+  ASSIGN_OR_RETURN(const storage::JournalHead head, storage::ReadJournalHead(view, org));
+  std::vector<v1::AuditEntry> found;
+  size_t seen = 0;
+  for (uint64_t number = head.last_block; number >= head.first_block && seen < kMaxEntries; --number) {
+    ASSIGN_OR_RETURN(const storage::JournalBlock block, storage::ReadJournalBlock(view, org, number));
+    for (auto stored = block.entries.rbegin(); stored != block.entries.rend(); ++stored, ++seen) {
+      v1::AuditEntry entry;
+      if (!entry.ParseFromString(stored->payload)) return absl::DataLossError("an audit entry does not parse");
+      if (TimeOf(entry) < oldest) return found;
+      if (entry.code() != 0 || !entry.has_process()) continue;
+      if (absl::StartsWith(entry.method(), "ResolutionService/")) found.push_back(std::move(entry));
+    }
+  }
+  return found;
+}
+
+}  // namespace
+
+absl::Status RefillProcesses(const storage::StoreView& view, absl::Time now, ProcessTable* processes) {
+  ASSIGN_OR_RETURN(const auto orgs,
+                   ScanRecords<storage::records::OrgRecord>(view, storage::Table::kOrg, /*org=*/"", /*parent=*/""));
+  for (const auto& org : orgs) {
+    auto recent = RecentProcesses(view, org.record.id(), now - kLongestLease);
+    // The org was destroyed and its own record is about to go.
+    if (absl::IsNotFound(recent.status())) continue;
+    RETURN_IF_ERROR(recent.status());
+    for (auto entry = recent->rbegin(); entry != recent->rend(); ++entry) {
+      ASSIGN_OR_RETURN(const ResolutionEvent event, EventOf(org.record.id(), *entry));
+      processes->Observe(event, TimeOf(*entry));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace keyferry::server

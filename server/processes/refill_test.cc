@@ -1,0 +1,58 @@
+#include "server/processes/refill.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "server/credentials/testing_world.h"
+
+namespace keyferry::server {
+namespace {
+
+class RefillTest : public testing::TestWithParam<storage::EngineKind> {
+ protected:
+  void Resolve(const std::string& process, int64_t version, absl::Duration lease) {
+    ResolutionEvent event = {"acme", "orgs/acme/mcpServers/m", "orgs/acme/workloads/w", "", "eng", {}, "", {}};
+    event.credentials.push_back({"teams/eng", "TOKEN", version, "TOKEN"});
+    event.process.set_process_id(process);
+    event.process.set_host("node-1");
+    event.process.mutable_lease()->set_seconds(absl::ToInt64Seconds(lease));
+    ASSERT_TRUE(world_.usage->RecordNow(event, "ResolutionService/Resolve").ok());
+  }
+  // "id:version id:version", in order.
+  std::string Refilled() {
+    ProcessTable table;
+    const absl::Status refilled = RefillProcesses(*world_.store->View(), world_.now, &table);
+    EXPECT_TRUE(refilled.ok()) << refilled;
+    std::string all;
+    for (const LiveProcess& live : table.List("acme", "", world_.now)) {
+      EXPECT_EQ(live.process->info().host(), "node-1");
+      EXPECT_EQ(live.process->credentials(0).credential(), "orgs/acme/teams/eng/credentials/TOKEN");
+      absl::StrAppend(&all, live.process->info().process_id(), ":", live.process->credentials(0).version(), " ");
+    }
+    return all;
+  }
+
+  World world_{GetParam()};
+};
+
+INSTANTIATE_TEST_SUITE_P(Engines, RefillTest,
+                         testing::Values(storage::EngineKind::kMemory, storage::EngineKind::kRocksDb),
+                         [](const auto& info) { return storage::EngineName(info.param); });
+
+TEST_P(RefillTest, TakesInWhatStillHasALeaseAndItsNewestVersion) {
+  EXPECT_EQ(Refilled(), "");
+  Resolve("a", 1, absl::Hours(24));
+  Resolve("b", 1, absl::Hours(1));
+  Resolve("c", 1, absl::Hours(24));
+  world_.now += absl::Hours(2);
+  Resolve("c", 2, absl::Hours(24));
+  ASSERT_TRUE(world_.usage->RecordNow({"acme", "orgs/acme/mcpServers/m", "p", "", "", {}, "", {}}, "S/M").ok());
+  world_.Restart();
+  EXPECT_EQ(Refilled(), "a:1 c:2 ");
+  world_.now += absl::Hours(23);
+  EXPECT_EQ(Refilled(), "c:2 ");
+}
+
+}  // namespace
+}  // namespace keyferry::server

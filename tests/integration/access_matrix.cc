@@ -1,0 +1,143 @@
+#include "tests/integration/access_matrix.h"
+
+namespace keyferry::testing {
+namespace {
+
+void Append(std::vector<MatrixRow> rows, std::vector<MatrixRow>* all) {
+  all->insert(all->end(), rows.begin(), rows.end());
+}
+
+// Org credential: an ADMIN does everything, everybody of the org sees name and status. Team credential: an ADMIN sees
+// and deletes, OWNER and ADMIN of the team do everything, its MEMBERs see. Personal: the user alone.
+std::vector<MatrixRow> CredentialRows() {
+  const std::string create = "parent: '@' credential_id: 'NEW_$N' value: 'marker-5e11ed'";
+  const std::string update = "credential { name: '@' description: 'again' }";
+  const std::string rotate = "name: '@' value: 'marker-5e11ed-again'";
+  return {
+      {"CredentialService.CreateCredential", Place::kOrg, "", create, "+D +D NN N"},
+      {"CredentialService.GetCredential", Place::kOrg, "credentials/KEY", "name: '@'", "++ ++ NN N"},
+      {"CredentialService.ListCredentials", Place::kOrg, "", "parent: '@'", "++ ++ NN N"},
+      {"CredentialService.UpdateCredential", Place::kOrg, "credentials/KEY", update, "+D +D NN N"},
+      {"CredentialService.RotateCredential", Place::kOrg, "credentials/KEY", rotate, "+D +D NN N"},
+      {"CredentialService.RollbackCredential", Place::kOrg, "credentials/KEY", "name: '@'", "+D +D NN N"},
+      {"CredentialService.DeleteCredential", Place::kOrg, "credentials/DOOMED_$N", "name: '@'", "+D +D NN N"},
+
+      {"CredentialService.CreateCredential", Place::kTeam, "", create, "D++DN DN NN N", true},
+      {"CredentialService.GetCredential", Place::kTeam, "credentials/KEY", "name: '@'", "++++N +N NN N"},
+      {"CredentialService.ListCredentials", Place::kTeam, "", "parent: '@'", "++++N +N NN N"},
+      {"CredentialService.UpdateCredential", Place::kTeam, "credentials/KEY", update, "D++DN DN NN N", true},
+      {"CredentialService.RotateCredential", Place::kTeam, "credentials/KEY", rotate, "D++DN DN NN N", true},
+      {"CredentialService.RollbackCredential", Place::kTeam, "credentials/KEY", "name: '@'", "D++DN DN NN N", true},
+      {"CredentialService.DeleteCredential", Place::kTeam, "credentials/DOOMED_$N", "name: '@'", "+++DN +N NN N"},
+
+      {"CredentialService.CreateCredential", Place::kUser, "", create, "+DN DN NN N"},
+      {"CredentialService.GetCredential", Place::kUser, "credentials/KEY", "name: '@'", "+NN NN NN N"},
+      {"CredentialService.ListCredentials", Place::kUser, "", "parent: '@'", "+NN NN NN N"},
+      {"CredentialService.ListMyCredentials", Place::kUser, "", "parent: '@'", "+NN NN NN N"},
+      {"CredentialService.UpdateCredential", Place::kUser, "credentials/KEY", update, "+NN NN NN N"},
+      {"CredentialService.RotateCredential", Place::kUser, "credentials/KEY", rotate, "+NN NN NN N"},
+      {"CredentialService.RollbackCredential", Place::kUser, "credentials/KEY", "name: '@'", "+NN NN NN N"},
+      {"CredentialService.DeleteCredential", Place::kUser, "credentials/DOOMED_$N", "name: '@'", "+NN NN NN N"},
+  };
+}
+
+// MCP servers: an ADMIN all; OWNER and ADMIN of a team all of their team's; members see their team's, everybody the
+// org's. Values go to people who see the MCP server and to workloads that are granted it, not to services.
+std::vector<MatrixRow> McpServerRows() {
+  const std::string apply =
+      "mcp_server { name: '@' transport: MCP_TRANSPORT_STDIO command: 'run' "
+      "env { variable: 'KEY' org_secret: 'KEY' } }";
+  const std::string apply_team =
+      "mcp_server { name: '@' transport: MCP_TRANSPORT_STDIO command: 'run' "
+      "env { variable: 'KEY' team_secret: 'KEY' } }";
+  return {
+      {"McpServerService.ApplyMcpServer", Place::kOrg, "mcpServers/tool", apply, "+D +D NN N", false, "", false,
+       grpc::OK, true, /*makes_target=*/true},
+      {"McpServerService.GetMcpServer", Place::kOrg, "mcpServers/tool", "name: '@'", "++ ++ NN N"},
+      {"McpServerService.ListMcpServers", Place::kOrg, "", "parent: '@'", "++ ++ NN N"},
+      {"McpServerService.DeleteMcpServer", Place::kOrg, "mcpServers/doomed-$N", "name: '@'", "+D +D NN N"},
+      {"ResolutionService.Resolve", Place::kOrg, "mcpServers/tool", "mcp_server: '@'", "++ DD +N N"},
+      {"ResolutionService.Explain", Place::kOrg, "mcpServers/tool", "mcp_server: '@'", "++ II +N N"},
+
+      {"McpServerService.ApplyMcpServer", Place::kTeam, "mcpServers/tool", apply_team, "+++DN +N NN N", true, "", false,
+       grpc::OK, true, /*makes_target=*/true},
+      {"McpServerService.GetMcpServer", Place::kTeam, "mcpServers/tool", "name: '@'", "++++N +N NN N"},
+      {"McpServerService.ListMcpServers", Place::kTeam, "", "parent: '@'", "++++N +N NN N"},
+      {"McpServerService.DeleteMcpServer", Place::kTeam, "mcpServers/doomed-$N", "name: '@'", "+++DN +N NN N"},
+      {"ResolutionService.Resolve", Place::kTeam, "mcpServers/tool", "mcp_server: '@'", "D+++N DN +N N", true},
+      {"ResolutionService.Explain", Place::kTeam, "mcpServers/tool", "mcp_server: '@'", "D+++N IN +N N", true},
+
+      // The team whose credentials may answer, and the user to explain for.
+      {"ResolutionService.Resolve", Place::kTeam, "", "mcp_server: '$ORG/mcpServers/tool' team: '@'", "D+++N DD DN N"},
+      {"ResolutionService.Explain", Place::kUser, "", "mcp_server: '$ORG/mcpServers/tool' user: '@'", "++N +N NN N"},
+  };
+}
+
+// Tier, users, teams, memberships, tokens: an ADMIN all, members their team, everybody themselves.
+std::vector<MatrixRow> DirectoryRows() {
+  const std::string etag = "name: '@' etag: 'stale'";
+  return {
+      {"DirectoryService.GetOrg", Place::kOrg, "", "name: '@'", "++ ++ NN N"},
+      {"DirectoryService.UpdateOrg", Place::kOrg, "", "org { name: '@' display_name: 'same' }", "+D +D NN N"},
+      {"DirectoryService.DeleteOrg", Place::kOrg, "", etag, "+D +D NN N", false, "", false, grpc::ABORTED},
+      {"DirectoryService.GetOrgEncryption", Place::kOrg, "", "name: '@'", "+D +D NN N"},
+      {"DirectoryService.RotateOrgDataKey", Place::kOrg, "", "name: '@'", "+D +D NN N"},
+
+      {"DirectoryService.CreateUser", Place::kOrg, "", "parent: '@' user_id: 'new-$N' user { role: ORG_ROLE_MEMBER }",
+       "+D +D NN N"},
+      {"DirectoryService.ListUsers", Place::kOrg, "", "parent: '@'", "++ ++ NN N"},
+      {"DirectoryService.GetUser", Place::kUser, "", "name: '@'", "++N +N NN N"},
+      {"DirectoryService.UpdateUser", Place::kUser, "", "user { name: '@' display_name: 'same' }", "D+N +N NN N"},
+      {"DirectoryService.DeleteUser", Place::kOrg, "users/doomed-$N", "name: '@'", "+N +N NN N"},
+      {"DirectoryService.DeleteUser", Place::kUser, "", "name: '@'", "D+N +N NN N", false, "", false, grpc::OK,
+       /*send_allowed=*/false},
+
+      {"DirectoryService.CreateTeam", Place::kOrg, "", "parent: '@' team_id: 'new-$N'", "+D +D NN N", true,
+       /*tier_team=*/"new"},
+      {"DirectoryService.ListTeams", Place::kOrg, "", "parent: '@'", "++ ++ NN N"},
+      {"DirectoryService.GetTeam", Place::kTeam, "", "name: '@'", "++++N +N NN N"},
+      {"DirectoryService.DeleteTeam", Place::kOrg, "teams/doomed-$N", "name: '@'", "+N +N NN N"},
+      {"DirectoryService.DeleteTeam", Place::kTeam, "", "name: '@'", "+DDDN +N NN N", false, "", false, grpc::OK,
+       /*send_allowed=*/false},
+      {"DirectoryService.SetTeamMember", Place::kTeam, "members/extra", "member { name: '@' role: TEAM_ROLE_MEMBER }",
+       "+++DN +N NN N", true, "", false, grpc::OK, true,
+       /*makes_target=*/true},
+      {"DirectoryService.ListTeamMembers", Place::kTeam, "", "parent: '@'", "++++N +N NN N"},
+      {"DirectoryService.RemoveTeamMember", Place::kTeam, "members/leaver-$N", "name: '@'", "+++DN +N NN N", false, "",
+       /*stays_on_tier_team=*/true},
+
+      {"DirectoryService.CreateService", Place::kOrg, "",
+       "parent: '@' service_id: 'new-$N' service { role: ORG_ROLE_MEMBER }", "+D +D NN N"},
+      {"DirectoryService.ListServices", Place::kOrg, "", "parent: '@'", "++ ++ NN N"},
+      {"DirectoryService.DeleteService", Place::kOrg, "services/doomed-$N", "name: '@'", "+N +N NN N"},
+      {"DirectoryService.CreateWorkload", Place::kOrg, "", "parent: '@' workload_id: 'new-$N'", "+D +D NN N"},
+      {"DirectoryService.ListWorkloads", Place::kOrg, "", "parent: '@'", "++ ++ NN N"},
+      {"DirectoryService.UpdateWorkload", Place::kOrg, "workloads/holder", "workload { name: '@' display_name: 'x' }",
+       "+N +N NN N"},
+      {"DirectoryService.DeleteWorkload", Place::kOrg, "workloads/doomed-$N", "name: '@'", "+N +N NN N"},
+  };
+}
+
+// Tokens of a user: the user and an ADMIN; of services and workloads: an ADMIN.
+std::vector<MatrixRow> TokenRows() {
+  return {
+      {"TokenService.CreateToken", Place::kUser, "", "parent: '@'", "++N +N NN N"},
+      {"TokenService.ListTokens", Place::kUser, "", "parent: '@'", "++N +N NN N"},
+      {"TokenService.RevokeToken", Place::kUser, "tokens/$TOKEN", "name: '@'", "++N +N NN N"},
+      {"TokenService.CreateToken", Place::kOrg, "services/portal", "parent: '@'", "+N +N NN N"},
+      {"TokenService.ListTokens", Place::kOrg, "services/portal", "parent: '@'", "+N +N NN N"},
+      {"TokenService.CreateToken", Place::kOrg, "workloads/holder", "parent: '@'", "+N +N NN N"},
+      {"TokenService.ListTokens", Place::kOrg, "workloads/holder", "parent: '@'", "+N +N NN N"},
+      {"TokenService.GetCaller", Place::kOrg, "", "", "++ ++ ++ +"},
+  };
+}
+
+}  // namespace
+
+std::vector<MatrixRow> AccessMatrix() {
+  std::vector<MatrixRow> rows;
+  for (const auto& part : {CredentialRows(), McpServerRows(), DirectoryRows(), TokenRows()}) Append(part, &rows);
+  return rows;
+}
+
+}  // namespace keyferry::testing
