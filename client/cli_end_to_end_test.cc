@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -237,6 +238,52 @@ TEST_F(CliEndToEndTest, McpServersAndExplain) {
   EXPECT_THAT(output_, HasSubstr("A launch would get every required variable."));
   EXPECT_EQ(Keyferry("mcp-server delete eng/github --yes"), 0) << error_;
   EXPECT_EQ(Keyferry("mcp-server get eng/github"), 1);
+}
+
+TEST_F(CliEndToEndTest, TheAuditLogIsReadExportedAndChecked) {
+  const std::string ada = AddUser("ada");
+  EXPECT_EQ(Keyferry("credential create GITHUB_TOKEN --description sekrit", "org-sekrit\n"), 0) << error_;
+  ActAs(ada);
+  EXPECT_EQ(Keyferry("credential rotate GITHUB_TOKEN", "stolen-sekrit"), 77);
+  EXPECT_EQ(Json("audit list --failed")[0]["reason"], "PERMISSION_DENIED");
+  EXPECT_EQ(Keyferry("audit head"), 77);
+  variables_ = admin_;
+  const nlohmann::json refused = Json("audit list --failed --principal ada --method CredentialService --limit 1");
+  ASSERT_EQ(refused.size(), 1u);
+  EXPECT_EQ(refused[0]["method"], "CredentialService/RotateCredential");
+  EXPECT_EQ(refused[0]["resource"], "orgs/dev/credentials/GITHUB_TOKEN");
+  EXPECT_EQ(Json("audit list --resource GITHUB_TOKEN").size(), 2u);
+  EXPECT_EQ(Keyferry("audit list"), 0) << error_;
+  EXPECT_THAT(output_, AllOf(HasSubstr("SEQUENCE"), HasSubstr("orgs/dev/users/ada"), Not(HasSubstr("sekrit"))));
+  EXPECT_EQ(Keyferry("audit list --limit none"), 64);
+
+  EXPECT_EQ(Keyferry("audit head -o json"), 0) << error_;
+  const std::string head = folder_ + "/head.json";
+  std::ofstream(head) << output_;
+  EXPECT_EQ(Json("audit verify --expected " + head)["intact"], true);
+  EXPECT_EQ(Keyferry("audit export"), 0) << error_;
+  EXPECT_THAT(output_, Not(HasSubstr("sekrit")));
+  const std::string text = output_;
+  std::vector<std::string> lines = absl::StrSplit(text, '\n', absl::SkipEmpty());
+  ASSERT_GT(lines.size(), 6u);
+  EXPECT_THAT(lines[0], HasSubstr("keyferryd/Init"));
+  const std::string file = folder_ + "/audit.jsonl";
+  const auto check = [&](const std::string& content) {
+    std::ofstream(file) << content;
+    return Keyferry("audit verify -f " + file + " --expected " + head);
+  };
+  // Without a server.
+  variables_.clear();
+  EXPECT_EQ(check(text), 0) << error_;
+  EXPECT_EQ(check(absl::StrReplaceAll(text, {{"RotateCredential", "GetCredential"}})), 65);
+  EXPECT_THAT(error_, HasSubstr("was changed"));
+  EXPECT_EQ(check(text.substr(text.find('\n') + 1)), 65);
+  EXPECT_THAT(error_, HasSubstr("entry 1 is missing"));
+  EXPECT_EQ(check(absl::StrCat(lines[0], "\n", lines[2], "\n", lines[1], "\n")), 65);
+  EXPECT_THAT(error_, HasSubstr(absl::StrCat(file, ":2: entry 2 is missing")));
+  EXPECT_EQ(check(absl::StrCat(lines[0], "\n", lines[1], "\n")), 65);
+  EXPECT_THAT(error_, HasSubstr("the expected head names"));
+  EXPECT_EQ(Keyferry("audit verify -f " + folder_ + "/none"), 64);
 }
 
 TEST_F(CliEndToEndTest, WorkloadsAndServices) {

@@ -18,7 +18,7 @@ constexpr char kFooter[] =
     "`tls: {cert_file: ...}` and KEYFERRYD_TLS_CERT_FILE. A flag wins over the environment, that over the file.\n"
     "\n"
     "Signals: SIGTERM and SIGINT drain and stop; SIGHUP reads the configuration again (log level, key\n"
-    "providers, call rates).\n"
+    "providers, call rates) and opens the file of the audit stream again.\n"
     "Exit codes: 0 stopped as asked, 1 could not start or failed, 2 wrong command line.\n";
 
 int Fail(absl::string_view message, int code) {
@@ -32,6 +32,7 @@ struct Options {
   std::string config_file;
   std::map<std::string, std::string> keys;
   std::string org;
+  std::string audit_org;
   std::string admin;
   std::string tier = "business";
   std::string token_file;
@@ -41,6 +42,7 @@ struct Commands {
   CLI::App* serve;
   CLI::App* init;
   CLI::App* verify;
+  CLI::App* audit;
   CLI::App* rotate_kek;
 };
 
@@ -68,6 +70,11 @@ Commands AddOptions(CLI::App* app, Options* options) {
   commands.init->add_option("--token-file", options->token_file,
                             "Write the token to this file, mode 0600, instead of standard output");
   commands.verify = app->add_subcommand("verify", "Open every record of the store and check it");
+  commands.audit = app->add_subcommand(
+      "audit",
+      "Print an audit log as JSON lines, oldest first, with the server stopped: by default that of calls that "
+      "were not authenticated");
+  commands.audit->add_option("--org", options->audit_org, "Id of an organization");
   commands.rotate_kek = app->add_subcommand(
       "rotate-kek", "Rewrap the store from previous_key_provider to key_provider (made if it is a missing file)");
   return commands;
@@ -95,6 +102,10 @@ absl::Status Interpret(const Options& options, const Commands& commands, Command
   }
   if (commands.init->parsed()) line->command = CommandLine::kInit;
   if (commands.verify->parsed()) line->command = CommandLine::kVerify;
+  if (commands.audit->parsed()) {
+    line->command = CommandLine::kAudit;
+    line->org = options.audit_org;
+  }
   if (commands.rotate_kek->parsed()) line->command = CommandLine::kRotateKek;
   if (!options.dev) return absl::OkStatus();
   if (line->command != CommandLine::kServe)

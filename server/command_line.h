@@ -11,12 +11,13 @@ namespace keyferry::server {
 
 // What keyferryd was asked to do.
 struct CommandLine {
-  enum Command { kServe, kDev, kInit, kVerify, kRotateKek } command = kServe;
+  enum Command { kServe, kDev, kInit, kVerify, kAudit, kRotateKek } command = kServe;
   std::string config_file;
   // Configuration of the file, the environment and the flags together, complete; for kDev without file and defaults.
   config::Config config;
-  // For kInit.
+  // For kInit, and kAudit, where "" means the system's journal.
   std::string org;
+  // For kInit.
   std::string admin;
   v1::Tier tier = v1::TIER_BUSINESS;
   std::string token_file;

@@ -10,6 +10,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "server/audit/audit_line.h"
 #include "server/dev/dev_setup.h"
 #include "server/directory/bootstrap.h"
 #include "server/files.h"
@@ -18,6 +19,7 @@
 #include "server/rpc/grpc_log.h"
 #include "server/status_macros.h"
 #include "server/version.h"
+#include "storage/journal.h"
 #include "storage/open.h"
 
 namespace keyferry::server {
@@ -87,6 +89,8 @@ KeyferryServerOptions ServerOptions(const config::Config& config) {
   options.changes.max_running_per_group = config.limits().change_threads_per_org();
   options.changes.max_queued_per_group = config.limits().max_queued_changes_per_org();
   options.rates = RatesOf(config.limits());
+  if (config.audit().stream() != "off") options.audit_stream = config.audit().stream();
+  if (config.audit().retention_days() != 0) options.audit_retention = absl::Hours(24) * config.audit().retention_days();
   return options;
 }
 
@@ -114,6 +118,7 @@ void ServeUntilStopped(const CommandLine& command_line, const sigset_t& signals,
     int signal = 0;
     if (sigwait(&signals, &signal) != 0) continue;
     if (signal != SIGHUP) break;
+    server->ReopenAuditStream();
     const absl::Status reloaded = Reload(command_line, &config, server, logger);
     if (reloaded.ok()) {
       logger->Write(LogLevel::kInfo, "configuration reloaded", {});
@@ -207,6 +212,27 @@ absl::Status Verify(const CommandLine& command_line) {
   return absl::OkStatus();
 }
 
+// Prints a journal as it is exported, oldest first.
+absl::Status PrintAudit(const CommandLine& command_line) {
+  ASSIGN_OR_RETURN(const auto key_provider, LoadKeyProvider(command_line.config.key_provider()));
+  ASSIGN_OR_RETURN(const auto store, storage::OpenStore(StoreOptions(command_line.config, false), *key_provider));
+  const auto view = store->View();
+  absl::Status printed;
+  ASSIGN_OR_RETURN(const auto damage,
+                   storage::VerifyJournal(*view, command_line.org, [&](const storage::JournalEntry& entry) {
+                     const absl::StatusOr<std::string> line = AuditLine(command_line.org, entry);
+                     if (line.ok()) std::cout << *line;
+                     printed.Update(line.status());
+                   }));
+  RETURN_IF_ERROR(printed);
+  if (damage.has_value()) {
+    return absl::DataLossError(absl::StrCat("the audit log breaks at entry ", damage->sequence, ": ", damage->problem));
+  }
+  ASSIGN_OR_RETURN(const storage::JournalHead head, storage::ReadJournalHead(*view, command_line.org));
+  std::cout << AuditHeadLine(command_line.org, head) << std::flush;
+  return absl::OkStatus();
+}
+
 absl::Status RotateKek(const CommandLine& command_line) {
   const config::Config& config = command_line.config;
   if (!IsSet(config.previous_key_provider())) {
@@ -236,6 +262,8 @@ absl::Status RunCommand(const CommandLine& command_line) {
       return Init(command_line);
     case CommandLine::kVerify:
       return Verify(command_line);
+    case CommandLine::kAudit:
+      return PrintAudit(command_line);
     case CommandLine::kRotateKek:
       return RotateKek(command_line);
     case CommandLine::kServe:

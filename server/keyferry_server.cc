@@ -5,6 +5,10 @@
 
 #include "absl/synchronization/mutex.h"
 #include "server/audit/audit_log.h"
+#include "server/audit/audit_retention.h"
+#include "server/audit/audit_rules.h"
+#include "server/audit/audit_stream.h"
+#include "server/audit/service.h"
 #include "server/credentials/previous_sweeper.h"
 #include "server/credentials/service.h"
 #include "server/directory/bootstrap.h"
@@ -31,10 +35,14 @@ namespace keyferry::server {
 // In the order in which they depend on one another; destroyed from the last to the first.
 struct KeyferryServer::Parts {
   Parts(std::unique_ptr<storage::Store> opened, std::unique_ptr<AuditLog> log, std::unique_ptr<UsageRecorder> recorder,
-        const KeyferryServerOptions& options, std::function<absl::Time()> clock, Logger* logger)
+        std::unique_ptr<AuditStream> stream, const KeyferryServerOptions& options, std::function<absl::Time()> clock,
+        Logger* logger)
       : store(std::move(opened)),
         audit(std::move(log)),
         usage(std::move(recorder)),
+        audit_stream(std::move(stream)),
+        audit_retention(store.get(), clock, options.audit_retention, logger),
+        audit_rules(store.get(), &pages),
         credentials(store.get(), clock, &pages, usage.get()),
         sweeper(store.get(), clock, logger),
         mcp_servers(store.get(), clock, &pages),
@@ -45,7 +53,7 @@ struct KeyferryServer::Parts {
         authenticator(store.get(), clock),
         call_limits(options.rates),
         executor(options.changes),
-        dispatcher(&authenticator, &call_limits, audit.get(), &executor, logger, Dispatcher::Limits{}) {
+        dispatcher(&authenticator, &call_limits, audit.get(), &executor, logger, Dispatcher::Limits{}, clock) {
     directory = {store.get(), clock, &pages, &directory_changes};
   }
 
@@ -58,13 +66,17 @@ struct KeyferryServer::Parts {
     services.push_back(MakeSessionService(&dispatcher, &sessions));
     services.push_back(MakeResolutionService(&dispatcher, &resolver, watches.get()));
     services.push_back(MakeProcessService(&dispatcher, &process_rules));
+    services.push_back(MakeAuditService(&dispatcher, &audit_rules));
     return services;
   }
 
   std::unique_ptr<storage::Store> store;
   std::unique_ptr<AuditLog> audit;
   std::unique_ptr<UsageRecorder> usage;
+  std::unique_ptr<AuditStream> audit_stream;
+  BackgroundAuditRetention audit_retention;
   PageTokens pages;
+  AuditRules audit_rules;
   CredentialRules credentials;
   BackgroundSweeper sweeper;
   McpServerRules mcp_servers;
@@ -94,7 +106,14 @@ absl::StatusOr<std::unique_ptr<KeyferryServer>> KeyferryServer::Start(std::uniqu
   RETURN_IF_ERROR(FinishOrgDeletions(store.get()));
   auto audit = std::make_unique<AuditLog>(store.get(), AuditLog::Options());
   ASSIGN_OR_RETURN(auto usage, UsageRecorder::Start(store.get(), audit.get(), clock, logger, UsageRecorder::Options()));
-  auto parts = std::make_unique<Parts>(std::move(store), std::move(audit), std::move(usage), options, clock, logger);
+  std::unique_ptr<AuditStream> stream;
+  if (!options.audit_stream.empty()) {
+    AuditStream::Options stream_options;
+    stream_options.target = options.audit_stream;
+    ASSIGN_OR_RETURN(stream, AuditStream::Start(store.get(), audit.get(), logger, stream_options));
+  }
+  auto parts = std::make_unique<Parts>(std::move(store), std::move(audit), std::move(usage), std::move(stream), options,
+                                       clock, logger);
   RETURN_IF_ERROR(RefillProcesses(*parts->store->View(), clock(), &parts->processes));
   const auto callers = [a = &parts->authenticator](const std::string& hash) { return a->AuthenticateAgain(hash); };
   ASSIGN_OR_RETURN(parts->watches, WatchHub::Start(parts->store.get(), &parts->resolver, &parts->processes, callers,
@@ -106,6 +125,10 @@ absl::StatusOr<std::unique_ptr<KeyferryServer>> KeyferryServer::Start(std::uniqu
 const std::string& KeyferryServer::address() const { return parts_->grpc->address(); }
 
 storage::Store* KeyferryServer::store() const { return parts_->store.get(); }
+
+void KeyferryServer::ReopenAuditStream() {
+  if (parts_->audit_stream != nullptr) parts_->audit_stream->Reopen();
+}
 
 void KeyferryServer::SetRates(const CallRates& rates) { parts_->call_limits.SetRates(rates); }
 

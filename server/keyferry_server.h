@@ -23,6 +23,10 @@ struct KeyferryServerOptions {
   // No limits unless they are set.
   CallRates rates;
   WatchOptions watch;
+  // Where audit entries are streamed to: a file's path, "stdout", or "" for nowhere.
+  std::string audit_stream;
+  // How long audit entries are kept.
+  absl::Duration audit_retention = absl::InfiniteDuration();
 };
 
 // Everything between an open store and the network: identity, access, the domains' rules and their services.
@@ -37,6 +41,9 @@ class KeyferryServer {
 
   const std::string& address() const;
   storage::Store* store() const;
+
+  // Opens the file of the audit stream again by its name, after a rotation.
+  void ReopenAuditStream();
 
   // How many calls are taken, from the next one on.
   void SetRates(const CallRates& rates);

@@ -151,6 +151,26 @@ TEST_F(KeyferrydTest, InitServeVerifyAndRotateTheKek) {
   EXPECT_EQ(Run("verify --config " + config_ + " --key-provider-file " + directory_ + "/kek2").code, 0);
 }
 
+TEST_F(KeyferrydTest, StreamsAndPrintsTheAuditLog) {
+  ASSERT_EQ(Run("init --config " + config_ + " --org acme --admin root").code, 0);
+  const std::string stream = directory_ + "/audit.jsonl";
+  for (int i = 0; i < 2; ++i) {
+    std::string ready;
+    EXPECT_EQ(StartAndStop({"serve", "--config", config_, "--audit-stream", stream}, SIGTERM, &ready), 0);
+  }
+  const std::string lines = ReadAll(stream);
+  EXPECT_TRUE(absl::StartsWith(lines, "{\"org\":\"acme\",\"sequence\":\"1\",")) << lines;
+  EXPECT_TRUE(absl::StrContains(lines, "keyferryd/Init"));
+  const Outcome printed = Run("audit --config " + config_ + " --org acme");
+  EXPECT_EQ(printed.code, 0) << printed.err;
+  EXPECT_TRUE(absl::StartsWith(printed.out, lines)) << "the same lines, each once: " << printed.out;
+  EXPECT_TRUE(absl::StrContains(printed.out.substr(lines.size()), "\"head\":{")) << printed.out;
+  EXPECT_EQ(Run("audit --config " + config_).code, 0) << "the system's";
+  EXPECT_EQ(Run("audit --config " + config_ + " --org nowhere").code, 1);
+  EXPECT_EQ(Run("serve --config " + config_ + " --audit-stream " + directory_ + "/no/such/file").code, 1);
+  EXPECT_EQ(Run("serve --config " + config_ + " --audit-retention-days many").code, 1);
+}
+
 TEST_F(KeyferrydTest, AMissingKekIsNotReplacedBesideAStore) {
   ASSERT_EQ(Run("init --config " + config_ + " --org acme --admin root").code, 0);
   ASSERT_EQ(unlink((directory_ + "/kek").c_str()), 0);

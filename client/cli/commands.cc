@@ -12,6 +12,7 @@ CommandTree AllCommands() {
   AddTokenCommands(tree);
   AddSessionCommands(tree);
   AddOrgCommands(tree);
+  AddAuditCommands(tree);
   AddToolCommands(tree);
   return tree;
 }

@@ -6,6 +6,7 @@
 namespace keyferry::client::cli {
 
 // Each adds its group and commands.
+void AddAuditCommands(CommandTree& tree);
 void AddCredentialCommands(CommandTree& tree);
 // Of the group `credential`, called by AddCredentialCommands.
 void AddCredentialFileCommands(CommandTree& tree);

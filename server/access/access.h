@@ -28,6 +28,13 @@ enum class ResourceKind {
   kToken,
   kSession,
   kOwnIdentity,
+  // An org's audit log: kSee lists what of it the caller may see, kUpdate stands for the chain as a whole (its head,
+  // and checking it).
+  kAuditLog,
+  // An entry that concerns the resource's team or user.
+  kAuditEntry,
+  // An entry of a call of the caller's own.
+  kOwnAuditEntry,
 };
 
 // The resource of one request, as far as the decision depends on it.

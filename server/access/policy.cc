@@ -93,6 +93,13 @@ constexpr Row kPolicy[] = {
     {ResourceKind::kSession, Relation::kCreator, kSee | kDelete},
 
     {ResourceKind::kOwnIdentity, Relation::kAnyone, kSee},
+
+    {ResourceKind::kAuditLog, Relation::kOrgAdmin, kUpdate},
+    {ResourceKind::kAuditLog, Relation::kAnyone, kSee},
+    {ResourceKind::kAuditEntry, Relation::kOrgAdmin, kSee},
+    {ResourceKind::kAuditEntry, Relation::kTeamLead, kSee},
+    {ResourceKind::kAuditEntry, Relation::kSelf, kSee},
+    {ResourceKind::kOwnAuditEntry, Relation::kAnyone, kSee},
 };
 
 bool IsMcpServer(ResourceKind kind) {

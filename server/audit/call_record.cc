@@ -17,13 +17,6 @@ using google::protobuf::Message;
 
 constexpr size_t kMaxResourceBytes = 512;
 
-bool IsResourceName(absl::string_view text) {
-  if (text.size() > kMaxResourceBytes || !absl::StartsWith(text, "orgs/")) return false;
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '/' || c == '.' || c == '_' || c == '-';
-  });
-}
-
 std::string TextField(const Message& message, const char* name) {
   const FieldDescriptor* const field = message.GetDescriptor()->FindFieldByName(name);
   if (field == nullptr || field->is_repeated() || field->type() != FieldDescriptor::TYPE_STRING) return "";
@@ -33,6 +26,13 @@ std::string TextField(const Message& message, const char* name) {
 }
 
 }  // namespace
+
+bool IsResourceName(absl::string_view text) {
+  if (text.size() > kMaxResourceBytes || !absl::StartsWith(text, "orgs/")) return false;
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '/' || c == '.' || c == '_' || c == '-';
+  });
+}
 
 std::string ResourceOf(const Message& request) {
   for (const char* name : {"name", "mcp_server", "parent"}) {

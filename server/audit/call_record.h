@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "google/protobuf/message.h"
 #include "keyferry/v1/audit.pb.h"
@@ -26,6 +27,9 @@ struct CallRecord {
   // The entry has been committed together with what it tells of.
   bool committed = false;
 };
+
+// Whether the text has the form of a resource name of at most 512 bytes: `orgs/` and then letters, digits and `/._-`.
+bool IsResourceName(absl::string_view text);
 
 // The resource that a request is about: its `name`, `mcp_server`, `parent`, or the `name` of the resource in it. ""
 // unless that has the form of a resource name, so that nothing else a caller sends gets into the log.

@@ -60,6 +60,10 @@ constexpr KeyHelp kHelp[] = {
     {"limits.failed_calls_per_second_per_address",
      "Calls with a refused token from one IPv4 address or IPv6 /64 (default 20; 0: no limit); reloaded by SIGHUP"},
     {"limits.failed_call_burst_per_address", "Such calls at once, after a rest (default 10 times the rate)"},
+    {"audit.stream",
+     "Write each audit entry as a JSON line to this file, mode 0600 (SIGHUP opens it again), or to stdout; off "
+     "(default): nowhere"},
+    {"audit.retention_days", "Days that audit entries are kept (default 400; 0: for ever)"},
 };
 
 void AddKeys(const Descriptor& descriptor, const std::string& prefix, std::vector<ConfigKey>* keys) {
@@ -248,6 +252,9 @@ absl::Status CompleteConfig(config::Config* config) {
   if (limits.max_queued_changes() == 0) limits.set_max_queued_changes(1024);
   if (limits.max_streams_per_connection() == 0) limits.set_max_streams_per_connection(1000);
   if (limits.drain_seconds() == 0) limits.set_drain_seconds(10);
+  config::Audit& audit = *config->mutable_audit();
+  if (audit.stream().empty()) audit.set_stream("off");
+  if (!audit.has_retention_days()) audit.set_retention_days(400);
   if (limits.change_threads() > 1024) {
     return absl::InvalidArgumentError("`limits.change_threads` is more than 1024; lower it");
   }

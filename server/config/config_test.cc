@@ -2,6 +2,7 @@
 
 #include <set>
 #include <string>
+#include <utility>
 
 #include "gtest/gtest.h"
 
@@ -63,7 +64,7 @@ TEST(ConfigKeysTest, EveryKeyHasAUniqueFlagAndHelp) {
     EXPECT_TRUE(flags.insert(key.flag).second) << key.flag;
     EXPECT_EQ(key.environment.substr(0, 10), "KEYFERRYD_");
   }
-  EXPECT_EQ(flags.size(), 23u);
+  EXPECT_EQ(flags.size(), 25u);
   EXPECT_EQ(flags.count("--tls-cert-file"), 1u);
 }
 
@@ -86,6 +87,19 @@ TEST(CompleteConfigTest, SaysWhatIsMissing) {
   EXPECT_EQ(config.listen(), "127.0.0.1:7443");
   config.mutable_key_provider()->set_passphrase_file("p");
   EXPECT_EQ(CompleteConfig(&config).code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(CompleteConfigTest, AuditEntriesAreKeptForAWhileUnlessItIsSaidHowLong) {
+  for (const auto& [yaml, days] : {std::pair("", 400u), std::pair("audit: {retention_days: 0, stream: off}", 0u),
+                                   std::pair("audit: {retention_days: 7}", 7u)}) {
+    config::Config config;
+    config.set_data_dir("d");
+    config.mutable_key_provider()->set_file("kek");
+    ASSERT_TRUE(ReadConfigYaml(yaml, "f.yaml", &config).ok());
+    ASSERT_TRUE(CompleteConfig(&config).ok());
+    EXPECT_EQ(config.audit().retention_days(), days) << yaml;
+    EXPECT_EQ(config.audit().stream(), "off") << yaml;
+  }
 }
 
 TEST(CompleteConfigTest, RatesHaveDefaultsAndZeroIsNone) {

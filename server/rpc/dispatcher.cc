@@ -41,11 +41,11 @@ struct Dispatcher::UnaryCall : Dispatcher::Call {
 };
 
 void Dispatcher::Fill(grpc::CallbackServerContext* context, const MethodTraits& traits, const Message& request,
-                      Call* call) {
+                      Call* call) const {
   call->context = context;
   call->traits = traits;
   call->start = absl::Now();
-  const timespec now = absl::ToTimespec(call->start);
+  const timespec now = absl::ToTimespec(clock_());
   v1::AuditEntry& entry = call->record.entry;
   entry.mutable_time()->set_seconds(now.tv_sec);
   entry.mutable_time()->set_nanos(static_cast<int32_t>(now.tv_nsec));
@@ -97,7 +97,7 @@ grpc::ServerUnaryReactor* Dispatcher::Start(grpc::CallbackServerContext* context
     });
     return reactor;
   }
-  if (!traits.mutates || !caller.ok()) {
+  if ((!traits.mutates && !traits.reads_much) || !caller.ok()) {
     const absl::Status status = Run(call.get(), caller);
     Finish(std::move(call), status);
     return reactor;

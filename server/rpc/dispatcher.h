@@ -28,8 +28,13 @@ struct MethodTraits {
   bool mutates = false;
   // 0 for the limit of all methods.
   size_t max_request_bytes = 0;
+  // A read that runs on the executor, since it reads much.
+  bool reads_much = false;
 };
 constexpr MethodTraits ReadMethod(absl::string_view name) { return {name, false}; }
+constexpr MethodTraits LargeReadMethod(absl::string_view name) {
+  return {name, /*mutates=*/false, /*max_request_bytes=*/0, /*reads_much=*/true};
+}
 constexpr MethodTraits ChangeMethod(absl::string_view name) { return {name, true}; }
 // Of a method that takes many values at once.
 constexpr MethodTraits LargeChangeMethod(absl::string_view name) { return {name, true, kMaxLargeRequestBytes}; }
@@ -55,15 +60,17 @@ class Dispatcher {
     CallRecord record;
   };
 
+  // `clock` says when calls begin, for their audit entries.
   Dispatcher(Authenticator* authenticator, CallLimits* call_limits, AuditLog* audit, Executor* executor, Logger* logger,
-             Limits limits)
+             Limits limits, std::function<absl::Time()> clock)
       : authenticator_(authenticator),
         call_limits_(call_limits),
         audit_(audit),
         executor_(executor),
         logger_(logger),
         limits_(limits),
-        refusals_(limits.refusal_delay, limits.max_held_refusals) {}
+        refusals_(limits.refusal_delay, limits.max_held_refusals),
+        clock_(std::move(clock)) {}
 
   // Answers a unary call with `rule(caller, request)`, a StatusOr<Response>.
   template <typename Request, typename Response, typename Rule>
@@ -80,8 +87,8 @@ class Dispatcher {
   }
 
   // The same in two halves, for a call that streams. Begin does everything before the rule and fills `call`; its caller
-  // has no record, since a stream stores an entry for each thing that it gives out. End stores the entry of the call as a
-  // whole and then calls `done`; `call` must live until then.
+  // has no record, since a stream stores an entry for each thing that it gives out. End stores the entry of the call as
+  // a whole and then calls `done`; `call` must live until then.
   Admission Begin(grpc::CallbackServerContext* context, const MethodTraits& traits,
                   const google::protobuf::Message& request, Call* call) const;
   void End(Call* call, const absl::Status& status, std::function<void(const absl::Status&)> done) const;
@@ -92,8 +99,8 @@ class Dispatcher {
 
   grpc::ServerUnaryReactor* Start(grpc::CallbackServerContext* context, const MethodTraits& traits,
                                   const google::protobuf::Message* request, BoundRule rule);
-  static void Fill(grpc::CallbackServerContext* context, const MethodTraits& traits,
-                   const google::protobuf::Message& request, Call* call);
+  void Fill(grpc::CallbackServerContext* context, const MethodTraits& traits, const google::protobuf::Message& request,
+            Call* call) const;
   // Who is calling, if that is known and they may call now. Once for each call.
   Admission Admit(Call* call) const;
   // Whether there is still time for a request of this size.
@@ -112,6 +119,7 @@ class Dispatcher {
   Logger* const logger_;
   const Limits limits_;
   HeldAnswers refusals_;
+  const std::function<absl::Time()> clock_;
 };
 
 }  // namespace keyferry::server

@@ -132,11 +132,21 @@ std::vector<MatrixRow> TokenRows() {
   };
 }
 
+// Everybody lists the audit log, each what concerns them; the chain as a whole is an ADMIN's.
+std::vector<MatrixRow> AuditRows() {
+  return {
+      {"AuditService.ListAuditEntries", Place::kOrg, "", "parent: '@'", "++ ++ ++ N"},
+      {"AuditService.GetAuditHead", Place::kOrg, "", "parent: '@'", "+D +D DD N"},
+      {"AuditService.VerifyAuditLog", Place::kOrg, "", "parent: '@'", "+D +D DD N"},
+  };
+}
+
 }  // namespace
 
 std::vector<MatrixRow> AccessMatrix() {
   std::vector<MatrixRow> rows;
-  for (const auto& part : {CredentialRows(), McpServerRows(), DirectoryRows(), TokenRows()}) Append(part, &rows);
+  for (const auto& part : {CredentialRows(), McpServerRows(), DirectoryRows(), TokenRows(), AuditRows()})
+    Append(part, &rows);
   return rows;
 }
 

@@ -231,8 +231,9 @@ BadRequests Join(std::vector<BadRequests> parts) {
 
 std::vector<MethodEntry> AllEntries() {
   std::vector<MethodEntry> all;
-  for (const auto& some : {CredentialEntries(), McpServerEntries(), ResolutionEntries(), ProcessEntries(),
-                           TokenEntries(), SessionEntries(), PeopleEntries(), PrincipalEntries(), OrgEntries()}) {
+  for (const auto& some :
+       {CredentialEntries(), McpServerEntries(), ResolutionEntries(), ProcessEntries(), TokenEntries(),
+        SessionEntries(), AuditEntries(), PeopleEntries(), PrincipalEntries(), OrgEntries()}) {
     all.insert(all.end(), some.begin(), some.end());
   }
   return all;

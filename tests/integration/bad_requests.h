@@ -50,6 +50,7 @@ std::vector<MethodEntry> ProcessEntries();
 std::vector<MethodEntry> TokenEntries();
 std::vector<MethodEntry> SessionEntries();
 std::vector<MethodEntry> PeopleEntries();
+std::vector<MethodEntry> AuditEntries();
 std::vector<MethodEntry> PrincipalEntries();
 // DeleteOrg is the last of them.
 std::vector<MethodEntry> OrgEntries();

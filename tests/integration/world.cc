@@ -16,6 +16,7 @@
 #include "google/protobuf/text_format.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/grpcpp.h"
+#include "keyferry/v1/audit.pb.h"
 #include "keyferry/v1/credentials.pb.h"
 #include "keyferry/v1/directory.pb.h"
 #include "keyferry/v1/mcp_servers.pb.h"
@@ -65,6 +66,41 @@ const google::protobuf::MethodDescriptor* FindMethod(const std::string& method) 
   if (found == nullptr) Die("no method " + method);
   return found;
 }
+
+// Forwards to another store, but for writes while `full` is set.
+class FillingStore : public storage::Store {
+ public:
+  FillingStore(std::unique_ptr<storage::Store> store, const std::atomic<bool>* full)
+      : store_(std::move(store)), full_(full) {}
+  std::unique_ptr<storage::StoreView> View() override { return store_->View(); }
+  absl::StatusOr<storage::Revision> Commit(const storage::Mutation& mutation, storage::Durability durability) override {
+    if (*full_) return Full();
+    return store_->Commit(mutation, durability);
+  }
+  void SetJournalListener(storage::JournalListener listener) override {
+    store_->SetJournalListener(std::move(listener));
+  }
+  absl::Status Sync() override { return *full_ ? Full() : store_->Sync(); }
+  absl::Status CreateKeyring(absl::string_view org) override { return *full_ ? Full() : store_->CreateKeyring(org); }
+  absl::Status DestroyOrg(absl::string_view org) override { return *full_ ? Full() : store_->DestroyOrg(org); }
+  absl::StatusOr<storage::KeyringInfo> GetKeyringInfo(absl::string_view org) override {
+    return store_->GetKeyringInfo(org);
+  }
+  absl::Status RotateDataKey(absl::string_view org) override { return *full_ ? Full() : store_->RotateDataKey(org); }
+  absl::Status RotateKek(const storage::KeyProvider& next) override { return store_->RotateKek(next); }
+  uint64_t Generation(storage::Table table) const override { return store_->Generation(table); }
+  absl::Status WaitForPurge(absl::Duration timeout) override { return store_->WaitForPurge(timeout); }
+  absl::StatusOr<std::unique_ptr<storage::EngineWatch>> Watch(
+      storage::Revision after, std::function<void(const storage::StoreChange&)> on_change) override {
+    return store_->Watch(after, std::move(on_change));
+  }
+  absl::Status Verify() override { return store_->Verify(); }
+
+ private:
+  static absl::Status Full() { return absl::ResourceExhaustedError("no space left on device"); }
+  const std::unique_ptr<storage::Store> store_;
+  const std::atomic<bool>* const full_;
+};
 
 std::string BytesOf(grpc::ByteBuffer* buffer) {
   std::vector<grpc::Slice> slices;
@@ -165,7 +201,7 @@ std::vector<std::string> AllMethods() {
   for (const FileDescriptor* file :
        {v1::Credential::descriptor()->file(), v1::Org::descriptor()->file(), v1::McpServer::descriptor()->file(),
         v1::ResolveRequest::descriptor()->file(), v1::Process::descriptor()->file(), v1::Token::descriptor()->file(),
-        v1::Session::descriptor()->file()}) {
+        v1::Session::descriptor()->file(), v1::AuditEntry::descriptor()->file()}) {
     for (int s = 0; s < file->service_count(); ++s) {
       for (int m = 0; m < file->service(s)->method_count(); ++m) {
         methods.push_back(absl::StrCat(file->service(s)->name(), ".", file->service(s)->method(m)->name()));
@@ -230,7 +266,8 @@ void World::StartServer(const WrapStore& wrap) {
   options.grpc.cert_file = directory_ + "/server.pem";
   options.grpc.key_file = directory_ + "/server.key";
   if (wrap != nullptr) *store = wrap(*std::move(store));
-  auto started = server::KeyferryServer::Start(*std::move(store), options, clock, logger_.get());
+  auto started = server::KeyferryServer::Start(std::make_unique<FillingStore>(*std::move(store), &store_full_), options,
+                                               clock, logger_.get());
   if (!started.ok()) Die(started.status().ToString());
   server_ = *std::move(started);
   ca_ = ReadText(directory_ + "/ca.pem");

@@ -80,6 +80,9 @@ class World {
   // Equal before and after exactly if nothing changed that can be read, values included.
   Digest TakeDigest();
 
+  // From now on the store refuses every write as a full disk does, or no more.
+  void SetStoreFull(bool full) { store_full_ = full; }
+
   // "" if `status` is as every error must be: a code that a caller can act on, a detail with a reason and a next step
   // (and a field, for INVALID_ARGUMENT), and no value or token anywhere. Else what is wrong.
   std::string WhatIsWrong(const grpc::Status& status) const;
@@ -90,6 +93,7 @@ class World {
   // A new token of the principal.
   std::string NewToken(const std::string& principal, int ttl_seconds);
 
+  storage::Store* store() const { return server_->store(); }
   const std::string& address() const { return server_->address(); }
   server::KeyferryServer* server() { return server_.get(); }
   const std::string& ca() const { return ca_; }
@@ -102,6 +106,7 @@ class World {
   std::string NewSession();
 
   std::atomic<int64_t> clock_nanos_;
+  std::atomic<bool> store_full_{false};
   std::string directory_;
   std::string ca_;
   std::unique_ptr<server::Logger> logger_;
