@@ -51,8 +51,8 @@ TEST_F(CompletionTest, BashAcceptsTheScript) {
 
 TEST_F(CompletionTest, BashOffersWhatTheTreeHas) {
   EXPECT_EQ(Complete("keyferry cre"), "credential");
-  EXPECT_EQ(Complete("keyferry credential ro"), "rotate rollback rollout rotate-many");
-  EXPECT_EQ(Complete("keyferry -o json credential ro"), "rotate rollback rollout rotate-many");
+  EXPECT_EQ(Complete("keyferry credential ro"), "rotate rollback rotate-many rollout");
+  EXPECT_EQ(Complete("keyferry -o json credential ro"), "rotate rollback rotate-many rollout");
   EXPECT_EQ(Complete("keyferry credential rotate A --gr"), "--grace");
   EXPECT_EQ(Complete("keyferry user create bob --role "), "admin member");
   EXPECT_EQ(Complete("keyferry team add-member a b --role o"), "owner");

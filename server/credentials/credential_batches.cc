@@ -5,8 +5,8 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
-#include "server/audit/call_record.h"
 #include "server/allowed_names.h"
+#include "server/audit/call_record.h"
 #include "server/credentials/conversion.h"
 #include "server/credentials/credential_rules.h"
 #include "server/credentials/record_changes.h"

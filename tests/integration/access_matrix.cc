@@ -13,6 +13,8 @@ std::vector<MatrixRow> CredentialRows() {
   const std::string create = "parent: '@' credential_id: 'NEW_$N' value: 'marker-5e11ed'";
   const std::string update = "credential { name: '@' description: 'again' }";
   const std::string rotate = "name: '@' value: 'marker-5e11ed-again'";
+  const std::string batch = "parent: '$ORG' requests { name: '@' value: 'marker-5e11ed-again' }";
+  const std::string import = "parent: '@' entries { credential_id: 'IMPORTED_$N' value: 'marker-5e11ed' }";
   return {
       {"CredentialService.CreateCredential", Place::kOrg, "", create, "+D +D NN N"},
       {"CredentialService.GetCredential", Place::kOrg, "credentials/KEY", "name: '@'", "++ ++ NN N"},
@@ -21,6 +23,8 @@ std::vector<MatrixRow> CredentialRows() {
       {"CredentialService.RotateCredential", Place::kOrg, "credentials/KEY", rotate, "+D +D NN N"},
       {"CredentialService.RollbackCredential", Place::kOrg, "credentials/KEY", "name: '@'", "+D +D NN N"},
       {"CredentialService.DeleteCredential", Place::kOrg, "credentials/DOOMED_$N", "name: '@'", "+D +D NN N"},
+      {"CredentialService.BatchRotateCredentials", Place::kOrg, "credentials/KEY", batch, "+D +D NN N"},
+      {"CredentialService.ImportCredentials", Place::kOrg, "", import, "+D +D NN N"},
 
       {"CredentialService.CreateCredential", Place::kTeam, "", create, "D++DN DN NN N", true},
       {"CredentialService.GetCredential", Place::kTeam, "credentials/KEY", "name: '@'", "++++N +N NN N"},
@@ -29,6 +33,8 @@ std::vector<MatrixRow> CredentialRows() {
       {"CredentialService.RotateCredential", Place::kTeam, "credentials/KEY", rotate, "D++DN DN NN N", true},
       {"CredentialService.RollbackCredential", Place::kTeam, "credentials/KEY", "name: '@'", "D++DN DN NN N", true},
       {"CredentialService.DeleteCredential", Place::kTeam, "credentials/DOOMED_$N", "name: '@'", "+++DN +N NN N"},
+      {"CredentialService.BatchRotateCredentials", Place::kTeam, "credentials/KEY", batch, "D++DN DN NN N", true},
+      {"CredentialService.ImportCredentials", Place::kTeam, "", import, "D++DN DN NN N", true},
 
       {"CredentialService.CreateCredential", Place::kUser, "", create, "+DN DN NN N"},
       {"CredentialService.GetCredential", Place::kUser, "credentials/KEY", "name: '@'", "+NN NN NN N"},
@@ -38,6 +44,8 @@ std::vector<MatrixRow> CredentialRows() {
       {"CredentialService.RotateCredential", Place::kUser, "credentials/KEY", rotate, "+NN NN NN N"},
       {"CredentialService.RollbackCredential", Place::kUser, "credentials/KEY", "name: '@'", "+NN NN NN N"},
       {"CredentialService.DeleteCredential", Place::kUser, "credentials/DOOMED_$N", "name: '@'", "+NN NN NN N"},
+      {"CredentialService.BatchRotateCredentials", Place::kUser, "credentials/KEY", batch, "+NN NN NN N"},
+      {"CredentialService.ImportCredentials", Place::kUser, "", import, "+DN DN NN N"},
   };
 }
 
@@ -58,6 +66,7 @@ std::vector<MatrixRow> McpServerRows() {
       {"McpServerService.DeleteMcpServer", Place::kOrg, "mcpServers/doomed-$N", "name: '@'", "+D +D NN N"},
       {"ResolutionService.Resolve", Place::kOrg, "mcpServers/tool", "mcp_server: '@'", "++ DD +N N"},
       {"ResolutionService.Explain", Place::kOrg, "mcpServers/tool", "mcp_server: '@'", "++ II +N N"},
+      {"ResolutionService.Watch", Place::kOrg, "mcpServers/tool", "resolve { mcp_server: '@' }", "++ DD +N N"},
 
       {"McpServerService.ApplyMcpServer", Place::kTeam, "mcpServers/tool", apply_team, "+++DN +N NN N", true, "", false,
        grpc::OK, true, /*makes_target=*/true},
@@ -66,6 +75,9 @@ std::vector<MatrixRow> McpServerRows() {
       {"McpServerService.DeleteMcpServer", Place::kTeam, "mcpServers/doomed-$N", "name: '@'", "+++DN +N NN N"},
       {"ResolutionService.Resolve", Place::kTeam, "mcpServers/tool", "mcp_server: '@'", "D+++N DN +N N", true},
       {"ResolutionService.Explain", Place::kTeam, "mcpServers/tool", "mcp_server: '@'", "D+++N IN +N N", true},
+
+      // Where the tier does not include the team, the stream begins with the problem.
+      {"ResolutionService.Watch", Place::kTeam, "mcpServers/tool", "resolve { mcp_server: '@' }", "D+++N DN +N N"},
 
       // The team whose credentials may answer, and the user to explain for.
       {"ResolutionService.Resolve", Place::kTeam, "", "mcp_server: '$ORG/mcpServers/tool' team: '@'", "D+++N DD DN N"},
@@ -109,6 +121,8 @@ std::vector<MatrixRow> DirectoryRows() {
       {"DirectoryService.CreateService", Place::kOrg, "",
        "parent: '@' service_id: 'new-$N' service { role: ORG_ROLE_MEMBER }", "+D +D NN N"},
       {"DirectoryService.ListServices", Place::kOrg, "", "parent: '@'", "++ ++ NN N"},
+      {"DirectoryService.UpdateService", Place::kOrg, "services/portal", "service { name: '@' display_name: 'x' }",
+       "+N +N NN N"},
       {"DirectoryService.DeleteService", Place::kOrg, "services/doomed-$N", "name: '@'", "+N +N NN N"},
       {"DirectoryService.CreateWorkload", Place::kOrg, "", "parent: '@' workload_id: 'new-$N'", "+D +D NN N"},
       {"DirectoryService.ListWorkloads", Place::kOrg, "", "parent: '@'", "++ ++ NN N"},
@@ -132,6 +146,24 @@ std::vector<MatrixRow> TokenRows() {
   };
 }
 
+// Sessions: users for themselves, services that were given the right, as the one with role MEMBER here; ADMINs see and
+// end all of them. Processes are seen by whoever sees their MCP server, a rollout by whoever sees the credential.
+std::vector<MatrixRow> SessionAndProcessRows() {
+  const std::string create = "parent: '$ORG' session { user: '@' mcp_servers: '$ORG/mcpServers/tool' }";
+  return {
+      {"SessionService.CreateSession", Place::kUser, "", create, "+DD D+ NN N"},
+      {"SessionService.ListSessions", Place::kOrg, "", "parent: '@'", "++ ++ NN N"},
+      {"SessionService.ListSessionKeys", Place::kOrg, "", "parent: '@'", "++ ++ NN N"},
+      // Of the ADMIN's own.
+      {"SessionService.GetSession", Place::kOrg, "sessions/$SESSION", "name: '@'", "+N +N NN N"},
+      {"SessionService.RevokeSession", Place::kOrg, "sessions/$SESSION", "name: '@'", "+N +N NN N"},
+      {"ProcessService.ListProcesses", Place::kOrg, "", "parent: '@'", "++ ++ NN N"},
+      {"ProcessService.GetCredentialRollout", Place::kOrg, "credentials/KEY", "name: '@'", "++ ++ NN N"},
+      {"ProcessService.GetCredentialRollout", Place::kTeam, "credentials/KEY", "name: '@'", "++++N +N NN N"},
+      {"ProcessService.GetCredentialRollout", Place::kUser, "credentials/KEY", "name: '@'", "+NN NN NN N"},
+  };
+}
+
 // Everybody lists the audit log, each what concerns them; the chain as a whole is an ADMIN's.
 std::vector<MatrixRow> AuditRows() {
   return {
@@ -145,7 +177,8 @@ std::vector<MatrixRow> AuditRows() {
 
 std::vector<MatrixRow> AccessMatrix() {
   std::vector<MatrixRow> rows;
-  for (const auto& part : {CredentialRows(), McpServerRows(), DirectoryRows(), TokenRows(), AuditRows()})
+  for (const auto& part :
+       {CredentialRows(), McpServerRows(), DirectoryRows(), TokenRows(), SessionAndProcessRows(), AuditRows()})
     Append(part, &rows);
   return rows;
 }

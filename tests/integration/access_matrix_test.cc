@@ -34,12 +34,14 @@ struct Case {
   const MatrixRow* row;
   const PlaceName* place;
   int number = 0;
-  std::string token;
+  // What $TOKEN or $SESSION stands for.
+  std::string live;
 
   std::string Target() const {
     if (row->target.empty()) return place->Name();
-    return absl::StrCat(place->Name(), "/",
-                        absl::StrReplaceAll(row->target, {{"$N", absl::StrCat(number)}, {"$TOKEN", token}}));
+    return absl::StrCat(
+        place->Name(), "/",
+        absl::StrReplaceAll(row->target, {{"$N", absl::StrCat(number)}, {"$TOKEN", live}, {"$SESSION", live}}));
   }
   // Of the same kind and in the same place where that is not the target itself, and of nobody.
   std::string Absent() const {
@@ -68,9 +70,14 @@ class AccessMatrixTest : public ::testing::Test {
       for (const PlaceName& place : world_->places()) {
         if (place.kind != row.place) continue;
         cases_.push_back({&row, &place, 0, ""});
-        if (absl::StrContains(row.target, "$TOKEN")) cases_.back().token = world_->LiveToken(place);
+        Revive(&cases_.back());
       }
     }
+  }
+
+  void Revive(Case* one) {
+    if (absl::StrContains(one->row->target, "$TOKEN")) one->live = world_->LiveToken(*one->place);
+    if (absl::StrContains(one->row->target, "$SESSION")) one->live = world_->LiveSession(*one->place);
   }
 
   // Everything on the tier that the organization has now.
@@ -133,7 +140,7 @@ class AccessMatrixTest : public ::testing::Test {
     }
     EXPECT_EQ(status.error_code(), row.allowed) << status.error_message();
     ++one->number;
-    if (!one->token.empty()) one->token = world_->LiveToken(*one->place);
+    Revive(one);
     if (row.method == "DirectoryService.RotateOrgDataKey") world_->AwaitRewrap();
   }
 

@@ -8,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "keyferry/v1/sessions.pb.h"
 #include "keyferry/v1/tokens.pb.h"
 #include "tests/integration/counting_store.h"
 
@@ -258,6 +259,21 @@ std::string MatrixWorld::LiveToken(const PlaceName& user) {
   created.ParseFromString(
       world_.MustCall(Who::kAdmin, "TokenService.CreateToken", absl::StrCat("parent: '", user.Name(), "'")));
   const std::string& name = created.metadata().name();
+  return name.substr(name.rfind('/') + 1);
+}
+
+std::string MatrixWorld::LiveSession(const PlaceName& org) {
+  const Identity& admin = Find(org.org, org.org == "acme" ? "root" : "eve");
+  const std::string request = absl::StrCat("parent: '", org.Name(), "' session { user: '", admin.Name(),
+                                           "' mcp_servers: '", org.Name(), "/mcpServers/tool' }");
+  std::string response;
+  const grpc::Status status = Call(admin, "SessionService.CreateSession", request, &response);
+  v1::CreateSessionResponse created;
+  if (!status.ok() || !created.ParseFromString(response)) {
+    fprintf(stderr, "session: %s\n", status.error_message().c_str());
+    abort();
+  }
+  const std::string& name = created.session().name();
   return name.substr(name.rfind('/') + 1);
 }
 

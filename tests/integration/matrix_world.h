@@ -64,6 +64,8 @@ class MatrixWorld {
 
   // The name, below the user, of a token that can be revoked.
   std::string LiveToken(const PlaceName& user);
+  // The id of a new session of the organization's ADMIN.
+  std::string LiveSession(const PlaceName& org);
   // Waits until no rewrap of data keys is under way.
   void AwaitRewrap();
 
