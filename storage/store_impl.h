@@ -83,9 +83,8 @@ class StoreImpl : public Store {
   std::array<std::atomic<uint64_t>, 256> generations_{};
   absl::Mutex header_mutex_;
   Keyrings keyrings_;
+  // Everything that commits, the threads below as well, needs these.
   JournalChain chain_;
-  // A thread that commits, as the rewrapper does.
-  Purger purger_;
   CommitExtension extension_;
   // Takes the hook away from an engine that may outlive the store.
   class HookHold {
@@ -97,6 +96,8 @@ class StoreImpl : public Store {
     Engine* const engine_;
   };
   const HookHold hook_;
+  // The threads, which use all of the above. Nothing is added to the purger before it is there: only commits do that.
+  Purger purger_;
   Rewrapper rewrapper_;
 };
 

@@ -58,9 +58,9 @@ StoreImpl::StoreImpl(std::shared_ptr<void> lock, std::unique_ptr<Engine> engine,
       root_(std::move(root)),
       tuning_(tuning),
       keyrings_(engine_.get(), root_.get(), tuning.keyring_cache, tuning.seal_block),
-      purger_(engine_.get(), tuning.purge_delay),
       extension_(&chain_, &purger_),
       hook_(engine_.get(), &extension_),
+      purger_(engine_.get(), tuning.purge_delay),
       rewrapper_(engine_.get(), &keyrings_, &purger_) {}
 
 absl::StatusOr<std::unique_ptr<Store>> StoreImpl::Open(std::unique_ptr<Engine> engine, bool create,
