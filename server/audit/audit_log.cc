@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "absl/time/clock.h"
-#include "server/errors.h"
 
 namespace keyferry::server {
 namespace {
@@ -16,23 +15,19 @@ using storage::Durability;
 constexpr size_t kMaxGroup = 64;
 constexpr size_t kMaxGroupBytes = size_t{128} << 10;
 
+// Calls that end further from one another than this count as if they ended so far: the average soon follows when many
+// come.
+constexpr absl::Duration kRare = absl::Microseconds(500);
+
 int64_t MonotonicNanos() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
       .count();
 }
 
-absl::Status TooManyWait() {
-  v1::ErrorDetail detail;
-  detail.set_reason("AUDIT_BACKLOG");
-  detail.set_next_step("Repeat the call.");
-  detail.set_retry_delay_ms(1000);
-  return MakeError(absl::StatusCode::kUnavailable, "too many audit entries wait to be stored; nothing was given out",
-                   detail);
-}
-
 }  // namespace
 
-AuditLog::AuditLog(storage::Store* store, Options options) : store_(store), options_(options) {
+AuditLog::AuditLog(storage::Store* store, Options options)
+    : store_(store), options_(options), distance_(absl::ToInt64Nanoseconds(kRare)) {
   store_->SetJournalListener([this](const storage::JournaledEntry& entry) { Observe(entry); });
   if (!options_.background) return;
   gather_ = std::thread([this] { RunGather(); });
@@ -88,37 +83,56 @@ void AuditLog::StoreGroup(std::vector<Waiting> group) {
   for (const Waiting& waiting : group) waiting.done(stored);
 }
 
-void AuditLog::StoreThen(const CallRecord* record, std::function<void(absl::Status)> done) {
+size_t AuditLog::NoteEnd() {
+  constexpr int64_t kWeight = 8;
   const int64_t now = MonotonicNanos();
-  const bool alone = now - last_end_.exchange(now) > absl::ToInt64Nanoseconds(options_.close);
-  if (alone || !options_.background) return done(Store(*record));
-  bool full = false;
+  const int64_t since = std::min(now - last_end_.exchange(now), absl::ToInt64Nanoseconds(kRare));
+  int64_t distance = distance_.load(std::memory_order_relaxed);
+  distance += (since - distance) / kWeight;
+  distance_.store(distance, std::memory_order_relaxed);
+  if (distance >= absl::ToInt64Nanoseconds(options_.close)) return 1;
+  const int64_t expected = absl::ToInt64Nanoseconds(options_.window) / std::max<int64_t>(distance, 1);
+  return static_cast<size_t>(std::clamp<int64_t>(expected, 1, kMaxGroup));
+}
+
+void AuditLog::StoreThen(const CallRecord* record, std::function<void(absl::Status)> done) {
+  const size_t together = NoteEnd();
+  if (together == 1 || !options_.background) return done(Store(*record));
+  const size_t bytes = record->entry.ByteSizeLong();
+  std::vector<Waiting> group;
   {
     absl::MutexLock lock(&mutex_);
-    full = stopping_ || waiting_.size() >= options_.max_waiting;
-    if (!full) waiting_.push_back({record, std::move(done)});
+    waiting_.push_back({record, std::move(done)});
+    waiting_bytes_ += bytes;
+    if (waiting_.size() < together && waiting_bytes_ < kMaxGroupBytes && !stopping_) return;
+    group = TakeGroup();
   }
-  if (full) done(TooManyWait());
+  StoreGroup(std::move(group));
+}
+
+std::vector<AuditLog::Waiting> AuditLog::TakeGroup() {
+  ++taken_;
+  waiting_bytes_ = 0;
+  return std::exchange(waiting_, {});
 }
 
 void AuditLog::RunGather() {
   const auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_ || !waiting_.empty(); };
   while (true) {
-    std::vector<Waiting> group;
+    uint64_t taken = 0;
     {
       absl::MutexLock lock(&mutex_);
       mutex_.Await(absl::Condition(&has_work));
       if (waiting_.empty()) return;
-      size_t count = 0;
-      for (size_t bytes = 0; count < waiting_.size() && count < kMaxGroup && bytes < kMaxGroupBytes; ++count) {
-        bytes += waiting_[count].record->entry.ByteSizeLong();
-      }
-      group.assign(std::make_move_iterator(waiting_.begin()), std::make_move_iterator(waiting_.begin() + count));
-      waiting_.erase(waiting_.begin(), waiting_.begin() + count);
+      taken = taken_;
     }
-    const bool several = group.size() > 1;
-    StoreGroup(std::move(group));
-    if (several) absl::SleepFor(options_.window);
+    absl::SleepFor(options_.window);
+    std::vector<Waiting> group;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (taken == taken_) group = TakeGroup();
+    }
+    if (!group.empty()) StoreGroup(std::move(group));
   }
 }
 

@@ -36,11 +36,10 @@ class AuditLog {
  public:
   struct Options {
     absl::Duration sync_interval = absl::Milliseconds(40);
-    // How long entries gather while calls end less than `close` after one another.
-    absl::Duration window = absl::Microseconds(250);
-    absl::Duration close = absl::Microseconds(120);
-    // Entries that may wait; a call beyond is refused.
-    size_t max_waiting = 8192;
+    // While calls end on average less than `close` after one another, entries gather until there are as many as end in
+    // a `window`, or none has been stored for one.
+    absl::Duration window = absl::Microseconds(500);
+    absl::Duration close = absl::Microseconds(150);
     // False: nothing is gathered or synced in the background. For tests.
     bool background = true;
   };
@@ -63,7 +62,8 @@ class AuditLog {
   absl::Status Store(const CallRecord& record);
 
   // Stores it and calls `done` with the outcome: at once, or, where calls end one shortly after the other, together
-  // with others' on another thread. `record` must live until then. UNAVAILABLE if too many wait.
+  // with others', mostly on the thread of the last of them: an answer that gRPC's own threads give costs half of one
+  // that it has to be woken for. `record` must live until then.
   void StoreThen(const CallRecord* record, std::function<void(absl::Status)> done) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
@@ -72,8 +72,12 @@ class AuditLog {
     std::function<void(absl::Status)> done;
   };
 
+  // Notes that a call ends; how many entries are to be stored together now.
+  size_t NoteEnd();
   absl::Status Commit(const std::vector<Waiting>& group);
   void StoreGroup(std::vector<Waiting> group);
+  std::vector<Waiting> TakeGroup() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Stores what waits for others that do not come.
   void RunGather() ABSL_LOCKS_EXCLUDED(mutex_);
   void RunSync() ABSL_LOCKS_EXCLUDED(mutex_);
   void Observe(const storage::JournaledEntry& entry);
@@ -82,10 +86,15 @@ class AuditLog {
   const Options options_;
   std::vector<Observer> observers_;
 
-  // When the last call ended, in nanoseconds of the monotonic clock.
+  // When the last call ended, in nanoseconds of the monotonic clock, and how long after one another calls end: a moving
+  // average, in nanoseconds, of which an update that is lost to another thread's does no harm.
   std::atomic<int64_t> last_end_{0};
+  std::atomic<int64_t> distance_;
   absl::Mutex mutex_;
   std::vector<Waiting> waiting_ ABSL_GUARDED_BY(mutex_);
+  size_t waiting_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Groups that were taken from it.
+  uint64_t taken_ ABSL_GUARDED_BY(mutex_) = 0;
   // Entries were stored that may not have been synced.
   std::atomic<bool> dirty_{false};
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
