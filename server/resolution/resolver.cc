@@ -53,7 +53,7 @@ absl::Status NameNotAllowed(const std::string& resource, const std::string& vari
                    detail);
 }
 
-// Puts the value after the template into the answer; `value` is left empty or as it was, for its owner to wipe.
+// Puts the value after the template into the answer; nothing of it is left in `value`.
 void PlaceValue(const Binding& binding, std::string* value, v1::ResolvedVariable* variable) {
   if (binding.value_template.empty()) {
     variable->mutable_value()->swap(*value);
@@ -61,6 +61,7 @@ void PlaceValue(const Binding& binding, std::string* value, v1::ResolvedVariable
   }
   const storage::SecretBytes filled = ApplyTemplate(binding.value_template, *value);
   variable->set_value(filled.Expose().data(), filled.size());
+  storage::WipeString(*value);
 }
 
 }  // namespace
@@ -68,6 +69,8 @@ void PlaceValue(const Binding& binding, std::string* value, v1::ResolvedVariable
 // What one resolution has gathered. Wiped unless it is given out.
 struct Resolver::Answer {
   storage::Wiped<v1::ResolveResponse> response;
+  // What was opened last; its value moves on at once.
+  storage::Wiped<records::ValueRecord> opened;
   std::vector<UsedCredential> used;
   std::vector<v1::MissingVariable> missing;
   size_t bytes = 0;
@@ -220,7 +223,7 @@ absl::Status Resolver::ResolveCredential(const storage::StoreView& view, const S
     if (answer->dependencies != nullptr) answer->dependencies->answer.push_back(key);
     ASSIGN_OR_RETURN(const auto found, view.Get(key));
     if (!found.has_value()) continue;
-    storage::Wiped<records::ValueRecord> value;
+    records::ValueRecord* const value = &*answer->opened;
     RETURN_IF_ERROR(storage::ParseSecretInto(found->payload, *value));
     v1::ResolvedVariable* variable = answer->response->add_variables();
     variable->set_variable(binding.variable);

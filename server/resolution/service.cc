@@ -3,12 +3,23 @@
 #include "keyferry/v1/resolution.grpc.pb.h"
 #include "server/resolution/watch_stream.h"
 #include "server/rpc/wiping_allocator.h"
+#include "storage/crypto/secret_bytes.h"
 
 namespace keyferry::server {
 namespace {
 
 using Context = grpc::CallbackServerContext;
 using Reactor = grpc::ServerUnaryReactor;
+
+// The sensitive fields of resolution.proto.
+struct WipeResolve {
+  void operator()(v1::ResolveRequest& request) const { storage::WipeString(*request.mutable_session_token()); }
+  void operator()(v1::ResolveResponse& response) const {
+    for (v1::ResolvedVariable& variable : *response.mutable_variables()) {
+      storage::WipeString(*variable.mutable_value());
+    }
+  }
+};
 
 class ResolutionService : public v1::ResolutionService::CallbackService {
  public:
@@ -30,7 +41,7 @@ class ResolutionService : public v1::ResolutionService::CallbackService {
   }
 
  private:
-  WipingAllocator<v1::ResolveRequest, v1::ResolveResponse> resolve_messages_;
+  WipingAllocator<v1::ResolveRequest, v1::ResolveResponse, WipeResolve> resolve_messages_;
   Dispatcher* const dispatcher_;
   Resolver* const resolver_;
   WatchHub* const watches_;
