@@ -17,6 +17,7 @@
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
 #include "injector/exec/environment.h"
+#include "injector/exec/launch_failure.h"
 #include "injector/exec/process_description.h"
 #include "keyferry/v1/resolution.grpc.pb.h"
 #include "keyferry/v1/resolution.pb.h"

@@ -21,9 +21,6 @@ Failure UsageFailure(const absl::Status& status);
 // An environment that BuildEnvironment refused.
 Failure RefusedEnvironment(const absl::Status& status, const std::string& mcp_server);
 
-// An exec that failed with the errno `error`.
-Failure LaunchFailure(const std::string& program, int error);
-
 }  // namespace keyferry::injector
 
 #endif  // KEYFERRY_INJECTOR_EXEC_FAILURE_H_

@@ -58,10 +58,10 @@ class SharedEndpoint {
 
  private:
   enum class Way {
-    kNonBlocking,   // O_NONBLOCK is set on an open file description of our own
-    kSocket,        // MSG_DONTWAIT
-    kPollFirst,     // ask poll(2) before each call, and write no more than a pipe takes at once
-    kAlwaysReady,   // a regular file
+    kNonBlocking,  // O_NONBLOCK is set on an open file description of our own
+    kSocket,       // MSG_DONTWAIT
+    kPollFirst,    // ask poll(2) before each call, and write no more than a pipe takes at once
+    kAlwaysReady,  // a regular file
   };
   SharedEndpoint(Way way, int shared, Descriptor own) : way_(way), shared_(shared), own_(std::move(own)) {}
   static SharedEndpoint Open(int number, int flags);

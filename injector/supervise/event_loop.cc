@@ -42,8 +42,8 @@ EventLoop::WatchId EventLoop::Watch(int descriptor, uint32_t events, std::functi
   event.events = events;
   event.data.u64 = id;
   const bool refused = epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, descriptor, &event) != 0;
-  watched_.emplace(id, Watched{descriptor, events, refused,
-                               std::make_shared<std::function<void(uint32_t)>>(std::move(ready))});
+  watched_.emplace(
+      id, Watched{descriptor, events, refused, std::make_shared<std::function<void(uint32_t)>>(std::move(ready))});
   return id;
 }
 

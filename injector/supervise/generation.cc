@@ -11,8 +11,8 @@ constexpr size_t kShortestPattern = 8;
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<Generation>> Generation::Make(ResolvedEnvironment resolved,
-                                                             const char* const* inherited, const InheritRules& rules) {
+absl::StatusOr<std::shared_ptr<Generation>> Generation::Make(ResolvedEnvironment resolved, const char* const* inherited,
+                                                             const InheritRules& rules) {
   std::vector<BoundVariable> bindings;
   bindings.reserve(resolved.variables.size());
   for (const ResolvedValue& variable : resolved.variables) {
@@ -35,16 +35,16 @@ bool Generation::SameVariables(const Generation& other) const {
          std::is_permutation(variables.begin(), variables.end(), other.variables.begin(), same);
 }
 
-std::shared_ptr<const redact::PatternSet> PatternsOf(absl::Span<const std::shared_ptr<Generation>> generations) {
+std::shared_ptr<const PatternSet> PatternsOf(absl::Span<const std::shared_ptr<Generation>> generations) {
   std::set<std::pair<absl::string_view, absl::string_view>> seen;
-  std::vector<redact::NamedValue> values;
+  std::vector<NamedValue> values;
   for (const std::shared_ptr<Generation>& generation : generations) {
     for (const ResolvedValue& variable : generation->variables) {
       if (!seen.emplace(variable.name, variable.value.Expose()).second) continue;
       values.push_back({variable.name, variable.value.Expose()});
     }
   }
-  return redact::PatternSet::Compile(values);
+  return PatternSet::Compile(values);
 }
 
 std::vector<std::string> UnredactedNames(const Generation& generation) {

@@ -31,7 +31,7 @@ struct Generation {
 
 // Patterns of the values of all `generations`: what one process holds, another may print, e.g. from a shared file. A
 // value that several have is one pattern.
-std::shared_ptr<const redact::PatternSet> PatternsOf(absl::Span<const std::shared_ptr<Generation>> generations);
+std::shared_ptr<const PatternSet> PatternsOf(absl::Span<const std::shared_ptr<Generation>> generations);
 
 // Names of the variables whose values are too short to be redacted, in order.
 std::vector<std::string> UnredactedNames(const Generation& generation);

@@ -29,7 +29,7 @@ OutputStream::~OutputStream() {
 
 // With nothing to write it still hears of errors.
 void OutputStream::Watch() {
-  const uint32_t events = pending_ > 0 ? EPOLLOUT : 0;
+  const uint32_t events = pending_ > 0 ? uint32_t{EPOLLOUT} : 0;
   if (watch_ == 0) {
     watch_ = loop_.Watch(endpoint_.number(), events, [this](uint32_t ready) { Ready(ready); });
   } else {
@@ -101,7 +101,7 @@ void OutputStream::Break() {
   // Not from within a Write of whoever is to hear of it.
   notice_ = loop_.After(absl::ZeroDuration(), [this] {
     notice_ = 0;
-    if (on_broken_) on_broken_();
+    if (on_broken_ != nullptr) on_broken_();
     Settle();
   });
 }

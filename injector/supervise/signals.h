@@ -41,8 +41,8 @@ class SignalSource {
 // Sends `signal` on to `process`, with its value if it was queued with one (sigqueue(3)).
 void ForwardSignal(const struct signalfd_siginfo& signal, pid_t process);
 
-// Stops this process by `number` (SIGTSTP, SIGTTIN, SIGTTOU or SIGSTOP) as if it had no handler, and returns when it has
-// been continued; at once where the kernel does not stop a process of an orphaned group.
+// Stops this process by `number` (SIGTSTP, SIGTTIN, SIGTTOU or SIGSTOP) as if it had no handler, and returns when it
+// has been continued; at once where the kernel does not stop a process of an orphaned group.
 void StopSelf(int number);
 
 }  // namespace keyferry::injector
