@@ -319,6 +319,12 @@ void World::LearnWords() {
     list_sessions();
   }
   words_.emplace_back("$SESSION", sessions.sessions(0).name());
+  v1::WatchResponse watched;
+  watched.ParseFromString(MustCall(Who::kWorkload, "ResolutionService.Watch",
+                                   "confirms: true resolve { mcp_server: 'orgs/acme/mcpServers/github' "
+                                   "process { process_id: 'confirming' } }"));
+  words_.emplace_back("$PROCESS", watched.environment().process());
+  words_.emplace_back("$REVISION", absl::StrCat(watched.environment().revision()));
   v1::ListUsersResponse users;
   users.ParseFromString(MustCall(Who::kAdmin, "DirectoryService.ListUsers", R"(parent: "orgs/acme" page_size: 1)"));
   std::string token = users.next_page_token();

@@ -71,8 +71,8 @@ class World {
   std::string MustCall(Who who, const std::string& method, const std::string& request);
 
   // Replaces the words that only a running server knows: $ORG_ETAG, $GITHUB_ETAG, $TOKEN (the token of users/mia),
-  // $SESSION (a session of users/mia, made anew if there is none), $PAGE_TOKEN (of ListUsers as kAdmin) and
-  // $CHANGED_PAGE_TOKEN.
+  // $SESSION (a session of users/mia, made anew if there is none), $PROCESS (of a watch of kWorkload's that confirms)
+  // and $REVISION (that it was sent), $PAGE_TOKEN (of ListUsers as kAdmin) and $CHANGED_PAGE_TOKEN.
   std::string Fill(const std::string& text) const;
   // Reads them again.
   void LearnWords();
