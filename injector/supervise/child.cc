@@ -39,7 +39,7 @@ void DieWith(pid_t parent) {
 }
 
 SpawnResult Spawn(const std::vector<std::string>& command, Environment& environment, const InheritedState& state,
-                  const ChildStreams& streams) {
+                  const ChildStreams& streams, int terminal) {
   Pipe failure = Pipe::Make();
   if (!failure.read_end.valid()) return {-1, errno};
   const pid_t parent = getpid();
@@ -47,6 +47,10 @@ SpawnResult Spawn(const std::vector<std::string>& command, Environment& environm
   if (pid < 0) return {-1, errno};
   if (pid == 0) {
     DieWith(parent);
+    if (terminal >= 0) {
+      setpgid(0, 0);
+      tcsetpgrp(terminal, getpid());
+    }
     // Standard numbers may be free in this process, and a pipe have taken one.
     const int report = fcntl(failure.write_end.get(), F_DUPFD_CLOEXEC, 3);
     TakeStreams(streams);

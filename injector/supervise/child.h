@@ -27,9 +27,10 @@ struct SpawnResult {
 
 // Starts `command` with a copy of `environment` and returns once it has been executed or could not be. It stays in this
 // process's session, process group and working directory, has what `state` captured, no descriptor but the three, and
-// is killed when the calling thread ends.
+// is killed when the calling thread ends. With a `terminal` it gets a process group of its own, in the foreground
+// there.
 SpawnResult Spawn(const std::vector<std::string>& command, Environment& environment, const InheritedState& state,
-                  const ChildStreams& streams);
+                  const ChildStreams& streams, int terminal = -1);
 
 // Puts descriptors onto 0, 1 and 2, whatever numbers they have. For a forked child before its exec.
 void TakeStreams(ChildStreams streams);

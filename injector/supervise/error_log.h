@@ -18,6 +18,9 @@ class ErrorLog {
   // One line without the program's name. Never a value, never what the command or its client said.
   void Line(absl::string_view text);
 
+  // Standard error is a terminal in raw mode from now on, or not any more: a new line does not go back to the left.
+  void SetRaw(bool raw) { line_end_ = raw ? "\r\n" : "\n"; }
+
  private:
   bool Allowed();
 
@@ -25,6 +28,7 @@ class ErrorLog {
   double allowance_ = kBurst;
   absl::Time last_ = absl::InfinitePast();
   uint64_t left_out_ = 0;
+  absl::string_view line_end_ = "\n";
 
   static constexpr double kBurst = 30;
 };

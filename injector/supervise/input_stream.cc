@@ -40,17 +40,22 @@ void InputStream::Resume() {
   watch_ = loop_.Watch(endpoint_.number(), EPOLLIN, [this](uint32_t) { Ready(); });
 }
 
-void InputStream::FinishSoon() {
-  if (ended_ || rest_.has_value()) return;
+void InputStream::FinishSoon(absl::Duration patience) {
+  if (ended_ || rest_.has_value() || end_timer_ != 0) return;
+  if (patience > absl::ZeroDuration()) return EndAfter(patience);
   int waiting = 0;
   ioctl(endpoint_.number(), FIONREAD, &waiting);
   rest_ = static_cast<size_t>(std::max(waiting, 0));
-  if (*rest_ == 0) {
-    end_timer_ = loop_.After(absl::ZeroDuration(), [this] {
-      end_timer_ = 0;
-      End();
-    });
-  }
+  if (*rest_ == 0) EndAfter(absl::ZeroDuration());
+}
+
+// Not while it is paused: there may be more to read.
+void InputStream::EndAfter(absl::Duration patience) {
+  end_timer_ = loop_.After(patience, [this, patience] {
+    end_timer_ = 0;
+    if (paused_ && patience > absl::ZeroDuration()) return EndAfter(patience);
+    End();
+  });
 }
 
 void InputStream::End() {

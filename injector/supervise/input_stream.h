@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "injector/supervise/descriptor.h"
 #include "injector/supervise/event_loop.h"
 
@@ -29,10 +30,12 @@ class InputStream {
   bool ended() const { return ended_; }
 
   // The process that writes has ended: reads what it left, and ends there although others may hold the descriptor open.
-  void FinishSoon();
+  // A terminal does not say how much that is: it gets `patience` to show it.
+  void FinishSoon(absl::Duration patience = absl::ZeroDuration());
 
  private:
   void Ready();
+  void EndAfter(absl::Duration patience);
   void End();
 
   EventLoop& loop_;

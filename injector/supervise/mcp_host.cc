@@ -149,7 +149,7 @@ void McpHost::ChildChanged(pid_t pid, int status) {
   for (const auto& [id, process] : processes_) {
     if (process->pid() != pid || process->exited()) continue;
     if (WIFSTOPPED(status)) {
-      if (id == current_) StopSelf(WSTOPSIG(status));
+      if (id == current_) StopSelf(WSTOPSIG(status), StopWhom::kThisProcess);
     } else if (!WIFCONTINUED(status)) {
       process->Exited(status);
     }

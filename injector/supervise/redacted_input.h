@@ -30,7 +30,7 @@ class RedactedInput {
   void Resume() { input_.Resume(); }
   bool paused() const { return input_.paused(); }
   bool ended() const { return input_.ended(); }
-  void FinishSoon() { input_.FinishSoon(); }
+  void FinishSoon(absl::Duration patience = absl::ZeroDuration()) { input_.FinishSoon(patience); }
 
  private:
   void Received(absl::string_view data);
@@ -55,7 +55,7 @@ class Pump {
 
   void SetPatterns(std::shared_ptr<const PatternSet> patterns) { input_.SetPatterns(std::move(patterns)); }
   bool ended() const { return input_.ended(); }
-  void FinishSoon() { input_.FinishSoon(); }
+  void FinishSoon(absl::Duration patience = absl::ZeroDuration()) { input_.FinishSoon(patience); }
 
  private:
   OutputStream& to_;

@@ -47,12 +47,12 @@ void ForwardSignal(const struct signalfd_siginfo& signal, pid_t process) {
   sigqueue(process, static_cast<int>(signal.ssi_signo), value);
 }
 
-void StopSelf(int number) {
+void StopSelf(int number, StopWhom whom) {
   struct sigaction by_default = {};
   by_default.sa_handler = SIG_DFL;
   struct sigaction before;
   if (number != SIGSTOP) sigaction(number, &by_default, &before);
-  raise(number);
+  kill(whom == StopWhom::kGroup ? 0 : getpid(), number);
   sigset_t one;
   sigemptyset(&one);
   sigaddset(&one, number);

@@ -41,9 +41,12 @@ class SignalSource {
 // Sends `signal` on to `process`, with its value if it was queued with one (sigqueue(3)).
 void ForwardSignal(const struct signalfd_siginfo& signal, pid_t process);
 
-// Stops this process by `number` (SIGTSTP, SIGTTIN, SIGTTOU or SIGSTOP) as if it had no handler, and returns when it
-// has been continued; at once where the kernel does not stop a process of an orphaned group.
-void StopSelf(int number);
+enum class StopWhom { kThisProcess, kGroup };
+
+// Stops this process, or its whole process group, by `number` (SIGTSTP, SIGTTIN, SIGTTOU or SIGSTOP) as if it had no
+// handler, and returns when it has been continued; at once where the kernel does not stop a process of an orphaned
+// group.
+void StopSelf(int number, StopWhom whom);
 
 }  // namespace keyferry::injector
 

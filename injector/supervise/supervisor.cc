@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "injector/exec/launch_failure.h"
 #include "injector/supervise/child.h"
 #include "injector/supervise/error_log.h"
 #include "injector/supervise/event_loop.h"
