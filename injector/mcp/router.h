@@ -78,7 +78,8 @@ class Router {
   // A further process, id never used before. Its handshake is replayed, as soon as the client's own is answered; then
   // Ready (also from within this call, if the client has not begun its handshake), or Discard. A replacement that is
   // not ready yet is discarded in its favour. While no other process is there, the client's messages are held for it,
-  // so call this at once when a crashed process is to be started again.
+  // so call this at once when a crashed process is to be started again. One that cannot be started is ServerExited
+  // right after.
   void StartReplacement(ProcessId process);
 
   // Holds new requests and notifications of the client, lets the current process finish what it has (DrainTimeout
@@ -119,49 +120,60 @@ class Router {
     std::string text;
     std::string id_key;  // Empty for notifications.
   };
+  struct BatchPart {
+    std::string text;
+    size_t messages = 0;
+    size_t unchanged = 0;
+  };
 
   // router_client.cc: what the client says.
-  bool HandleClientMessage(absl::string_view text, const MessageHead& head);
+  void HandleClientMessage(absl::string_view text, const MessageHead& head);
   void ClientRequest(absl::string_view text, const MessageHead& head);
   void GiveRequest(ServerProcess& process, absl::string_view text, const MessageHead& head);
   void ClientNotification(absl::string_view text, const MessageHead& head);
+  void ClientInitialized(absl::string_view text, const MessageHead& head);
   void ClientCancelled(absl::string_view text, const MessageHead& head);
   void ClientProgress(absl::string_view text, const MessageHead& head);
-  void ClientInitialized(absl::string_view text);
   void ClientResponse(absl::string_view text, const MessageHead& head);
   void Hold(absl::string_view text, const MessageHead& head);
+  bool Unhold(const std::string& id_key);
   void FlushHeld();
   void FailHeld();
   bool Holding() const;
 
   // router_server.cc: what a process says.
   void HandleServerMessage(ServerProcess& process, absl::string_view text, const MessageHead& head);
+  void HandleEarlyMessage(ServerProcess& process, absl::string_view text, const MessageHead& head);
   void ServerRequest(ServerProcess& process, absl::string_view text, const MessageHead& head);
   void ServerNotification(ServerProcess& process, absl::string_view text, const MessageHead& head);
   void ServerResponse(ServerProcess& process, absl::string_view text, const MessageHead& head);
-  void ReplayAnswered(ServerProcess& process, const MessageHead& head, Replay replay);
-  void KeepForLater(ServerProcess& process, absl::string_view text, const MessageHead& head);
+  bool TakeReplayAnswer(ServerProcess& process, const MessageHead& head);
+  void JudgeHandshake(ServerProcess& process, const MessageHead& head);
 
   // router.cc: life and death of processes.
   void BeginHandshake(ServerProcess& process);
-  void JudgeHandshake(ServerProcess& process, const MessageHead& head);
+  void SendReplay(ServerProcess& process, Replay kind, absl::string_view method, absl::string_view params);
   void TakeOver(ServerProcess& process);
-  void SendReplays(ServerProcess& process);
   void NotifyListsChanged();
   void DiscardReplacement(absl::string_view why);
-  void FinishIfDrained(ServerProcess& process);
-  void Close(ServerProcess& process);
+  void ReplacementFailed();
+  void MoveInitialize(ServerProcess& process);
   void FailOutstanding(ServerProcess& process, int code, absl::string_view message);
+  void WithdrawServerRequests(ServerProcess& process);
+  void Close(ServerProcess& process);
+  // What follows from a change of state, when everything that was said is passed on.
+  void Settle();
 
-  // Lines out; inside a batch they are gathered by destination.
+  // router_lines.cc: lines in and out. Inside a batch they are gathered by destination.
+  bool BeginLine(absl::string_view line, std::vector<absl::string_view>& texts, std::vector<MessageHead>& heads);
+  void EndLine();
   void SendToClient(absl::string_view text);
   void SendToServer(ServerProcess& process, absl::string_view text);
-  void EndBatch();
+  void Emit(ProcessId destination, absl::string_view text);
   // Logs the 1st, 10th, 100th... time.
   void LogCounted(uint64_t& count, absl::string_view what);
 
   ServerProcess* Find(ProcessId process);
-  const ServerProcess* Find(ProcessId process) const;
 
   const RouterOptions options_;
   RouterOutput& output_;
@@ -176,11 +188,13 @@ class Router {
   size_t held_bytes_ = 0;
   uint64_t next_replay_ = 1;
 
-  bool in_batch_ = false;
-  std::map<ProcessId, std::string> batch_;  // 0 is the client.
-  std::string line_;                        // Scratch.
+  absl::string_view line_;                // Being handled, with its line break.
+  size_t batch_size_ = 0;                 // Of line_; 0 if it is not a batch.
+  std::map<ProcessId, BatchPart> batch_;  // 0 is the client.
+  std::string scratch_;
   uint64_t client_garbage_ = 0;
   uint64_t stray_client_answers_ = 0;
+  uint64_t dropped_client_messages_ = 0;
 };
 
 }  // namespace keyferry::injector::mcp

@@ -64,7 +64,9 @@ struct ServerProcess {
   Stage stage = Stage::kWaiting;
   ClientRequests requests;
   std::map<std::string, Replay> replays;  // By id key.
+  bool asked_initialize = false;
   bool told_initialized = false;
+  bool replaced = false;  // Another one has taken over.
 
   // What it said before it was ready.
   std::vector<std::string> early;

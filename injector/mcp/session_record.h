@@ -77,6 +77,7 @@ class SessionRecord {
 
   Handshake handshake_ = Handshake::kNone;
   Handshake before_ = Handshake::kNone;  // Holds again if a further `initialize` fails.
+  bool initialized_early_ = false;       // The client did not wait for the answer to `initialize`.
   ProcessId asked_ = 0;
   uint64_t initialize_number_ = 0;
   std::string initialize_text_;
