@@ -119,7 +119,10 @@ void McpHost::ServerOversizedLine(McpProcess& process) { router_.OversizedFromSe
 // A server that closes its output while it lives shows the client the end of the stream.
 void McpHost::ServerOutputEnded(McpProcess& process) {
   if (process.exited() || process.id() != current_ || replacement_ != 0) return;
-  client_output_.WhenEmpty([this] { CloseStandardOutput(); });
+  client_output_.WhenEmpty([this] {
+    client_output_.Close();
+    CloseStandardOutput();
+  });
 }
 
 void McpHost::ServerInputHasRoom(McpProcess&) { HoldBackOrGoOn(); }

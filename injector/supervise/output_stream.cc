@@ -106,6 +106,12 @@ void OutputStream::Break() {
   });
 }
 
+void OutputStream::Close() {
+  on_broken_ = nullptr;
+  if (!broken_) Break();
+  endpoint_ = SharedEndpoint::Own(Descriptor());
+}
+
 void OutputStream::Settle() {
   if (pending_ < kFull / 2) CallAll(when_room_);
   if (pending_ == 0) CallAll(when_empty_);

@@ -44,6 +44,9 @@ class OutputStream {
   // afterwards. The endpoint is closed with this object.
   void Finish(std::function<void()> closed);
 
+  // Lets go of the descriptor; what is pending is dropped, and what is written from now on.
+  void Close();
+
  private:
   void Ready(uint32_t events);
   void WriteSome();

@@ -69,7 +69,11 @@ int PlainHost::Launch() {
   callbacks.gone = [this](int status) { Gone(status); };
   callbacks.output_ended = [this] {
     // The reader sees the end of the stream, unless another process may write there.
-    if (on_rotate_ != OnRotate::kRestart) output_->WhenEmpty([] { CloseStandardOutput(); });
+    if (on_rotate_ == OnRotate::kRestart) return;
+    output_->WhenEmpty([this] {
+      output_->Close();
+      CloseStandardOutput();
+    });
   };
   int error = 0;
   process_ = PlainProcess::Start(context_, plan_, output_.get(), *generation, patterns, std::move(callbacks), error);
