@@ -44,7 +44,10 @@ class RotationTest : public ::testing::Test {
     // Both ends, so that neither side waits for the other.
     control_ = open((directory_ + "/control").c_str(), O_RDWR | O_CLOEXEC);
   }
-  ~RotationTest() override { close(control_); }
+  ~RotationTest() override {
+    if (HasFailure() && program_ != nullptr) fprintf(stderr, "standard error:\n%s", program_->ErrorsSoFar().c_str());
+    close(control_);
+  }
 
   void Launch(const Command& command, const Command& options, const std::string& first) {
     Program::Options how;
@@ -137,7 +140,7 @@ TEST_F(RotationTest, PassesMessagesAndExitCodeOn) {
   EXPECT_THAT(Call(1, "who"), StartsWith("1 "));
   const int status = EndOfInput();
   EXPECT_EQ(WEXITSTATUS(status), 5);
-  EXPECT_THAT(program_->errors(), StartsWith("server 1 "));
+  EXPECT_THAT(program_->errors(), HasSubstr("server 1 "));
 }
 
 TEST_F(RotationTest, OverlapLetsTheOldProcessFinish) {
@@ -147,7 +150,8 @@ TEST_F(RotationTest, OverlapLetsTheOldProcessFinish) {
   AwaitGeneration("2");
   EXPECT_THAT(Text(Receive(), 1), StartsWith("1 "));
   EXPECT_EQ(list_changed_, 1);
-  EXPECT_EQ(std::count(Reports().begin(), Reports().end(), '\n'), 2) << Reports();
+  const std::string reports = Reports();
+  EXPECT_EQ(std::count(reports.begin(), reports.end(), '\n'), 2) << reports;
   EXPECT_THAT(Call(3, "who"), StartsWith("2 "));
   EXPECT_EQ(WEXITSTATUS(EndOfInput()), 5);
 }
@@ -203,6 +207,7 @@ TEST_F(RotationTest, StormIsCoalescedAndTheNewestWins) {
   size_t starts = 0;
   for (size_t at = 0; (at = errors.find("server ", at)) != std::string::npos; ++at) ++starts;
   EXPECT_LT(starts, size_t{50});
+  EXPECT_GE(starts, size_t{2});
 }
 
 TEST_F(RotationTest, EveryCallIsAnsweredOnceThroughManyRotations) {
