@@ -36,15 +36,16 @@ class EnvironmentListener {
  public:
   virtual ~EnvironmentListener() = default;
 
-  // The environment is now another. Its revision is greater than that of every one before.
+  // The environment is now another one. Its revision is never smaller than one before.
   virtual void OnEnvironment(ResolvedEnvironment environment) = 0;
 
   // Something is wrong, or right again, that leaves running processes as they are: one line for standard error without
   // the program's name, never a value. Rate-limited by the caller.
   virtual void OnProblem(std::string line) = 0;
 
-  // The right to the environment is gone, e.g. a revoked session. Running processes may go on with what they have;
-  // whoever starts none without a right to it ends with this failure. OnEnvironment follows if the right returns.
+  // The right to the environment is gone, e.g. a revoked session. Running processes may go on with what they have. Told
+  // once; it is asked for again now and then. If the right returns, OnProblem says so, and OnEnvironment follows if the
+  // environment is another one by then.
   virtual void OnEnded(Failure failure) = 0;
 };
 

@@ -104,6 +104,8 @@ class World {
   void StartServer(const WrapStore& wrap);
   void Populate();
   std::string NewSession();
+  // Makes the process record that $PROCESS names.
+  void WatchProcess();
 
   std::atomic<int64_t> clock_nanos_;
   std::atomic<bool> store_full_{false};
@@ -114,6 +116,8 @@ class World {
   std::shared_ptr<grpc::Channel> channel_;
   std::map<Who, std::string> tokens_;
   std::string session_token_;
+  std::string process_;
+  int64_t revision_ = 0;
   std::vector<std::pair<std::string, std::string>> words_;
 };
 
