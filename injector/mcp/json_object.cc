@@ -16,6 +16,7 @@ namespace {
 
 // Integers up to this many digits are written out; longer ones keep an exponent, so that 1e999999 stays small.
 constexpr int64_t kMaxPlainDigits = 40;
+constexpr size_t kMaxExponentDigits = 6;
 
 bool IsTokenOf(absl::string_view token, char first) {
   return !token.empty() && token.front() == first &&
@@ -100,7 +101,8 @@ bool CanonicalJsonNumber(absl::string_view token, std::string& number) {
   const size_t e = token.find_first_of("eE");
   if (e != absl::string_view::npos) {
     absl::string_view digits = token.substr(e + 1);
-    if (digits.size() > 7 || !absl::SimpleAtoi(digits, &exponent)) return false;
+    if (digits.size() > kMaxExponentDigits + (absl::ascii_isdigit(digits.front()) ? 0 : 1)) return false;
+    if (!absl::SimpleAtoi(digits, &exponent)) return false;
     token = token.substr(0, e);
   }
   const size_t point = token.find('.');
