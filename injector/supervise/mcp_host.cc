@@ -18,6 +18,7 @@ namespace {
 
 // What waits in the router for a process; beyond it the client has to wait too.
 constexpr size_t kMostHeld = 16 * 1024 * 1024;
+constexpr absl::Duration kEndPatience = absl::Milliseconds(100);
 
 }  // namespace
 
@@ -116,12 +117,17 @@ void McpHost::ServerLine(McpProcess& process, absl::string_view line) { router_.
 
 void McpHost::ServerOversizedLine(McpProcess& process) { router_.OversizedFromServer(process.id()); }
 
-// A server that closes its output while it lives shows the client the end of the stream.
+// A server that closes its output while it lives shows the client the end of the stream. One that ends does so too, a
+// moment before its end is known, and may have a successor.
 void McpHost::ServerOutputEnded(McpProcess& process) {
-  if (process.exited() || process.id() != current_ || replacement_ != 0) return;
-  client_output_.WhenEmpty([this] {
-    client_output_.Close();
-    CloseStandardOutput();
+  context_.loop.After(kEndPatience, [self = std::weak_ptr<McpHost*>(self_), this, id = process.id()] {
+    if (self.lock() == nullptr) return;
+    const McpProcess* const one = Find(id);
+    if (one == nullptr || one->exited() || id != current_ || replacement_ != 0 || ending_ != 0) return;
+    client_output_.WhenEmpty([this] {
+      client_output_.Close();
+      CloseStandardOutput();
+    });
   });
 }
 

@@ -18,14 +18,6 @@ void BlockAllSignals() {
   pthread_sigmask(SIG_SETMASK, &all, nullptr);
 }
 
-SignalsUnblocked::SignalsUnblocked() {
-  sigset_t none;
-  sigemptyset(&none);
-  pthread_sigmask(SIG_SETMASK, &none, nullptr);
-}
-
-SignalsUnblocked::~SignalsUnblocked() { BlockAllSignals(); }
-
 SignalSource::SignalSource() {
   const sigset_t all = All();
   descriptor_.Reset(signalfd(-1, &all, SFD_NONBLOCK | SFD_CLOEXEC));

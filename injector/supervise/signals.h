@@ -15,12 +15,12 @@ namespace keyferry::injector {
 // thread is started, so that signals wait for the SignalSource alone.
 void BlockAllSignals();
 
-// Unblocks them again for the calling thread while it waits for something else than the loop, so that an interrupt
-// still ends it. The constructor takes what `inherited` had blocked as a thing to leave blocked.
+// Gives the calling thread the signal mask that it was started with while it waits for something else than the loop, so
+// that an interrupt still ends it. Then all are blocked again.
 class SignalsUnblocked {
  public:
-  SignalsUnblocked();
-  ~SignalsUnblocked();
+  explicit SignalsUnblocked(const sigset_t& mask) { pthread_sigmask(SIG_SETMASK, &mask, nullptr); }
+  ~SignalsUnblocked() { BlockAllSignals(); }
   SignalsUnblocked(const SignalsUnblocked&) = delete;
   SignalsUnblocked& operator=(const SignalsUnblocked&) = delete;
 };

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "injector/exec/launch_failure.h"
 #include "injector/supervise/child.h"
 #include "injector/supervise/error_log.h"
@@ -90,10 +91,13 @@ class Supervisor {
 
   void WarnOfShortValues(const Generation& generation) {
     if (!options_.redact) return;
+    std::vector<std::string> names;
     for (const std::string& name : UnredactedNames(generation)) {
-      if (!warned_.insert(name).second) continue;
-      log_.Line(absl::StrCat(name, " is shorter than 8 bytes; it is not taken out of what the command prints"));
+      if (warned_.insert(name).second) names.push_back(name);
     }
+    if (names.empty()) return;
+    log_.Line(absl::StrCat("values shorter than 8 bytes are not taken out of what the command prints: ",
+                           absl::StrJoin(names, ", ")));
   }
 
   EventLoop& loop_;
