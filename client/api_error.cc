@@ -7,6 +7,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "google/protobuf/any.pb.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/wire_format_lite.h"
@@ -72,11 +73,18 @@ ApiError DecodeApiError(const grpc::Status& status) {
 }
 
 ApiError DecodeApiError(absl::StatusCode code, absl::string_view message, absl::string_view trailer) {
-  ApiError error;
+  v1::ErrorDetail detail;
+  const bool found = FindDetail(trailer, &detail);
+  ApiError error = found ? DecodeApiError(code, detail) : ApiError();
   error.code = code;
   error.message = std::string(message);
-  v1::ErrorDetail detail;
-  if (!FindDetail(trailer, &detail)) return error;
+  return error;
+}
+
+ApiError DecodeApiError(absl::StatusCode code, const v1::ErrorDetail& detail) {
+  ApiError error;
+  error.code = code;
+  error.message = absl::StrReplaceAll(absl::AsciiStrToLower(detail.reason()), {{"_", " "}});
   error.reason = detail.reason();
   error.resource = detail.resource();
   error.field = detail.field();

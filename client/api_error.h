@@ -11,6 +11,9 @@
 namespace grpc {
 class Status;
 }
+namespace keyferry::v1 {
+class ErrorDetail;
+}
 
 namespace keyferry::client {
 
@@ -42,6 +45,10 @@ struct ApiError {
 // or malformed one yields only code and message.
 ApiError DecodeApiError(const grpc::Status& status);
 ApiError DecodeApiError(absl::StatusCode code, absl::string_view message, absl::string_view trailer);
+
+// The same of a detail that came without a status, as the problem that a watch is sent. Where the server's words are
+// missing its reason stands for them.
+ApiError DecodeApiError(absl::StatusCode code, const v1::ErrorDetail& detail);
 
 }  // namespace keyferry::client
 

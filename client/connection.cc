@@ -204,4 +204,10 @@ std::optional<ApiError> Connection::Call(const CallPolicy& policy,
   return error;
 }
 
+ApiError Connection::ErrorOf(const grpc::Status& status) const {
+  ApiError error = DecodeApiError(status);
+  Explain(options_, error);
+  return error;
+}
+
 }  // namespace keyferry::client

@@ -50,6 +50,9 @@ class Connection {
   std::optional<ApiError> Call(const CallPolicy& policy,
                                absl::FunctionRef<grpc::Status(grpc::ClientContext*)> attempt) const;
 
+  // What the failed status of a call that was made on channel() means, in the words that Call would answer.
+  ApiError ErrorOf(const grpc::Status& status) const;
+
  private:
   Connection(ConnectionOptions options, std::shared_ptr<grpc::Channel> channel);
 

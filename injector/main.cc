@@ -11,6 +11,7 @@
 #include "injector/exec/exec_options.h"
 #include "injector/exec/failure.h"
 #include "injector/exec/process.h"
+#include "injector/supervise_command.h"
 
 namespace keyferry::injector {
 namespace {
@@ -43,7 +44,9 @@ int Exec(const std::vector<std::string>& arguments, const InheritedState& state)
     fputs(ExecHelp().c_str(), stdout);
     return 0;
   }
-  return Fail(RunExec(*options, state));
+  if (!options->supervise.has_value()) return Fail(RunExec(*options, state));
+  const Failure result = RunSupervise(*options, state);
+  return result.message.empty() ? result.exit_code : Fail(result);
 }
 
 int Run(const std::vector<std::string>& arguments, const InheritedState& state) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "CLI/CLI.hpp"
 #include "absl/status/status.h"
@@ -9,16 +10,22 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+#include "injector/supervise/signal_names.h"
 
 namespace keyferry::injector {
 namespace {
 
 constexpr absl::Duration kShortestTimeout = absl::Seconds(1);
 constexpr absl::Duration kLongestTimeout = absl::Hours(1);
+constexpr absl::Duration kLongestSuperviseTime = absl::Hours(24);
 
 constexpr char kDescription[] =
     "Fetches the environment of one MCP server from keyferryd, then replaces itself with CMD, which runs with that\n"
-    "environment. No process of Keyferry's stays behind; standard input and output belong to CMD alone.";
+    "environment. No process of Keyferry's stays behind; standard input and output belong to CMD alone. With "
+    "--supervise\n"
+    "it stays as CMD's parent, moves it to a new environment whenever that changes, and takes values out of its "
+    "output.";
 
 constexpr char kFooter[] =
     R"(Connection: each option also comes from its environment variable (KEYFERRY_ADDRESS, KEYFERRY_CA_FILE,
@@ -34,10 +41,18 @@ Exit status, where CMD was not run:
   78   a required variable has no value anywhere, or the environment that was answered cannot be used
   126  CMD was found but could not be run
   127  CMD was not found
-Otherwise the exit status is CMD's own.
+Otherwise the exit status is CMD's own; with --supervise, 128 + n if signal n ended CMD.
+
+What --on-rotate does when the environment changes:
+  mcp          the session of a stdio MCP server moves to a new process, which the client does not notice
+  restart      stop CMD and start it again; standard input and output stay open
+  signal:NAME  send it the signal; its own environment stays as it was
+  exit         stop CMD and exit 0, for whoever starts it again
+  ignore       do nothing
+By default mcp if standard input and output are both pipes or sockets, as an MCP client makes them, else restart.
 
 Example:
-  keyferry-injector exec --mcp-server github -- npx -y @modelcontextprotocol/server-github)";
+  keyferry-injector exec --mcp-server github --supervise -- npx -y @modelcontextprotocol/server-github)";
 
 class HelpFormatter : public CLI::Formatter {
  public:
@@ -46,10 +61,46 @@ class HelpFormatter : public CLI::Formatter {
   }
 };
 
+// What is given to options that only --supervise knows; empty if it is not given.
+struct RawSuperviseOptions {
+  bool supervise = false;
+  bool no_redact = false;
+  std::string on_rotate;
+  std::string rotation;
+  std::string drain_timeout;
+  std::string initialize_timeout;
+  std::string stop_timeout;
+  std::string debounce;
+  std::string splay;
+};
+
 struct RawOptions {
   ExecOptions parsed;
   std::string startup_timeout = "30s";
+  RawSuperviseOptions supervise;
 };
+
+void DeclareSupervise(CLI::App& app, RawSuperviseOptions& raw) {
+  app.add_flag("--supervise", raw.supervise, "Stay as CMD's parent; the options below need it");
+  app.add_option("--on-rotate", raw.on_rotate, "mcp, restart, signal:NAME, exit or ignore; see below")
+      ->type_name("POLICY");
+  app.add_option("--rotation", raw.rotation,
+                 "mcp: start the new process beside the old one (overlap, the default) or after it (serial)")
+      ->type_name("MODE");
+  app.add_option("--drain-timeout", raw.drain_timeout,
+                 "mcp: how long a replaced process may work on the requests that it has (default 30s)")
+      ->type_name("DURATION");
+  app.add_option("--initialize-timeout", raw.initialize_timeout,
+                 "mcp: how long a new process may take until it is ready (default 60s)")
+      ->type_name("DURATION");
+  app.add_option("--stop-timeout", raw.stop_timeout,
+                 "How long a process may take to end after SIGTERM, before SIGKILL (default 10s)")
+      ->type_name("DURATION");
+  app.add_option("--debounce", raw.debounce, "Act when nothing has changed for this long (default 100ms)")
+      ->type_name("DURATION");
+  app.add_option("--splay", raw.splay, "Then wait for a random time up to this (default 0)")->type_name("DURATION");
+  app.add_flag("--no-redact", raw.no_redact, "Pass CMD's output on as it is, with the values that it may show");
+}
 
 void Declare(CLI::App& app, RawOptions& raw) {
   ExecOptions& options = raw.parsed;
@@ -72,6 +123,7 @@ void Declare(CLI::App& app, RawOptions& raw) {
   app.add_option("--startup-timeout", raw.startup_timeout,
                  "How long to keep trying to reach keyferryd: 1s to 1h (default 30s)")
       ->type_name("DURATION");
+  DeclareSupervise(app, raw.supervise);
   app.add_option("--address", options.connection.address, "keyferryd's HOST:PORT")->type_name("HOST:PORT");
   app.add_option("--ca-file", options.connection.ca_file, "Certificates to trust, PEM")->type_name("FILE");
   app.add_option("--token-file", options.connection.token_file, "File that holds the API token")->type_name("FILE");
@@ -80,6 +132,67 @@ void Declare(CLI::App& app, RawOptions& raw) {
       ->type_name("FILE");
   app.add_option("--client-key-file", options.connection.client_key_file, "Its key, PEM")->type_name("FILE");
   app.add_option("--profile", options.connection.profile, "Profile of the profile file")->type_name("NAME");
+}
+
+absl::Status ReadDuration(absl::string_view flag, const std::string& text, absl::Duration shortest,
+                          absl::Duration& result) {
+  if (text.empty()) return absl::OkStatus();
+  if (absl::ParseDuration(text, &result) && result >= shortest && result <= kLongestSuperviseTime) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(flag, " takes a duration from ", absl::FormatDuration(shortest),
+                                                 " to 24h, such as 500ms, 30s or 2m"));
+}
+
+absl::Status ReadPolicy(const std::string& text, SuperviseOptions& options) {
+  static constexpr std::pair<const char*, OnRotate> kPolicies[] = {{"mcp", OnRotate::kMcp},
+                                                                   {"restart", OnRotate::kRestart},
+                                                                   {"exit", OnRotate::kExit},
+                                                                   {"ignore", OnRotate::kIgnore}};
+  if (text.empty()) return absl::OkStatus();
+  for (const auto& [name, policy] : kPolicies) {
+    if (text != name) continue;
+    options.on_rotate = policy;
+    return absl::OkStatus();
+  }
+  absl::string_view name = text;
+  if (!absl::ConsumePrefix(&name, "signal:") || (options.signal = SignalNumber(name)) == 0) {
+    return absl::InvalidArgumentError(
+        "--on-rotate takes mcp, restart, signal:NAME with the name of a signal such as HUP, exit or ignore");
+  }
+  options.on_rotate = OnRotate::kSignal;
+  return absl::OkStatus();
+}
+
+absl::Status ReadRotation(const std::string& text, SuperviseOptions& options) {
+  if (text == "serial") options.rotation = Rotation::kSerial;
+  if (text.empty() || text == "serial" || text == "overlap") return absl::OkStatus();
+  return absl::InvalidArgumentError("--rotation takes overlap or serial");
+}
+
+absl::Status CheckSupervise(const RawSuperviseOptions& raw, std::optional<SuperviseOptions>& result) {
+  if (!raw.supervise) {
+    const bool none = !raw.no_redact && raw.on_rotate.empty() && raw.rotation.empty() && raw.drain_timeout.empty() &&
+                      raw.initialize_timeout.empty() && raw.stop_timeout.empty() && raw.debounce.empty() &&
+                      raw.splay.empty();
+    if (none) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        "--on-rotate, --rotation, --drain-timeout, --initialize-timeout, --stop-timeout, --debounce, --splay and "
+        "--no-redact need --supervise: without it nothing of the injector is left once CMD runs");
+  }
+  SuperviseOptions options;
+  options.redact = !raw.no_redact;
+  for (const absl::Status& status :
+       {ReadPolicy(raw.on_rotate, options), ReadRotation(raw.rotation, options),
+        ReadDuration("--drain-timeout", raw.drain_timeout, absl::ZeroDuration(), options.drain_timeout),
+        ReadDuration("--initialize-timeout", raw.initialize_timeout, absl::Milliseconds(1), options.initialize_timeout),
+        ReadDuration("--stop-timeout", raw.stop_timeout, absl::ZeroDuration(), options.stop_timeout),
+        ReadDuration("--debounce", raw.debounce, absl::ZeroDuration(), options.debounce),
+        ReadDuration("--splay", raw.splay, absl::ZeroDuration(), options.splay)}) {
+    if (!status.ok()) return status;
+  }
+  result = options;
+  return absl::OkStatus();
 }
 
 absl::Status CheckParsed(RawOptions& raw) {
@@ -91,6 +204,7 @@ absl::Status CheckParsed(RawOptions& raw) {
       options.startup_timeout < kShortestTimeout || options.startup_timeout > kLongestTimeout) {
     return absl::InvalidArgumentError("--startup-timeout takes a duration from 1s to 1h, such as 30s or 2m");
   }
+  if (absl::Status status = CheckSupervise(raw.supervise, options.supervise); !status.ok()) return status;
   for (const std::string& name : options.inherit.unset) {
     if (name.empty() || absl::StrContains(name, '=')) {
       return absl::InvalidArgumentError("--unset takes the name of one environment variable");
@@ -122,12 +236,6 @@ absl::StatusOr<ExecOptions> ParseExecOptions(const std::vector<std::string>& arg
   } catch (const CLI::CallForHelp&) {
     raw.parsed.help = true;
     return std::move(raw.parsed);
-  } catch (const CLI::ExtrasError& error) {
-    if (std::find(arguments.begin(), separator, "--supervise") != separator) {
-      return absl::InvalidArgumentError(
-          "--supervise: this build has the exec-replace mode only; leave the flag out and CMD replaces the injector");
-    }
-    return absl::InvalidArgumentError(OneLine(error.what()));
   } catch (const CLI::ParseError& error) {
     return absl::InvalidArgumentError(OneLine(error.what()));
   }

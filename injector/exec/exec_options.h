@@ -1,6 +1,7 @@
 #ifndef KEYFERRY_INJECTOR_EXEC_EXEC_OPTIONS_H_
 #define KEYFERRY_INJECTOR_EXEC_EXEC_OPTIONS_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "absl/time/time.h"
 #include "client/connection_options.h"
 #include "injector/exec/environment.h"
+#include "injector/supervise/supervise_options.h"
 
 namespace keyferry::injector {
 
@@ -25,6 +27,8 @@ struct ExecOptions {
   absl::Duration startup_timeout = absl::Seconds(30);
   // What flags say of the connection; the rest comes from LoadConnectionOptions.
   client::ConnectionOptions connection;
+  // With --supervise: how the command is looked after; without, it replaces the injector.
+  std::optional<SuperviseOptions> supervise;
   // Program and arguments, at least one.
   std::vector<std::string> command;
   // Set if help was asked for; nothing else is then.

@@ -27,6 +27,50 @@ TEST(ParseExecOptions, Minimal) {
   EXPECT_FALSE(options->help);
 }
 
+TEST(ParseExecOptions, SuperviseByDefault) {
+  const absl::StatusOr<ExecOptions> options = ParseExecOptions({"--mcp-server", "x", "--supervise", "--", "cmd"});
+  ASSERT_TRUE(options.ok()) << options.status();
+  ASSERT_TRUE(options->supervise.has_value());
+  EXPECT_EQ(options->supervise->on_rotate, OnRotate::kByStreams);
+  EXPECT_EQ(options->supervise->rotation, Rotation::kOverlap);
+  EXPECT_EQ(options->supervise->drain_timeout, absl::Seconds(30));
+  EXPECT_EQ(options->supervise->initialize_timeout, absl::Seconds(60));
+  EXPECT_EQ(options->supervise->stop_timeout, absl::Seconds(10));
+  EXPECT_EQ(options->supervise->debounce, absl::Milliseconds(100));
+  EXPECT_EQ(options->supervise->splay, absl::ZeroDuration());
+  EXPECT_TRUE(options->supervise->redact);
+}
+
+TEST(ParseExecOptions, SuperviseWithEverything) {
+  const absl::StatusOr<ExecOptions> options = ParseExecOptions(
+      {"--mcp-server", "x", "--supervise", "--rotation=serial", "--drain-timeout=0", "--initialize-timeout", "5s",
+       "--stop-timeout=1m", "--on-rotate", "signal:sighup", "--splay=2h", "--debounce=0", "--no-redact", "--", "cmd"});
+  ASSERT_TRUE(options.ok()) << options.status();
+  ASSERT_TRUE(options->supervise.has_value());
+  EXPECT_EQ(options->supervise->on_rotate, OnRotate::kSignal);
+  EXPECT_EQ(options->supervise->signal, 1);
+  EXPECT_EQ(options->supervise->rotation, Rotation::kSerial);
+  EXPECT_EQ(options->supervise->drain_timeout, absl::ZeroDuration());
+  EXPECT_EQ(options->supervise->initialize_timeout, absl::Seconds(5));
+  EXPECT_EQ(options->supervise->stop_timeout, absl::Minutes(1));
+  EXPECT_EQ(options->supervise->debounce, absl::ZeroDuration());
+  EXPECT_EQ(options->supervise->splay, absl::Hours(2));
+  EXPECT_FALSE(options->supervise->redact);
+}
+
+TEST(ParseExecOptions, Policies) {
+  const std::pair<const char*, OnRotate> kCases[] = {{"mcp", OnRotate::kMcp},
+                                                     {"restart", OnRotate::kRestart},
+                                                     {"exit", OnRotate::kExit},
+                                                     {"ignore", OnRotate::kIgnore}};
+  for (const auto& [name, policy] : kCases) {
+    const absl::StatusOr<ExecOptions> options =
+        ParseExecOptions({"--mcp-server", "x", "--supervise", "--on-rotate", name, "--", "cmd"});
+    ASSERT_TRUE(options.ok()) << options.status();
+    EXPECT_EQ(options->supervise->on_rotate, policy) << name;
+  }
+}
+
 TEST(ParseExecOptions, Everything) {
   const absl::StatusOr<ExecOptions> options = ParseExecOptions({"--mcp-server=orgs/dev/mcpServers/github",
                                                                 "--team",
@@ -105,7 +149,17 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"EmptyCommand", {"--mcp-server", "x", "--", ""}, "what is to be run"},
         BadCase{"CommandWithoutSeparator", {"--mcp-server", "x", "cmd"}, "cmd"},
         BadCase{"UnknownFlag", {"--mcp-server", "x", "--frob", "--", "cmd"}, "--frob"},
-        BadCase{"Supervise", {"--mcp-server", "x", "--supervise", "--", "cmd"}, "exec-replace mode only"},
+        BadCase{"OptionWithoutSupervise", {"--mcp-server", "x", "--splay", "1s", "--", "cmd"}, "need --supervise"},
+        BadCase{"NoRedactWithoutSupervise", {"--mcp-server", "x", "--no-redact", "--", "cmd"}, "need --supervise"},
+        BadCase{
+            "Policy", {"--mcp-server", "x", "--supervise", "--on-rotate", "reload", "--", "c"}, "--on-rotate takes"},
+        BadCase{"Signal", {"--mcp-server", "x", "--supervise", "--on-rotate=signal:", "--", "c"}, "--on-rotate takes"},
+        BadCase{"NoSignal", {"--mcp-server", "x", "--supervise", "--on-rotate=signal:FOO", "--", "c"}, "--on-rotate"},
+        BadCase{"Rotation", {"--mcp-server", "x", "--supervise", "--rotation", "both", "--", "c"}, "overlap or serial"},
+        BadCase{"Drain", {"--mcp-server", "x", "--supervise", "--drain-timeout", "-1s", "--", "c"}, "--drain-timeout"},
+        BadCase{"Init", {"--mcp-server", "x", "--supervise", "--initialize-timeout=0", "--", "c"}, "--initialize-time"},
+        BadCase{"Stop", {"--mcp-server", "x", "--supervise", "--stop-timeout", "30", "--", "c"}, "--stop-timeout"},
+        BadCase{"Debounce", {"--mcp-server", "x", "--supervise", "--debounce", "25h", "--", "c"}, "--debounce"},
         BadCase{"ServerTwice", {"--mcp-server", "x", "--mcp-server", "y", "--", "cmd"}, "--mcp-server"},
         BadCase{"FlagWithoutValue", {"--mcp-server", "--", "cmd"}, "--mcp-server"},
         BadCase{"BadTimeout", {"--mcp-server", "x", "--startup-timeout", "soon", "--", "cmd"}, "--startup-timeout"},

@@ -1,22 +1,11 @@
 #include "injector/exec/failure.h"
 
-#include <errno.h>
-#include <string.h>
-
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "injector/exec/launch_failure.h"
 
 namespace keyferry::injector {
 namespace {
-
-// Names and hints of the server's end up on a terminal: no control characters, and one line.
-std::string Printable(std::string text) {
-  for (char& c : text) {
-    if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) c = '?';
-  }
-  return text;
-}
 
 std::string DescribeMissing(const client::ApiError::MissingVariable& missing) {
   std::string text = missing.variable;
@@ -66,10 +55,6 @@ Failure UsageFailure(const absl::Status& status) { return {kUsage, Printable(std
 
 Failure RefusedEnvironment(const absl::Status& status, const std::string& mcp_server) {
   return {kConfiguration, Printable(absl::StrCat(mcp_server, ": ", status.message()))};
-}
-
-Failure LaunchFailure(const std::string& program, int error) {
-  return {error == ENOENT ? kNotFound : kCannotRun, Printable(absl::StrCat(program, ": ", strerror(error)))};
 }
 
 }  // namespace keyferry::injector

@@ -5,24 +5,9 @@
 
 #include "absl/status/status.h"
 #include "client/api_error.h"
+#include "injector/exec/exit_code.h"
 
 namespace keyferry::injector {
-
-// Exit codes of the injector itself (SPEC 6), as in sysexits.h and env(1). Scripts depend on them: never renumber.
-enum ExitCode : int {
-  kUsage = 64,
-  kUnavailable = 69,
-  kNotPermitted = 77,
-  kConfiguration = 78,
-  kCannotRun = 126,
-  kNotFound = 127,
-};
-
-// Why nothing was launched: the exit code, and one line for standard error without the program's name. Never a value.
-struct Failure {
-  int exit_code = kUnavailable;
-  std::string message;
-};
 
 // What a failed resolution of `mcp_server` means to the person who launches it. UNAUTHENTICATED, PERMISSION_DENIED and
 // NOT_FOUND are "not permitted", since what an identity may not see looks absent to it; FAILED_PRECONDITION is
@@ -35,9 +20,6 @@ Failure UsageFailure(const absl::Status& status);
 
 // An environment that BuildEnvironment refused.
 Failure RefusedEnvironment(const absl::Status& status, const std::string& mcp_server);
-
-// An exec that failed with the errno `error`.
-Failure LaunchFailure(const std::string& program, int error);
 
 }  // namespace keyferry::injector
 

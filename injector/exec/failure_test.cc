@@ -6,6 +6,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "injector/exec/launch_failure.h"
 
 namespace keyferry::injector {
 namespace {

@@ -22,6 +22,8 @@ class InheritedState {
   // Puts back what Capture found, for the calling thread where it is per thread.
   void Restore() const;
 
+  const sigset_t& mask() const { return mask_; }
+
  private:
   InheritedState() = default;
 

@@ -27,6 +27,8 @@ enum class ResourceKind {
   kWorkload,
   kToken,
   kSession,
+  // The record of a process that runs with credentials: kUpdate confirms what it runs with.
+  kProcess,
   kOwnIdentity,
   // An org's audit log: kSee lists what of it the caller may see, kUpdate stands for the chain as a whole (its head,
   // and checking it).
@@ -47,7 +49,7 @@ struct Resource {
   std::string user;
   // Full resource name, for messages.
   std::string name;
-  // Resource name of the principal that made it, where that matters: kSession alone.
+  // Resource name of the principal that made it, where that matters: kSession and kProcess alone.
   std::string creator;
 };
 

@@ -29,6 +29,8 @@ enum class Relation {
   kSessionMaker,
   // The user or service that made the resource.
   kCreator,
+  // The principal, workloads too, whose watch made the record of a process.
+  kWatcher,
   // Every authenticated caller.
   kAnyone,
 };
@@ -92,6 +94,8 @@ constexpr Row kPolicy[] = {
     {ResourceKind::kSession, Relation::kSessionMaker, kCreate},
     {ResourceKind::kSession, Relation::kCreator, kSee | kDelete},
 
+    {ResourceKind::kProcess, Relation::kWatcher, kUpdate},
+
     {ResourceKind::kOwnIdentity, Relation::kAnyone, kSee},
 
     {ResourceKind::kAuditLog, Relation::kOrgAdmin, kUpdate},
@@ -132,6 +136,8 @@ bool Stands(const Caller& caller, Relation relation, const Resource& resource) {
       return caller.kind == PrincipalKind::kService && caller.can_create_sessions;
     case Relation::kCreator:
       return !workload && !resource.creator.empty() && caller.Name() == resource.creator;
+    case Relation::kWatcher:
+      return !resource.creator.empty() && caller.Name() == resource.creator;
     case Relation::kAnyone:
       return true;
   }

@@ -89,6 +89,9 @@ std::vector<Expectation> Expectations() {
   const Resource team_entry = R(ResourceKind::kAuditEntry, "eng", "", "");
   const Resource own_entry = R(ResourceKind::kOwnAuditEntry, "", "", "");
   const Resource session = R(ResourceKind::kSession, "", "ada", "orgs/acme/sessions/s");
+  // The principal that made it is the workload without grants.
+  Resource process = R(ResourceKind::kProcess, "", "", "orgs/acme/processes/p.0123456789abcdef");
+  process.creator = "orgs/acme/workloads/ada";
   const Resource self = R(ResourceKind::kOwnIdentity, "", "", "orgs/acme");
   return {
       {"org credential", org_credential, Action::kSee, "AOLMUSPp", ""},
@@ -175,6 +178,12 @@ std::vector<Expectation> Expectations() {
       {"session of a user", session, Action::kDelete, "ASP", ""},
       {"session of a user", session, Action::kResolve, "", "ASP"},
 
+      {"process", process, Action::kSee, "", ""},
+      {"process", process, Action::kCreate, "", "AOLMUSPp"},
+      {"process", process, Action::kUpdate, "w", ""},
+      {"process", process, Action::kDelete, "", ""},
+      {"process", process, Action::kResolve, "", ""},
+
       {"own identity", self, Action::kSee, "AOLMUSPpWw", ""},
       {"own identity", self, Action::kCreate, "", "AOLMUSPpWw"},
       {"own identity", self, Action::kUpdate, "", "AOLMUSPpWw"},
@@ -211,7 +220,7 @@ TEST(PolicyTest, EveryCallerOnEveryResource) {
   const std::map<char, Caller> callers = Callers();
   const std::vector<Expectation> expectations = Expectations();
   // 19 resources, 5 actions: an emptied table must not pass.
-  ASSERT_EQ(expectations.size(), 95u);
+  ASSERT_EQ(expectations.size(), 100u);
   for (const Expectation& e : expectations) {
     for (const auto& [letter, caller] : callers) {
       SCOPED_TRACE(testing::Message() << e.name << ", action " << static_cast<int>(e.action) << ", caller " << letter);

@@ -25,6 +25,22 @@ std::string TextField(const Message& message, const char* name) {
   return IsResourceName(text) ? text : "";
 }
 
+void FillEntry(const ResolutionEvent& event, v1::AuditEntry* entry) {
+  entry->set_resource(event.mcp_server);
+  entry->set_user(event.user);
+  if (!event.team.empty()) entry->set_team(absl::StrCat("orgs/", event.org, "/teams/", event.team));
+  entry->set_session(event.session);
+  if (!event.process.process_id().empty()) *entry->mutable_process() = event.process;
+  entry->set_revision(event.revision);
+  entry->clear_credentials();
+  for (const UsedCredential& used : event.credentials) {
+    v1::AuditedCredential* const credential = entry->add_credentials();
+    credential->set_credential(
+        absl::StrCat("orgs/", event.org, used.parent.empty() ? "" : "/", used.parent, "/credentials/", used.id));
+    credential->set_version(used.version);
+  }
+}
+
 }  // namespace
 
 bool IsResourceName(absl::string_view text) {
@@ -51,20 +67,13 @@ std::string ResourceOf(const Message& request) {
 }
 
 void SetResolution(ResolutionEvent event, CallRecord* record) {
-  v1::AuditEntry& entry = record->entry;
-  entry.set_resource(event.mcp_server);
-  entry.set_user(event.user);
-  if (!event.team.empty()) entry.set_team(absl::StrCat("orgs/", event.org, "/teams/", event.team));
-  entry.set_session(event.session);
-  if (!event.process.process_id().empty()) *entry.mutable_process() = event.process;
-  entry.clear_credentials();
-  for (const UsedCredential& used : event.credentials) {
-    v1::AuditedCredential* const credential = entry.add_credentials();
-    credential->set_credential(
-        absl::StrCat("orgs/", event.org, used.parent.empty() ? "" : "/", used.parent, "/credentials/", used.id));
-    credential->set_version(used.version);
-  }
+  FillEntry(event, &record->entry);
   record->resolution = std::move(event);
+}
+
+void SetConfirmation(const ResolutionEvent& event, CallRecord* record) {
+  FillEntry(event, &record->entry);
+  record->confirms = true;
 }
 
 void SetOutcome(const absl::Status& status, v1::AuditEntry* entry) {

@@ -24,6 +24,8 @@ struct CallRecord {
   v1::AuditEntry entry;
   // Set by a resolution.
   std::optional<ResolutionEvent> resolution;
+  // The call gave nothing out and changed nothing stored, and yet its entry names credentials.
+  bool confirms = false;
   // The entry has been committed together with what it tells of.
   bool committed = false;
 };
@@ -37,6 +39,9 @@ std::string ResourceOf(const google::protobuf::Message& request);
 
 // Puts what a resolution gave out into the entry, and keeps the event for those who count uses.
 void SetResolution(ResolutionEvent event, CallRecord* record);
+
+// Puts into the entry what a process confirms that it holds. No use of a credential.
+void SetConfirmation(const ResolutionEvent& event, CallRecord* record);
 
 // Notes how the call ended.
 void SetOutcome(const absl::Status& status, v1::AuditEntry* entry);

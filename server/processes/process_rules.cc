@@ -5,7 +5,9 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "server/access/access.h"
+#include "server/audit/call_record.h"
 #include "server/credentials/conversion.h"
 #include "server/errors.h"
 #include "server/mcpservers/definition.h"
@@ -89,6 +91,27 @@ void DropBefore(absl::Time since, std::vector<LiveProcess>* processes) {
       std::remove_if(processes->begin(), processes->end(),
                      [&](const LiveProcess& live) { return FromTimestamp(live.process->start_time()) < since; }),
       processes->end());
+}
+
+// Of a record's resource name `orgs/{org}/processes/{process}`, where the last is a process id, a dot and a hash.
+absl::StatusOr<std::string> OrgOfProcess(const std::string& name) {
+  constexpr size_t kMaxIdBytes = 80;
+  ASSIGN_OR_RETURN(const ChildName process, ParseChild(name, "processes", "name"));
+  const std::string& id = process.id;
+  const auto fits = [](unsigned char c) { return absl::ascii_islower(c) || absl::ascii_isdigit(c); };
+  const bool well_formed = std::all_of(id.begin(), id.end(), [&](char c) { return fits(c) || c == '-' || c == '.'; }) &&
+                           !id.empty() && id.size() <= kMaxIdBytes && fits(id.back());
+  if (process.parent.kind == ParentName::kOrg && well_formed) return process.parent.org;
+  return InvalidField("name", "not a process", "Use the name that ResolveResponse.process gave.");
+}
+
+absl::Status NotSent(const std::string& name) {
+  v1::ErrorDetail detail;
+  detail.set_reason("REVISION_NOT_SENT");
+  detail.set_resource(name);
+  detail.set_next_step("Confirm a revision that this process's watch was sent, none before one that is confirmed.");
+  return MakeError(absl::StatusCode::kFailedPrecondition,
+                   name + ": no environment of this revision waits to be confirmed", detail);
 }
 
 // Whether a credential of `scope` can be what a binding of an MCP server of `owner` resolves to.
@@ -196,6 +219,25 @@ absl::StatusOr<v1::CredentialRollout> ProcessRules::GetCredentialRollout(
   if (!servers.ok()) return FromStore(servers.status(), request.name());
   for (const std::string& server : *servers) rollout.add_mcp_servers(server);
   return rollout;
+}
+
+absl::StatusOr<v1::ConfirmEnvironmentResponse> ProcessRules::ConfirmEnvironment(
+    const Caller& caller, const v1::ConfirmEnvironmentRequest& request) const {
+  ASSIGN_OR_RETURN(const std::string org, OrgOfProcess(request.name()));
+  const absl::Time now = clock_();
+  Resource resource{ResourceKind::kProcess, org, "", "", request.name()};
+  resource.creator = processes_->PrincipalOf(request.name(), now);
+  RETURN_IF_ERROR(Authorize(caller, Action::kUpdate, resource));
+  if (request.revision() <= 0) {
+    return InvalidField("revision", "not positive", "Send the revision of the environment that the process runs with.");
+  }
+  if (request.pid() < 0) return InvalidField("pid", "negative", "Leave it out if it is not known.");
+  std::optional<ResolutionEvent> event = processes_->SentTo(request.name(), request.revision());
+  if (!event.has_value()) return NotSent(request.name());
+  if (request.pid() != 0) event->process.set_pid(request.pid());
+  processes_->Observe(*event, now);
+  if (caller.record != nullptr) SetConfirmation(*event, caller.record);
+  return v1::ConfirmEnvironmentResponse();
 }
 
 absl::StatusOr<std::vector<std::string>> ProcessRules::McpServersFor(const storage::StoreView& view,

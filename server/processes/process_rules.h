@@ -18,7 +18,8 @@ namespace keyferry::server {
 
 using Clock = std::function<absl::Time()>;
 
-// The rules of ProcessService (keyferry/v1/processes.proto says what each method answers). Thread-safe; only reads.
+// The rules of ProcessService (keyferry/v1/processes.proto says what each method answers). Thread-safe; only reads the
+// store.
 //
 // A process is seen by those who see its MCP server. Of what it holds they see the credentials that they may see, and
 // the principal and the user only if they may see these.
@@ -32,6 +33,9 @@ class ProcessRules {
                                                           const v1::ListProcessesRequest& request) const;
   absl::StatusOr<v1::CredentialRollout> GetCredentialRollout(const Caller& caller,
                                                              const v1::GetCredentialRolloutRequest& request) const;
+  // Puts what is confirmed into the record of the caller's call, from which the table is filled again after a restart.
+  absl::StatusOr<v1::ConfirmEnvironmentResponse> ConfirmEnvironment(const Caller& caller,
+                                                                    const v1::ConfirmEnvironmentRequest& request) const;
 
  private:
   // Names of the MCP servers that the caller may see and one of whose bindings the credential can answer, sorted.

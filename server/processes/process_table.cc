@@ -70,6 +70,22 @@ struct ProcessTable::Entry {
   absl::Duration lease;
   absl::Time expire = absl::InfiniteFuture();
   int watches = 0;
+  // The revision that was confirmed last; 0 if none was.
+  int64_t confirmed = 0;
+  // By revision: what was confirmed last, and what waits.
+  std::map<int64_t, ResolutionEvent> sent;
+
+  void NoteSent(const ResolutionEvent& event) {
+    if (event.revision < confirmed) return;
+    sent.insert_or_assign(event.revision, event);
+    auto oldest = sent.begin();
+    if (oldest->first == confirmed) ++oldest;
+    if (sent.size() > kMaxSent) sent.erase(oldest);
+  }
+  void NoteHeld(const ResolutionEvent& event) {
+    confirmed = event.revision;
+    sent.erase(sent.begin(), confirmed == 0 ? sent.end() : sent.lower_bound(confirmed));
+  }
 };
 
 ProcessTable::ProcessTable() : ProcessTable(Limits()) {}
@@ -87,31 +103,68 @@ std::string ProcessTable::Observe(const ResolutionEvent& event, absl::Time now) 
   if (entry != nullptr) {
     // 64 bits of a hash stand for the owner: whoever made two owners collide gains nothing.
     if (entry->process->principal() != event.principal || entry->process->mcp_server() != event.mcp_server) return "";
-    if (now < entry->update_time) return name;
-    SetHolds(entry, false);
+    const bool holds = event.holding != Holding::kOnceConfirmed;
+    if (holds && (now < entry->update_time || (event.revision > 0 && event.revision < entry->confirmed))) return name;
   } else {
-    Org& org = orgs_[event.org];
-    Principal& principal = org.principals[event.principal];
-    if (!MakeRoom(&org, &principal)) {
-      if (principal.count == 0) org.principals.erase(event.principal);
-      if (org.entries.empty()) orgs_.erase(event.org);
-      return "";
-    }
-    std::unique_ptr<Entry>& added = org.entries[name];
-    added = std::make_unique<Entry>();
-    entry = added.get();
-    entry->name = name;
-    entry->org = &org;
-    entry->principal = &principal;
-    ++principal.count;
-    ++total_;
+    entry = Add(name, event);
+    if (entry == nullptr) return "";
   }
-  entry->process = ToProcess(name, event, now, entry->process.get());
-  entry->update_time = now;
+  if (event.holding != Holding::kNow) entry->NoteSent(event);
+  if (event.holding != Holding::kOnceConfirmed) {
+    entry->NoteHeld(event);
+    Hold(entry, event, now);
+  } else if (entry->process == nullptr) {
+    ResolutionEvent nothing = event;
+    nothing.credentials.clear();
+    Hold(entry, nothing, now);
+  }
   entry->lease = LeaseOf(event.process);
-  SetHolds(entry, true);
   if (entry->watches == 0) Enqueue(entry, now + entry->lease);
   return name;
+}
+
+ProcessTable::Entry* ProcessTable::Add(const std::string& name, const ResolutionEvent& event) {
+  Org& org = orgs_[event.org];
+  Principal& principal = org.principals[event.principal];
+  if (!MakeRoom(&org, &principal)) {
+    if (principal.count == 0) org.principals.erase(event.principal);
+    if (org.entries.empty()) orgs_.erase(event.org);
+    return nullptr;
+  }
+  std::unique_ptr<Entry>& added = org.entries[name];
+  added = std::make_unique<Entry>();
+  added->name = name;
+  added->org = &org;
+  added->principal = &principal;
+  ++principal.count;
+  ++total_;
+  return added.get();
+}
+
+void ProcessTable::Hold(Entry* entry, const ResolutionEvent& event, absl::Time now) {
+  if (entry->process != nullptr) SetHolds(entry, false);
+  entry->process = ToProcess(entry->name, event, now, entry->process.get());
+  entry->update_time = now;
+  SetHolds(entry, true);
+}
+
+std::string ProcessTable::PrincipalOf(const std::string& name, absl::Time now) {
+  absl::MutexLock lock(&mutex_);
+  Prune(now);
+  const Entry* const entry = Find(name);
+  return entry == nullptr ? "" : entry->process->principal();
+}
+
+std::optional<ResolutionEvent> ProcessTable::SentTo(const std::string& name, int64_t revision) {
+  absl::MutexLock lock(&mutex_);
+  const Entry* const entry = Find(name);
+  if (entry == nullptr) return std::nullopt;
+  const auto sent = entry->sent.find(revision);
+  if (sent == entry->sent.end()) return std::nullopt;
+  ResolutionEvent event = sent->second;
+  event.holding = Holding::kConfirmed;
+  event.process.set_pid(entry->process->info().pid());
+  return event;
 }
 
 bool ProcessTable::WatchBegins(const std::string& name) {

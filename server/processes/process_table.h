@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,6 +36,9 @@ struct LiveProcess {
 // can change, hide or take it, whatever process id they send. Where there is no room, the record of the same principal
 // that expires first makes it; where the whole organization has none, one of the principal with most records. Records
 // of processes that watch are never given up for others.
+//
+// A process that confirms holds what it confirmed last, at first nothing; what it was sent waits until then, at most
+// the newest kMaxSent environments.
 class ProcessTable {
  public:
   struct Limits {
@@ -42,14 +46,21 @@ class ProcessTable {
     size_t per_org = 20'000;
     size_t total = 100'000;
   };
+  static constexpr size_t kMaxSent = 16;
   ProcessTable();
   explicit ProcessTable(Limits limits);
   ~ProcessTable();
 
-  // Takes in one resolution, made at `now`: what the process held before is replaced. Answers the record's resource
-  // name, "" if the event describes no process or there is no room. Also for events of the past, in their order: a
-  // record whose lease has run out by then is gone at the next look.
+  // Takes in one resolution or confirmation, made at `now`: what the process held before is replaced, unless the event
+  // is kOnceConfirmed. Answers the record's resource name, "" if the event describes no process or there is no room.
+  // Also for events of the past, in their order: a record whose lease has run out by then is gone at the next look.
   std::string Observe(const ResolutionEvent& event, absl::Time now) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // The principal that the record belongs to; "" if there is no such record.
+  std::string PrincipalOf(const std::string& name, absl::Time now) ABSL_LOCKS_EXCLUDED(mutex_);
+  // What the process was sent as `revision`, unless it has confirmed something newer since: the event to observe when
+  // it confirms that, with the process id that is shown now.
+  std::optional<ResolutionEvent> SentTo(const std::string& name, int64_t revision) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // A watch of the process begins or ends. While there is one the record stays; afterwards its lease starts anew. Each
   // beginning that answers true (the record is there) needs its end.
@@ -80,6 +91,9 @@ class ProcessTable {
 
   void Prune(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool MakeRoom(Org* org, Principal* principal) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Null if there is no room.
+  Entry* Add(const std::string& name, const ResolutionEvent& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Hold(Entry* entry, const ResolutionEvent& event, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Remove(Entry* entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SetHolds(Entry* entry, bool holds) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Enqueue(Entry* entry, absl::Time expire) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -110,6 +110,66 @@ TEST(ProcessTableTest, IsFilledAgainFromThePast) {
   EXPECT_EQ(Versions(table, kStart), (std::vector<int64_t>{2}));
 }
 
+ResolutionEvent Sent(const std::string& process, int64_t version, int64_t revision) {
+  ResolutionEvent event = Event(process, version);
+  event.holding = Holding::kOnceConfirmed;
+  event.revision = revision;
+  return event;
+}
+
+TEST(ProcessTableTest, WhatIsSentIsHeldOnceItIsConfirmed) {
+  ProcessTable table;
+  const std::string name = table.Observe(Sent("p1", 1, 10), kStart);
+  EXPECT_EQ(table.PrincipalOf(name, kStart), "orgs/acme/users/ada");
+  EXPECT_EQ(table.List("acme", "", kStart).size(), 1);
+  EXPECT_EQ(Versions(table, kStart), (std::vector<int64_t>{})) << "it may not even run yet";
+  EXPECT_FALSE(table.SentTo(name, 9).has_value());
+  EXPECT_FALSE(table.SentTo("orgs/acme/processes/other", 10).has_value());
+  table.Observe(*table.SentTo(name, 10), kStart);
+  EXPECT_EQ(Versions(table, kStart), (std::vector<int64_t>{1}));
+  EXPECT_EQ(table.Observe(Sent("p1", 2, 20), kStart), name);
+  EXPECT_EQ(table.Observe(Sent("p1", 3, 30), kStart), name);
+  EXPECT_EQ(Versions(table, kStart), (std::vector<int64_t>{1}));
+  table.Observe(*table.SentTo(name, 30), kStart);
+  EXPECT_EQ(Versions(table, kStart), (std::vector<int64_t>{3}));
+  EXPECT_FALSE(table.SentTo(name, 20).has_value()) << "older than what is confirmed";
+  EXPECT_TRUE(table.SentTo(name, 30).has_value()) << "the same again, e.g. after a crash of the process";
+  table.Observe(Sent("p1", 2, 20), kStart);
+  EXPECT_FALSE(table.SentTo(name, 20).has_value());
+  ResolutionEvent late = Sent("p1", 2, 20);
+  late.holding = Holding::kConfirmed;
+  table.Observe(late, kStart);
+  EXPECT_EQ(Versions(table, kStart), (std::vector<int64_t>{3}));
+}
+
+TEST(ProcessTableTest, AConfirmationKeepsTheShownProcessIdUnlessItBringsOne) {
+  ProcessTable table;
+  ResolutionEvent sent = Sent("p1", 1, 10);
+  sent.process.set_pid(7);
+  const std::string name = table.Observe(sent, kStart);
+  ResolutionEvent confirmed = *table.SentTo(name, 10);
+  EXPECT_EQ(confirmed.process.pid(), 7);
+  confirmed.process.set_pid(8);
+  table.Observe(confirmed, kStart);
+  EXPECT_EQ(table.List("acme", "", kStart)[0].process->info().pid(), 8);
+  sent.revision = 20;
+  table.Observe(sent, kStart);
+  EXPECT_EQ(table.SentTo(name, 20)->process.pid(), 8);
+}
+
+TEST(ProcessTableTest, WhatWaitsIsBoundedAndTheConfirmedStays) {
+  ProcessTable table;
+  const std::string name = table.Observe(Sent("p1", 1, 1), kStart);
+  table.Observe(*table.SentTo(name, 1), kStart);
+  const int64_t last = 100;
+  for (int64_t revision = 2; revision <= last; ++revision) table.Observe(Sent("p1", revision, revision), kStart);
+  EXPECT_TRUE(table.SentTo(name, 1).has_value());
+  EXPECT_TRUE(table.SentTo(name, last).has_value());
+  int known = 0;
+  for (int64_t revision = 1; revision <= last; ++revision) known += table.SentTo(name, revision).has_value() ? 1 : 0;
+  EXPECT_EQ(known, ProcessTable::kMaxSent);
+}
+
 TEST(ProcessTableTest, APrincipalMakesRoomOfItsOwn) {
   ProcessTable::Limits limits;
   limits.per_principal = 3;

@@ -22,6 +22,8 @@ absl::Time TimeOf(const v1::AuditEntry& entry) {
   return absl::FromUnixSeconds(entry.time().seconds()) + absl::Nanoseconds(entry.time().nanos());
 }
 
+bool IsConfirmation(const v1::AuditEntry& entry) { return entry.method() == "ProcessService/ConfirmEnvironment"; }
+
 absl::StatusOr<ResolutionEvent> EventOf(const std::string& org, const v1::AuditEntry& entry) {
   ResolutionEvent event;
   event.org = org;
@@ -34,6 +36,8 @@ absl::StatusOr<ResolutionEvent> EventOf(const std::string& org, const v1::AuditE
     ASSIGN_OR_RETURN(const ParentName team, ParseParent(entry.team(), "team"));
     event.team = team.id;
   }
+  event.revision = entry.revision();
+  if (event.revision > 0) event.holding = IsConfirmation(entry) ? Holding::kConfirmed : Holding::kOnceConfirmed;
   for (const v1::AuditedCredential& used : entry.credentials()) {
     ASSIGN_OR_RETURN(const ChildName name, ParseChild(used.credential(), "credentials", "credential"));
     event.credentials.push_back({name.parent.RecordParent(), name.id, used.version(), /*variable=*/""});
@@ -54,7 +58,9 @@ absl::StatusOr<std::vector<v1::AuditEntry>> RecentProcesses(const storage::Store
       if (!entry.ParseFromString(stored->payload)) return absl::DataLossError("an audit entry does not parse");
       if (TimeOf(entry) < oldest) return found;
       if (entry.code() != 0 || !entry.has_process()) continue;
-      if (absl::StartsWith(entry.method(), "ResolutionService/")) found.push_back(std::move(entry));
+      if (absl::StartsWith(entry.method(), "ResolutionService/") || IsConfirmation(entry)) {
+        found.push_back(std::move(entry));
+      }
     }
   }
   return found;

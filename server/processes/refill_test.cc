@@ -19,6 +19,15 @@ class RefillTest : public testing::TestWithParam<storage::EngineKind> {
     event.process.mutable_lease()->set_seconds(absl::ToInt64Seconds(lease));
     ASSERT_TRUE(world_.usage->RecordNow(event, "ResolutionService/Resolve").ok());
   }
+  // As a watch whose process confirms, and as that confirmation.
+  void Note(const std::string& process, int64_t version, int64_t revision, const std::string& method) {
+    ResolutionEvent event = {"acme", "orgs/acme/mcpServers/m", "orgs/acme/workloads/w", "", "eng", {}, "", {}};
+    event.credentials.push_back({"teams/eng", "TOKEN", version, "TOKEN"});
+    event.process.set_process_id(process);
+    event.process.set_host("node-1");
+    event.revision = revision;
+    ASSERT_TRUE(world_.usage->RecordNow(event, method).ok());
+  }
   // "id:version id:version", in order.
   std::string Refilled() {
     ProcessTable table;
@@ -27,6 +36,10 @@ class RefillTest : public testing::TestWithParam<storage::EngineKind> {
     std::string all;
     for (const LiveProcess& live : table.List("acme", "", world_.now)) {
       EXPECT_EQ(live.process->info().host(), "node-1");
+      if (live.process->credentials().empty()) {
+        absl::StrAppend(&all, live.process->info().process_id(), ":- ");
+        continue;
+      }
       EXPECT_EQ(live.process->credentials(0).credential(), "orgs/acme/teams/eng/credentials/TOKEN");
       absl::StrAppend(&all, live.process->info().process_id(), ":", live.process->credentials(0).version(), " ");
     }
@@ -52,6 +65,22 @@ TEST_P(RefillTest, TakesInWhatStillHasALeaseAndItsNewestVersion) {
   EXPECT_EQ(Refilled(), "a:1 c:2 ");
   world_.now += absl::Hours(23);
   EXPECT_EQ(Refilled(), "c:2 ");
+}
+
+TEST_P(RefillTest, KnowsWhatIsConfirmedAndWhatWaits) {
+  Note("a", 1, 10, "ResolutionService/Watch");
+  Note("b", 1, 11, "ResolutionService/Watch");
+  Note("a", 1, 10, "ProcessService/ConfirmEnvironment");
+  Note("a", 2, 20, "ResolutionService/Watch");
+  world_.Restart();
+  EXPECT_EQ(Refilled(), "a:1 b:- ");
+  ProcessTable table;
+  ASSERT_TRUE(RefillProcesses(*world_.store->View(), world_.now, &table).ok());
+  const std::string name = table.List("acme", "", world_.now)[0].process->name();
+  const auto sent = table.SentTo(name, 20);
+  ASSERT_TRUE(sent.has_value()) << "a confirmation may come after the restart";
+  table.Observe(*sent, world_.now);
+  EXPECT_EQ(table.List("acme", "", world_.now)[0].process->credentials(0).version(), 2);
 }
 
 }  // namespace

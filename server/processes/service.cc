@@ -23,6 +23,12 @@ class ProcessService : public v1::ProcessService::CallbackService {
         context, ReadMethod("ProcessService/GetCredentialRollout"), request, response,
         [this](const Caller& caller, const auto& r) { return rules_->GetCredentialRollout(caller, r); });
   }
+  Reactor* ConfirmEnvironment(Context* context, const v1::ConfirmEnvironmentRequest* request,
+                              v1::ConfirmEnvironmentResponse* response) override {
+    return dispatcher_->Unary(
+        context, ReadMethod("ProcessService/ConfirmEnvironment"), request, response,
+        [this](const Caller& caller, const auto& r) { return rules_->ConfirmEnvironment(caller, r); });
+  }
 
  private:
   Dispatcher* const dispatcher_;

@@ -151,8 +151,11 @@ Dispatcher::Admission Dispatcher::Begin(grpc::CallbackServerContext* context, co
 
 void Dispatcher::End(Call* call, const absl::Status& status, std::function<void(const absl::Status&)> done) const {
   // What a refused call would have given out, it has not; and a change that made no commit changed nothing.
-  if (!status.ok()) call->record.resolution.reset();
-  if (!call->record.resolution.has_value()) call->record.entry.clear_credentials();
+  if (!status.ok()) {
+    call->record.resolution.reset();
+    call->record.confirms = false;
+  }
+  if (!call->record.resolution.has_value() && !call->record.confirms) call->record.entry.clear_credentials();
   SetOutcome(status, &call->record.entry);
   audit_->StoreThen(&call->record, [this, call, status, done = std::move(done)](const absl::Status& stored) {
     absl::Status outcome = stored;

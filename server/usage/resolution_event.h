@@ -18,7 +18,18 @@ struct UsedCredential {
   std::string variable;
 };
 
-// One resolution: who got which versions, for which MCP server, acting for which user and team. Never a value.
+// How a process stands to the versions of an event.
+enum class Holding {
+  // It holds them from now on.
+  kNow,
+  // It was sent them, and will confirm `revision` once it holds them.
+  kOnceConfirmed,
+  // It has confirmed `revision`.
+  kConfirmed,
+};
+
+// One resolution: who got which versions, for which MCP server, acting for which user and team; or the confirmation
+// that a process runs with them. Never a value.
 struct ResolutionEvent {
   std::string org;
   // Resource names.
@@ -32,6 +43,9 @@ struct ResolutionEvent {
   std::string session;
   // The process that the values are for; without an id if the request described none.
   v1::ProcessInfo process;
+  Holding holding = Holding::kNow;
+  // Of the environment; 0 for kNow.
+  int64_t revision = 0;
 };
 
 }  // namespace keyferry::server

@@ -116,7 +116,11 @@ absl::StatusOr<WatchId> WatchHub::Open(const Caller& caller, const v1::WatchRequ
   if (request.resume_revision() < 0) {
     return InvalidField("resume_revision", "negative", "Send the revision of an environment, or 0.");
   }
+  if (request.confirms() && !request.resolve().has_process()) {
+    return InvalidField("confirms", "no process is described", "Describe it in resolve.process, or leave this out.");
+  }
   auto watcher = std::make_unique<Watcher>();
+  watcher->confirms = request.confirms();
   ASSIGN_OR_RETURN(watcher->debounce, DebounceOf(request, options_.default_debounce));
   watcher->org = caller.org;
   watcher->principal = caller.Name();

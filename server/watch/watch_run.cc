@@ -86,6 +86,11 @@ WatchHub::Outcome WatchHub::Resolve(Watcher* watcher, const Caller& caller, stor
   if (!outcome.end.ok()) return outcome;
 
   const storage::Revision resume = std::exchange(watcher->resume, 0);
+  const auto await_confirmation = [&](storage::Revision revision) {
+    if (!watcher->confirms) return;
+    resolution->event.holding = Holding::kOnceConfirmed;
+    resolution->event.revision = static_cast<int64_t>(revision);
+  };
   if (resolution.ok() && resume > 0 && resume <= since) {
     bool stands = false;
     {
@@ -94,6 +99,7 @@ WatchHub::Outcome WatchHub::Resolve(Watcher* watcher, const Caller& caller, stor
     }
     if (stands) {
       // What the receiver holds is known but for changes that the feed has yet to tell; whatever comes is sent.
+      await_confirmation(resume);
       if (processes_ != nullptr) TrackProcess(watcher, processes_->Observe(resolution->event, clock_()));
       return outcome;
     }
@@ -102,6 +108,7 @@ WatchHub::Outcome WatchHub::Resolve(Watcher* watcher, const Caller& caller, stor
   if (problem.ok()) {
     const Fingerprinter::Fingerprint fingerprint = fingerprinter_.Of(*resolution->response);
     if (watcher->sent == fingerprint) return outcome;
+    await_confirmation(since);
     problem = resolver_->RecordWatched(watcher->peer, &*resolution);
     if (Ends(problem)) {
       outcome.end = problem;

@@ -30,6 +30,8 @@ struct WatchHub::Watcher {
   std::string token_hash;
   std::string peer;
   absl::Duration debounce;
+  // What is sent waits for a confirmation until it counts as held.
+  bool confirms = false;
   storage::Wiped<v1::ResolveRequest> request;
   WatchSink* sink = nullptr;
 

@@ -40,12 +40,12 @@ std::string MakeTestDirectory(const std::string& name) {
   return path;
 }
 
-std::unique_ptr<DevServer> DevServer::Start(const std::string& data_dir) {
+std::unique_ptr<DevServer> DevServer::Start(const std::string& data_dir, const std::string& listen) {
   const char* program = getenv("KEYFERRYD");
   if (program == nullptr) Die("KEYFERRYD is not set");
   const std::string log_path = data_dir + ".log";
   std::unique_ptr<ChildProcess> process =
-      ChildProcess::Start({program, "--dev", "--data-dir", data_dir, "--listen", "127.0.0.1:0"}, log_path);
+      ChildProcess::Start({program, "--dev", "--data-dir", data_dir, "--listen", listen}, log_path);
   if (!process->ReadLine(absl::Now() + kReadyTimeout).has_value()) {
     Die("keyferryd printed no ready line; its log:\n" + ReadWholeFile(log_path));
   }

@@ -14,8 +14,9 @@ namespace keyferry::testing {
 // up.
 class DevServer {
  public:
-  // Starts it on `data_dir`, which may hold the store of an earlier run. The log goes to `data_dir` + ".log".
-  static std::unique_ptr<DevServer> Start(const std::string& data_dir);
+  // Starts it on `data_dir`, which may hold the store of an earlier run, and on any free port unless `listen` names the
+  // address() of that run. The log goes to `data_dir` + ".log".
+  static std::unique_ptr<DevServer> Start(const std::string& data_dir, const std::string& listen = "127.0.0.1:0");
 
   // kill -9; returns when the process is gone.
   void Kill();
@@ -28,6 +29,7 @@ class DevServer {
 
   pid_t pid() const { return process_->pid(); }
   const std::string& data_dir() const { return data_dir_; }
+  const std::string& address() const { return address_; }
   std::string log_path() const { return data_dir_ + ".log"; }
 
  private:

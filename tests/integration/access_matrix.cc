@@ -158,6 +158,9 @@ std::vector<MatrixRow> SessionAndProcessRows() {
       {"SessionService.GetSession", Place::kOrg, "sessions/$SESSION", "name: '@'", "+N +N NN N"},
       {"SessionService.RevokeSession", Place::kOrg, "sessions/$SESSION", "name: '@'", "+N +N NN N"},
       {"ProcessService.ListProcesses", Place::kOrg, "", "parent: '@'", "++ ++ NN N"},
+      // Of a watch of the granted workload's.
+      {"ProcessService.ConfirmEnvironment", Place::kOrg, "processes/$PROCESS", "name: '@' revision: $REVISION",
+       "NN NN +N N"},
       {"ProcessService.GetCredentialRollout", Place::kOrg, "credentials/KEY", "name: '@'", "++ ++ NN N"},
       {"ProcessService.GetCredentialRollout", Place::kTeam, "credentials/KEY", "name: '@'", "++++N +N NN N"},
       {"ProcessService.GetCredentialRollout", Place::kUser, "credentials/KEY", "name: '@'", "+NN NN NN N"},

@@ -34,14 +34,17 @@ struct Case {
   const MatrixRow* row;
   const PlaceName* place;
   int number = 0;
-  // What $TOKEN or $SESSION stands for.
+  // What $TOKEN, $SESSION or $PROCESS stands for.
   std::string live;
+  // What $REVISION stands for.
+  int64_t revision = 1;
 
   std::string Target() const {
     if (row->target.empty()) return place->Name();
     return absl::StrCat(
         place->Name(), "/",
-        absl::StrReplaceAll(row->target, {{"$N", absl::StrCat(number)}, {"$TOKEN", live}, {"$SESSION", live}}));
+        absl::StrReplaceAll(row->target,
+                            {{"$N", absl::StrCat(number)}, {"$TOKEN", live}, {"$SESSION", live}, {"$PROCESS", live}}));
   }
   // Of the same kind and in the same place where that is not the target itself, and of nobody.
   std::string Absent() const {
@@ -49,8 +52,10 @@ struct Case {
     return absl::StrCat(place->Name(), "/", row->target.substr(0, row->target.find('/')), "/none");
   }
   std::string Request(const std::string& target) const {
-    return absl::StrReplaceAll(
-        row->request, {{"@", target}, {"$ORG", absl::StrCat("orgs/", place->org)}, {"$N", absl::StrCat(number)}});
+    return absl::StrReplaceAll(row->request, {{"@", target},
+                                              {"$ORG", absl::StrCat("orgs/", place->org)},
+                                              {"$N", absl::StrCat(number)},
+                                              {"$REVISION", absl::StrCat(revision)}});
   }
 };
 
@@ -78,6 +83,7 @@ class AccessMatrixTest : public ::testing::Test {
   void Revive(Case* one) {
     if (absl::StrContains(one->row->target, "$TOKEN")) one->live = world_->LiveToken(*one->place);
     if (absl::StrContains(one->row->target, "$SESSION")) one->live = world_->LiveSession(*one->place);
+    if (absl::StrContains(one->row->target, "$PROCESS")) one->live = world_->LiveProcess(*one->place, &one->revision);
   }
 
   // Everything on the tier that the organization has now.

@@ -8,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "keyferry/v1/resolution.pb.h"
 #include "keyferry/v1/sessions.pb.h"
 #include "keyferry/v1/tokens.pb.h"
 #include "tests/integration/counting_store.h"
@@ -275,6 +276,22 @@ std::string MatrixWorld::LiveSession(const PlaceName& org) {
   }
   const std::string& name = created.session().name();
   return name.substr(name.rfind('/') + 1);
+}
+
+std::string MatrixWorld::LiveProcess(const PlaceName& org, int64_t* revision) {
+  if (org.org != "acme") return "nobodys";
+  std::string response;
+  const std::string request =
+      "confirms: true resolve { mcp_server: 'orgs/acme/mcpServers/tool' process { process_id: 'live' } }";
+  const grpc::Status status = Call(Find("acme", "holder"), "ResolutionService.Watch", request, &response);
+  v1::WatchResponse sent;
+  if (!status.ok() || !sent.ParseFromString(response)) {
+    fprintf(stderr, "no watch: %s\n", status.error_message().c_str());
+    abort();
+  }
+  *revision = sent.environment().revision();
+  const std::string& process = sent.environment().process();
+  return process.substr(process.rfind('/') + 1);
 }
 
 void MatrixWorld::AwaitRewrap() {

@@ -66,6 +66,9 @@ class MatrixWorld {
   std::string LiveToken(const PlaceName& user);
   // The id of a new session of the organization's ADMIN.
   std::string LiveSession(const PlaceName& org);
+  // The id of a process that watches `tool` of the organization as its granted workload and confirms, and the revision
+  // that it was sent. Of `rival`, which has no such workload, nobody's.
+  std::string LiveProcess(const PlaceName& org, int64_t* revision);
   // Waits until no rewrap of data keys is under way.
   void AwaitRewrap();
 

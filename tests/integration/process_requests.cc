@@ -24,6 +24,19 @@ std::vector<MethodEntry> ProcessEntries() {
              Absent("name", {"orgs/acme/credentials/VOID", "orgs/acme/users/mia/credentials/MIA_KEY",
                              "orgs/rival/credentials/RIVAL_KEY"}),
              Refused("......NN"), Refused("N...NNNN", "name: 'orgs/acme/teams/eng/credentials/TEAM_KEY'")})},
+      {"ProcessService.ConfirmEnvironment", Who::kWorkload, "name: '$PROCESS' revision: $REVISION pid: 7",
+       Join({BadNames("name", "orgs/acme/processes/a.0123456789abcdef",
+                      {"orgs/acme", "orgs/acme/mcpServers/github", "orgs/acme/teams/eng/processes/a"}, Who::kWorkload),
+             Absent("name", {"orgs/acme/processes/void", "orgs/void/processes/void", "orgs/rival/processes/void"},
+                    Who::kWorkload),
+             // It is there for the principal whose watch it is alone, whoever sees it in lists.
+             {Fails("another's, as an ADMIN", "", grpc::NOT_FOUND)},
+             Refused("NNNNNN.N"),
+             {Invalid("revision: none", "revision: 0", "revision", Who::kWorkload),
+              Invalid("revision: negative", "revision: -1", "revision", Who::kWorkload),
+              Invalid("pid: negative", "pid: -1", "pid", Who::kWorkload),
+              Fails("revision: not sent", "revision: 9223372036854775807", grpc::FAILED_PRECONDITION,
+                    Who::kWorkload)}})},
   };
 }
 
@@ -43,6 +56,7 @@ MethodEntry WatchEntry(BadRequests bad) {
             {Invalid("resume_revision: negative", "resume_revision: -1", "resume_revision"),
              Invalid("debounce: negative", "debounce { seconds: -1 }", "debounce"),
              Invalid("debounce: 11 s", "debounce { seconds: 11 }", "debounce"),
+             Invalid("confirms: no process", "confirms: true", "confirms"),
              Invalid("debounce: nanos", "debounce { nanos: 1000000000 }", "debounce"),
              Invalid("process: no id", process("host: 'a'"), "resolve.process.process_id"),
              Invalid("process: id", process("process_id: 'A/B'"), "resolve.process.process_id"),

@@ -38,6 +38,7 @@ class Stream {
     if (message.has_problem()) return "problem " + message.problem().reason();
     EXPECT_GT(message.environment().revision(), revision_);
     revision_ = message.environment().revision();
+    process_ = message.environment().process();
     std::string text;
     for (const v1::ResolvedVariable& variable : message.environment().variables()) {
       absl::StrAppend(&text, text.empty() ? "" : " ", variable.variable(), "=v", variable.version());
@@ -45,12 +46,14 @@ class Stream {
     return text;
   }
   int64_t revision() const { return revision_; }
+  const std::string& process() const { return process_; }
 
  private:
   const std::unique_ptr<v1::ResolutionService::Stub> stub_;
   grpc::ClientContext context_;
   std::unique_ptr<grpc::ClientReader<v1::WatchResponse>> reader_;
   int64_t revision_ = 0;
+  std::string process_;
 };
 
 v1::WatchRequest Request(const std::string& mcp_server, int64_t resume = 0) {
@@ -72,6 +75,19 @@ class WatchTest : public ::testing::Test {
   void SetTier(const std::string& tier) {
     world_.MustCall(Who::kAdmin, "DirectoryService.UpdateOrg",
                     absl::StrCat("org { name: 'orgs/acme' tier: ", tier, " }"));
+  }
+
+  // "v2 ID=v1 watching ID=v2": the newest version, and what each process holds.
+  std::string Rollout() {
+    v1::CredentialRollout answer;
+    answer.ParseFromString(world_.MustCall(Who::kAdmin, "ProcessService.GetCredentialRollout",
+                                           "name: 'orgs/acme/credentials/GITHUB_TOKEN'"));
+    std::string text = absl::StrCat("v", answer.current_version());
+    for (const v1::RolloutProcess& process : answer.processes()) {
+      absl::StrAppend(&text, " ", process.process().info().process_id(), "=v", process.held_version(),
+                      process.process().watching() ? " watching" : "");
+    }
+    return text;
   }
 
   World world_;
@@ -178,23 +194,45 @@ TEST_F(WatchTest, ARolloutFollowsTheProcessesThatWatch) {
   EXPECT_EQ(watch->Next(), "GITHUB_TOKEN=v1 LEVEL=v0");
   const std::string launched = absl::StrCat("mcp_server: '", kGithub, "' process { process_id: 'launched' host: 'h' }");
   world_.MustCall(Who::kAdmin, "ResolutionService.Resolve", launched);
-  const auto rollout = [&] {
-    v1::CredentialRollout answer;
-    answer.ParseFromString(world_.MustCall(Who::kAdmin, "ProcessService.GetCredentialRollout",
-                                           "name: 'orgs/acme/credentials/GITHUB_TOKEN'"));
-    std::string text = absl::StrCat("v", answer.current_version());
-    for (const v1::RolloutProcess& process : answer.processes()) {
-      absl::StrAppend(&text, " ", process.process().info().process_id(), "=v", process.held_version(),
-                      process.process().watching() ? " watching" : "");
-    }
-    return text;
-  };
-  EXPECT_EQ(rollout(), "v1 launched=v1 watching=v1 watching");
+  EXPECT_EQ(Rollout(), "v1 launched=v1 watching=v1 watching");
   Rotate("orgs/acme/credentials/GITHUB_TOKEN");
   EXPECT_EQ(watch->Next(), "GITHUB_TOKEN=v2 LEVEL=v0");
-  EXPECT_EQ(rollout(), "v2 launched=v1 watching=v2 watching");
+  EXPECT_EQ(Rollout(), "v2 launched=v1 watching=v2 watching");
   world_.MustCall(Who::kAdmin, "ResolutionService.Resolve", launched);
-  EXPECT_EQ(rollout(), "v2 launched=v2 watching=v2 watching");
+  EXPECT_EQ(Rollout(), "v2 launched=v2 watching=v2 watching");
+}
+
+TEST_F(WatchTest, AProcessThatConfirmsMovesWhenItSaysSo) {
+  v1::WatchRequest request = Request(kGithub);
+  request.mutable_resolve()->mutable_process()->set_process_id("p");
+  request.set_confirms(true);
+  auto watch = Open(Who::kWorkload, request);
+  EXPECT_EQ(watch->Next(), "GITHUB_TOKEN=v1 LEVEL=v0");
+  EXPECT_EQ(Rollout(), "v1") << "it does not run yet";
+  const auto confirm = [&](Who who, int64_t revision) {
+    return world_.Call(who, "ProcessService.ConfirmEnvironment",
+                       absl::StrCat("name: '", watch->process(), "' pid: 77 revision: ", revision));
+  };
+  const int64_t first = watch->revision();
+  EXPECT_TRUE(confirm(Who::kWorkload, first).ok());
+  EXPECT_EQ(Rollout(), "v1 p=v1 watching");
+  Rotate("orgs/acme/credentials/GITHUB_TOKEN");
+  EXPECT_EQ(watch->Next(), "GITHUB_TOKEN=v2 LEVEL=v0");
+  EXPECT_EQ(Rollout(), "v2 p=v1 watching") << "still the old process";
+  EXPECT_EQ(confirm(Who::kAdmin, watch->revision()).error_code(), grpc::NOT_FOUND);
+  EXPECT_EQ(confirm(Who::kRival, watch->revision()).error_code(), grpc::NOT_FOUND);
+  EXPECT_EQ(DetailOf(confirm(Who::kWorkload, watch->revision() + 1)).reason(), "REVISION_NOT_SENT");
+  EXPECT_EQ(Rollout(), "v2 p=v1 watching");
+  EXPECT_TRUE(confirm(Who::kWorkload, watch->revision()).ok());
+  EXPECT_EQ(Rollout(), "v2 p=v2 watching");
+  EXPECT_EQ(DetailOf(confirm(Who::kWorkload, first)).reason(), "REVISION_NOT_SENT") << "never back";
+
+  // Whoever resumes says again what it holds.
+  request.set_resume_revision(watch->revision());
+  auto resumed = Open(Who::kWorkload, request);
+  EXPECT_EQ(Open(Who::kAdmin, Request(kGithub))->Next(), "GITHUB_TOKEN=v2 LEVEL=v0") << "the one before was served";
+  EXPECT_EQ(Rollout(), "v2 p=v2 watching");
+  EXPECT_TRUE(confirm(Who::kWorkload, watch->revision()).ok());
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/time/clock.h"
 #include "google/protobuf/stubs/logging.h"
 #include "google/protobuf/text_format.h"
 #include "grpcpp/generic/generic_stub.h"
@@ -28,6 +29,7 @@
 #include "server/directory/bootstrap.h"
 #include "server/rpc/rpc_status.pb.h"
 #include "storage/crypto/key_provider.h"
+#include "storage/journal.h"
 #include "storage/open.h"
 #include "storage/testing_store.h"
 #include "tests/integration/world_contents.h"
@@ -287,6 +289,7 @@ void World::Populate() {
   }
   for (const SetUpCall& call : SetUpCallsWithTokens()) MustCall(call.who, call.method, call.request);
   session_token_ = NewSession();
+  WatchProcess();
 }
 
 std::string World::NewSession() {
@@ -295,6 +298,23 @@ std::string World::NewSession() {
                                    "parent: 'orgs/acme' session { user: 'orgs/acme/users/mia' "
                                    "mcp_servers: 'orgs/acme/mcpServers/github' } ttl { seconds: 86400 }"));
   return created.token();
+}
+
+void World::WatchProcess() {
+  const auto entries = [this]() -> uint64_t {
+    if (!store()->Sync().ok()) Die("the store does not sync");
+    const auto head = storage::ReadJournalHead(*store()->View(), "acme");
+    return head.ok() ? head->last_sequence : 0;
+  };
+  const uint64_t before = entries();
+  v1::WatchResponse watched;
+  watched.ParseFromString(MustCall(Who::kWorkload, "ResolutionService.Watch",
+                                   "confirms: true resolve { mcp_server: 'orgs/acme/mcpServers/github' "
+                                   "process { process_id: 'confirming' } }"));
+  process_ = watched.environment().process();
+  revision_ = watched.environment().revision();
+  // The entry of what was sent, and that of the end, which comes when the server has noticed it.
+  while (entries() < before + 2) absl::SleepFor(absl::Milliseconds(1));
 }
 
 void World::LearnWords() {
@@ -319,6 +339,8 @@ void World::LearnWords() {
     list_sessions();
   }
   words_.emplace_back("$SESSION", sessions.sessions(0).name());
+  words_.emplace_back("$PROCESS", process_);
+  words_.emplace_back("$REVISION", absl::StrCat(revision_));
   v1::ListUsersResponse users;
   users.ParseFromString(MustCall(Who::kAdmin, "DirectoryService.ListUsers", R"(parent: "orgs/acme" page_size: 1)"));
   std::string token = users.next_page_token();
