@@ -122,8 +122,10 @@ void Router::TakeOver(ServerProcess& process) {
     process.told_initialized = true;
     SendToServer(process, NotificationMessage("notifications/initialized"));
   }
-  for (const SessionRecord::Request& request : session_.Replays()) {
-    SendReplay(process, Replay::kSessionState, request.method, request.params);
+  if (process.asked_initialize) {
+    for (const SessionRecord::Request& request : session_.Replays()) {
+      SendReplay(process, Replay::kSessionState, request.method, request.params);
+    }
   }
   if (old != nullptr) {
     old->stage = Stage::kDraining;
@@ -177,14 +179,18 @@ void Router::ReplacementFailed() {
 // A process died with the client's `initialize`: the replacement that waits for the answer gets the request itself.
 void Router::MoveInitialize(ServerProcess& process) {
   if (session_.handshake() != Handshake::kAsked || session_.asked() != process.id || replacement_ == 0) return;
+  std::string text = session_.initialize_text();
+  const bool initialized = session_.initialized_early();
   MessageHead head;
   ClientRequests::Request request;
-  HeldMessage message{session_.initialize_text(), ""};
-  if (!ParseMessageHead(message.text, head) || !process.requests.Take(head.id_key, request)) return;
+  if (!ParseMessageHead(text, head) || !process.requests.Take(head.id_key, request)) return;
   session_.OnAnswer(request.record, /*result=*/"");
-  message.id_key = head.id_key;
-  held_bytes_ += message.text.size();
-  held_.push_front(std::move(message));
+  if (initialized) {
+    held_.push_front({NotificationMessage("notifications/initialized"), ""});
+    held_bytes_ += held_.front().text.size();
+  }
+  held_bytes_ += text.size();
+  held_.push_front({std::move(text), std::move(head.id_key)});
 }
 
 void Router::FailOutstanding(ServerProcess& process, int code, absl::string_view message) {

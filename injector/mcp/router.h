@@ -57,9 +57,10 @@ class RouterOutput {
 // server/resources#subscriptions (https://modelcontextprotocol.io/specification).
 //
 // Guarantees, for a client that does not use an id again while a request under it is unanswered:
-// - Each request of the client is given to at most one process and answered exactly once (at most once if the client
-//   cancelled it): by that process, or with an error made here (codes in own_messages.h) if that process ended, was
-//   drained for too long, or none is there.
+// - Each request of the client is given to at most one process (an `initialize` whose process died may be given to the
+//   next) and answered exactly once (at most once if the client cancelled it): by that process, or with an error made
+//   here (codes in own_messages.h) if that process ended, was drained for too long, or none is there. While requests
+//   are held, a `ping` may be answered here.
 // - Each request of a process reaches the client under an id that no other request ever had, and is answered at most
 //   once, to the process that sent it, under its own id.
 // - A replacement is sent nothing but `initialize` and answers to its own pings before its handshake is complete.

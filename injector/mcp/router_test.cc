@@ -164,6 +164,17 @@ TEST_F(RouterTest, AnInitializeThatDiesWithItsProcessMovesToTheReplacement) {
   EXPECT_THAT(Calls(), ElementsAre(ToClient(Answer("0", kResult))));
 }
 
+TEST_F(RouterTest, AnInitializedThatCameTooEarlyMovesWithIt) {
+  Client(kInitialize);
+  Client(kInitialized);
+  Client(Request("1"));
+  router_.StartReplacement(2);
+  Calls();
+  router_.ServerExited(1);
+  EXPECT_THAT(Calls(), ElementsAre(StartsWith(ErrorFor("1", -32000)), "ready 2", ToServer(2, kInitialize),
+                                   ToServer(2, kInitialized)));
+}
+
 TEST_F(RouterTest, AFailedInitializeLeavesNothingToReplay) {
   Client(kInitialize);
   router_.StartReplacement(2);

@@ -94,6 +94,8 @@ uint64_t SessionRecord::OnRequest(ProcessId process, absl::string_view text, abs
     initialize_number_ = next_++;
     initialize_text_ = std::string(text);
     asked_params_ = WithoutMeta(params);
+    level_ = pending_level_ = Level();
+    subscriptions_.clear();
     return initialize_number_;
   }
   if (method == "logging/setLevel") {

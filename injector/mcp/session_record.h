@@ -35,7 +35,7 @@ InitializeDifference Compare(const InitializeResult& told, const InitializeResul
 
 // What a client has made of its session so far, to be made again with a replacement: the handshake, the log level, the
 // subscriptions. The client's intent counts, from when its request is passed on: a request that is answered with an
-// error is forgotten again, one that is still unanswered is replayed too.
+// error is forgotten again, one that is still unanswered is replayed too. A further `initialize` begins anew.
 class SessionRecord {
  public:
   enum class Handshake { kNone, kAsked, kAnswered, kDone };
@@ -55,6 +55,8 @@ class SessionRecord {
   // The process that has the client's `initialize`, while kAsked.
   ProcessId asked() const { return asked_; }
   bool IsInitialize(uint64_t number) const { return number != 0 && number == initialize_number_; }
+  // The client did not wait for the answer to its `initialize`, while kAsked.
+  bool initialized_early() const { return initialized_early_; }
   // The client's own message, while kAsked.
   const std::string& initialize_text() const { return initialize_text_; }
   // Without `_meta`, whose progress token is the client's.
@@ -77,7 +79,7 @@ class SessionRecord {
 
   Handshake handshake_ = Handshake::kNone;
   Handshake before_ = Handshake::kNone;  // Holds again if a further `initialize` fails.
-  bool initialized_early_ = false;       // The client did not wait for the answer to `initialize`.
+  bool initialized_early_ = false;
   ProcessId asked_ = 0;
   uint64_t initialize_number_ = 0;
   std::string initialize_text_;
