@@ -5,27 +5,39 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { programs } from './platform.mjs';
 
-const manifest = createRequire(import.meta.url).resolve('@modelcontextprotocol/server-everything/package.json');
+// Folder of an installed MCP server, which exports no file of its own.
+function folderOf(name) {
+  return path.dirname(createRequire(import.meta.url).resolve(`@modelcontextprotocol/${name}/package.json`));
+}
 
-// Program and arguments of the MCP server.
-export const everything = [process.execPath, path.join(path.dirname(manifest), 'dist/index.js'), 'stdio'];
+// Program and arguments of each MCP server.
+export const everything = [process.execPath, path.join(folderOf('server-everything'), 'dist/index.js'), 'stdio'];
+export const filesystem = (directory) => [process.execPath, path.join(folderOf('server-filesystem'), 'dist/index.js'), directory];
+export const memory = [process.execPath, path.join(folderOf('server-memory'), 'dist/index.js')];
+export const gitlab = [process.execPath, path.join(folderOf('server-gitlab'), 'dist/index.js')];
 
-// Starts the MCP server through `keyferry-injector exec ARGS -- ...` and initializes the session. The transport passes
-// a handful of variables on by itself; Keyferry's have to be given.
-export async function launchEverything(variables, injectorArgs) {
-  const transport = new StdioClientTransport({
-    command: programs.injector,
-    args: ['exec', ...injectorArgs, '--', ...everything],
-    env: variables,
-    stderr: 'pipe',
-  });
+// Starts the MCP server through `keyferry-injector exec ARGS -- ...` and initializes the session.
+export function launchEverything(variables, injectorArgs) {
+  return launchThrough(injectorArgs, everything, variables);
+}
+
+export function launchThrough(injectorArgs, server, variables, options = {}) {
+  return launch([programs.injector, 'exec', ...injectorArgs, '--', ...server], variables, options);
+}
+
+// Starts a command under the official SDK's client. The transport passes a handful of variables on by itself; others
+// have to be given. `prepare` gets the client before it connects.
+export async function launch([command, ...args], variables, { capabilities = {}, prepare = () => {} } = {}) {
+  const transport = new StdioClientTransport({ command, args, env: variables, stderr: 'pipe' });
   let stderr = '';
   transport.stderr.on('data', (chunk) => {
     stderr += chunk;
   });
   const errors = [];
-  transport.onerror = (error) => errors.push(error);
-  const client = new Client({ name: 'keyferry-e2e', version: '1.0.0' });
+  const client = new Client({ name: 'keyferry-e2e', version: '1.0.0' }, { capabilities });
+  // What the client could not parse or did not ask for: anything but JSON-RPC on standard output, a second answer.
+  client.onerror = (error) => errors.push(error);
+  prepare(client);
   try {
     await client.connect(transport);
   } catch (error) {
@@ -41,7 +53,6 @@ class Launched {
   constructor(client, transport, errors, stderr) {
     this.client = client;
     this.pid = transport.pid;
-    // What the client could not parse: anything but JSON-RPC on standard output ends up here.
     this.errors = errors;
     this.#stderr = stderr;
   }
