@@ -12,7 +12,7 @@ namespace {
 
 constexpr uint64_t kNever = ~uint64_t{0};
 // What is held is mostly decided by the next few bytes. So much input is copied behind it; the rest is read in place.
-constexpr size_t kAppendBytes = 4096;
+constexpr size_t kAppendBytes = 512;
 constexpr size_t kKeptCapacity = size_t{64} << 10;
 constexpr size_t kIdleFraction = 4;
 
@@ -43,7 +43,9 @@ void Redactor::Write(absl::string_view input, std::string& output) {
     Append(head);
     Process(kept(), /*at_end=*/false, output);
     DropUntilCursor();
-    input.remove_prefix(head.size());
+    const bool within_head = kept().size() <= head.size();
+    input.remove_prefix(head.size() - (within_head ? kept().size() : 0));
+    if (within_head) DropKept();
   }
   if (input.empty()) return;
   Process(input, /*at_end=*/false, output);
@@ -282,7 +284,10 @@ void Redactor::Append(absl::string_view input) {
 void Redactor::DropUntilCursor() {
   kept_from_ += cursor_ - base_;
   base_ = cursor_;
-  if (kept_from_ < kept_.size()) return;
+  if (kept_from_ == kept_.size()) DropKept();
+}
+
+void Redactor::DropKept() {
   if (!kept_.empty()) explicit_bzero(kept_.data(), kept_.size());
   kept_.clear();
   kept_from_ = 0;

@@ -99,6 +99,7 @@ class Redactor {
   absl::string_view kept() const { return {kept_.data() + kept_from_, kept_.size() - kept_from_}; }
   void Append(absl::string_view input);
   void DropUntilCursor();
+  void DropKept();
 
   // The patterns in use are the last.
   std::vector<Patterns> patterns_;

@@ -175,7 +175,10 @@ void AddBase64Ends(absl::string_view value, absl::string_view text, size_t shift
 std::set<size_t> Ends(absl::string_view value, absl::string_view text) {
   std::set<size_t> ends;
   for (const size_t backslashes : {1, 2, 4}) {
-    for (const bool percent : {false, true}) AddTextEnds(value, text, {backslashes, percent}, ends);
+    if (backslashes > 1 && !absl::StrContains(value, '\\')) break;
+    for (const bool percent : {false, true}) {
+      if (!percent || absl::StrContains(value, '%')) AddTextEnds(value, text, {backslashes, percent}, ends);
+    }
   }
   for (const size_t shift : {0, 1, 2}) AddBase64Ends(value, text, shift, ends);
   if (IsHexText(text, 2 * value.size()) &&

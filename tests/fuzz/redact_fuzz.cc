@@ -24,7 +24,7 @@ using keyferry::injector::RedactReference;
 
 constexpr size_t kMaxValues = 4;
 constexpr size_t kMaxValueBytes = 40;
-constexpr size_t kMaxTextBytes = 600;
+constexpr size_t kMaxTextBytes = 400;
 
 void Require(bool holds) {
   if (!holds) std::abort();
