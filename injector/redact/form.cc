@@ -30,6 +30,8 @@ void AppendUnicode(Spelling& spelling, int backslashes, uint32_t unit) {
 
 class Lister {
  public:
+  explicit Lister(Spellings& result) : result_(result) {}
+
   void Add(const Spelling& spelling) { result_.list[result_.count++] = spelling; }
 
   void Byte(char c, int times = 1) {
@@ -72,10 +74,8 @@ class Lister {
     }
   }
 
-  const Spellings& result() const { return result_; }
-
  private:
-  Spellings result_;
+  Spellings& result_;
 };
 
 // True if a byte of the value may not stand for itself in this form.
@@ -90,7 +90,7 @@ void ListAscii(const Form& form, char c, Lister& lister) {
     lister.Byte(c);
   }
   if (absl::ascii_isalnum(static_cast<unsigned char>(c))) return;
-  lister.Percent(static_cast<unsigned char>(c));
+  if (c != '%' || form.percent) lister.Percent(static_cast<unsigned char>(c));
   if (c == ' ') lister.Byte('+');
   if (c == '"') lister.Escaped(c, kQuoteRuns);
   if (c == '/') lister.Escaped(c, kSlashRuns);
@@ -321,7 +321,8 @@ uint16_t UnitKey(const Form& form, size_t unit) {
 }
 
 Spellings ListSpellings(const Form& form, size_t unit) {
-  Lister lister;
+  Spellings spellings;
+  Lister lister(spellings);
   if (form.encoding == Encoding::kText) {
     ListText(form, unit, lister);
   } else if (form.encoding == Encoding::kBase64) {
@@ -332,7 +333,7 @@ Spellings ListSpellings(const Form& form, size_t unit) {
     spelling.any_case = true;
     lister.Add(spelling);
   }
-  return lister.result();
+  return spellings;
 }
 
 Agreement Compare(const Form& form, absl::string_view text, size_t unit_limit, Progress& progress) {

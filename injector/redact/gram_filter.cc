@@ -5,9 +5,9 @@
 namespace keyferry::injector {
 namespace {
 
-// 512 bytes to 128 KiB, such that about one gram in 64 passes by chance.
+// 512 bytes to 64 KiB, such that about one gram in 64 passes by chance.
 constexpr int kMinBits = 12;
-constexpr int kMaxBits = 20;
+constexpr int kMaxBits = 19;
 constexpr size_t kBitsPerHash = 64;
 
 }  // namespace

@@ -65,10 +65,10 @@ size_t JsonTracker::SkipQuickly(absl::string_view text) {
 
 void JsonTracker::Advance(absl::string_view text) {
   if (text.empty()) return;
-  const size_t line_end = text.rfind('\n');
-  if (line_end != absl::string_view::npos) {
+  const void* const line_end = memrchr(text.data(), '\n', text.size());
+  if (line_end != nullptr) {
     *this = JsonTracker();
-    text.remove_prefix(line_end + 1);
+    text.remove_prefix(static_cast<const char*>(line_end) + 1 - text.data());
   }
   while (!text.empty()) {
     if (line_ == Line::kOther) {

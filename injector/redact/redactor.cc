@@ -12,11 +12,13 @@ namespace {
 
 constexpr uint64_t kNever = ~uint64_t{0};
 // What is held is mostly decided by the next few bytes. So much input is copied behind it; the rest is read in place.
-constexpr size_t kAppendBytes = 4096;
+constexpr size_t kAppendBytes = 512;
 constexpr size_t kKeptCapacity = size_t{64} << 10;
-// Base64 digits before which no line break may stand, and one more.
-constexpr size_t kCheckedUnits = 9;
 constexpr size_t kIdleFraction = 4;
+
+// How many units are compared where a form is known to agree: the first is no repetition, and in base64 no line break
+// may stand before the first eight.
+size_t CheckedUnits(const Form& form) { return form.encoding == Encoding::kBase64 ? 9 : 1; }
 
 }  // namespace
 
@@ -41,7 +43,9 @@ void Redactor::Write(absl::string_view input, std::string& output) {
     Append(head);
     Process(kept(), /*at_end=*/false, output);
     DropUntilCursor();
-    input.remove_prefix(head.size());
+    const bool within_head = kept().size() <= head.size();
+    input.remove_prefix(head.size() - (within_head ? kept().size() : 0));
+    if (within_head) DropKept();
   }
   if (input.empty()) return;
   Process(input, /*at_end=*/false, output);
@@ -135,25 +139,37 @@ void Redactor::ExamineForm(const PatternSet& set, uint32_t index, absl::string_v
 }
 
 // Without this, a text that repeats as the value does would be compared with all of the value at every repetition.
-void Redactor::Foresee(uint32_t form, absl::string_view rest, const Progress& progress) {
+void Redactor::Foresee(uint32_t index, absl::string_view rest, const Progress& progress) {
   const PatternSet& set = *patterns_.back().set;
-  const size_t period = set.Period(form, progress.units);
+  const Form& form = set.form(index);
+  const size_t period = set.Period(index, progress.units);
   if (period == 0) return;
-  Progress shift;
-  if (Compare(set.form(form), rest, period, shift) != Agreement::kComplete || shift.units != period) return;
   foreseen_.resize(set.form_count());
-  auto& places = foreseen_[form];
-  const size_t place = places[0].start == kNever || places[0].start <= cursor_ ? 0 : 1;
-  places[place] = {cursor_ + shift.bytes, {progress.units - period, progress.bytes - shift.bytes}};
+  // Once from the same place on, as when only the first unit was spelled otherwise, and once a period later.
+  for (const size_t skipped : {size_t{0}, period}) {
+    const size_t count = skipped + CheckedUnits(form);
+    Progress checked;
+    if (Compare(form, rest, count, checked) != Agreement::kComplete || checked.units != count) return;
+    // Eight places, for texts in which the repetitions of several beginnings take turns.
+    const uint64_t place = cursor_ + checked.bytes;
+    auto& places = foreseen_[index];
+    auto slot = std::find_if(places.begin(), places.end(), [place](const Foreseen& f) { return f.checked == place; });
+    if (slot == places.end()) {
+      slot = std::min_element(places.begin(), places.end(),
+                              [](const Foreseen& a, const Foreseen& b) { return a.checked < b.checked; });
+    }
+    *slot = {place, progress.units - skipped, cursor_ + progress.bytes};
+  }
 }
 
-Progress Redactor::Recall(uint32_t form, absl::string_view rest) const {
-  if (form >= foreseen_.size()) return {};
-  for (const Foreseen& foreseen : foreseen_[form]) {
-    if (foreseen.start != cursor_) continue;
-    Progress checked;
-    const Form& compared = patterns_.back().set->form(form);
-    if (Compare(compared, rest, kCheckedUnits, checked) == Agreement::kComplete) return foreseen.progress;
+Progress Redactor::Recall(uint32_t index, absl::string_view rest) const {
+  if (index >= foreseen_.size()) return {};
+  const Form& form = patterns_.back().set->form(index);
+  Progress checked;
+  if (Compare(form, rest, CheckedUnits(form), checked) != Agreement::kComplete) return {};
+  for (const Foreseen& foreseen : foreseen_[index]) {
+    if (foreseen.checked != cursor_ + checked.bytes || checked.units != CheckedUnits(form)) continue;
+    return {foreseen.units, foreseen.end - cursor_};
   }
   return {};
 }
@@ -268,8 +284,11 @@ void Redactor::Append(absl::string_view input) {
 void Redactor::DropUntilCursor() {
   kept_from_ += cursor_ - base_;
   base_ = cursor_;
-  if (kept_from_ < kept_.size()) return;
-  explicit_bzero(kept_.data(), kept_.size());
+  if (kept_from_ == kept_.size()) DropKept();
+}
+
+void Redactor::DropKept() {
+  if (!kept_.empty()) explicit_bzero(kept_.data(), kept_.size());
   kept_.clear();
   kept_from_ = 0;
   if (kept_.capacity() > kKeptCapacity) kept_ = {};

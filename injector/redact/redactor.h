@@ -59,10 +59,11 @@ class Redactor {
     uint32_t form;
     Progress progress;
   };
-  // Where a form whose units repeat will agree again, known without comparing.
+  // How far a form whose units repeat will agree, known without comparing, if its first units end at a place.
   struct Foreseen {
-    uint64_t start = ~uint64_t{0};
-    Progress progress;
+    uint64_t checked = 0;
+    size_t units = 0;
+    uint64_t end = 0;
   };
   // A value that begins at the cursor.
   struct Match {
@@ -98,6 +99,7 @@ class Redactor {
   absl::string_view kept() const { return {kept_.data() + kept_from_, kept_.size() - kept_from_}; }
   void Append(absl::string_view input);
   void DropUntilCursor();
+  void DropKept();
 
   // The patterns in use are the last.
   std::vector<Patterns> patterns_;
@@ -113,7 +115,7 @@ class Redactor {
   // If not empty, the cursor has been examined.
   std::vector<Alive> alive_;
   // By form of the patterns in use.
-  std::vector<std::array<Foreseen, 2>> foreseen_;
+  std::vector<std::array<Foreseen, 8>> foreseen_;
   Found found_;
   JsonTracker tracker_;
 };
