@@ -1,4 +1,7 @@
-// The injector's source of environments while keyferryd is killed and started again.
+// The injector's source of environments with a keyferryd that is killed and started again, and what `keyferry` shows of
+// it.
+#include <stdlib.h>
+
 #include <memory>
 #include <string>
 
@@ -12,6 +15,7 @@
 #include "keyferry/v1/credentials.grpc.pb.h"
 #include "keyferry/v1/mcp_servers.grpc.pb.h"
 #include "keyferry/v1/processes.grpc.pb.h"
+#include "tests/harness/child_process.h"
 #include "tests/harness/dev_server.h"
 #include "tests/integration/recording_listener.h"
 
@@ -140,6 +144,26 @@ TEST_F(EnvironmentSourceRestartTest, ConfirmsAfterwardsWhatCameToRunMeanwhile) {
   EXPECT_EQ(listener_.Next(), "problem the server answers again");
   AwaitHeld("42=v2");
   EXPECT_EQ(listener_.Count(), 0);
+}
+
+TEST_F(EnvironmentSourceRestartTest, TheCommandLineFollowsARotationToItsEnd) {
+  source_->Running(revision_, 41);
+  AwaitHeld("41=v1");
+  Rotate();
+  EXPECT_EQ(listener_.Next(), "environment TOKEN=v2");
+  const client::ConnectionOptions& options = connection_->options();
+  const auto rollout = ChildProcess::Start(
+      {getenv("KEYFERRY"), "credential", "rollout", "TOKEN", "--watch", "-o", "json", "--address", options.address,
+       "--ca-file", options.ca_file, "--token-file", options.token_file, "--org", options.org},
+      /*stderr_path=*/"");
+  const absl::Time deadline = absl::Now() + absl::Seconds(30);
+  const std::string before = rollout->ReadLine(deadline).value_or("");
+  EXPECT_TRUE(absl::StrContains(before, "OUTDATED")) << before;
+  source_->Running(listener_.revision(), 42);
+  const std::string after = rollout->ReadLine(deadline).value_or("");
+  EXPECT_TRUE(absl::StrContains(after, "CURRENT")) << after;
+  EXPECT_FALSE(absl::StrContains(after, "OUTDATED")) << after;
+  EXPECT_EQ(rollout->Wait(), 0);
 }
 
 }  // namespace
