@@ -1,5 +1,6 @@
 // The injector's source of environments with a keyferryd that is killed and started again, and what `keyferry` shows of
 // it.
+#include <signal.h>
 #include <stdlib.h>
 
 #include <memory>
@@ -59,7 +60,7 @@ class EnvironmentSourceRestartTest : public ::testing::Test {
     const auto error = connection_->Call(policy, [&](grpc::ClientContext* context) { return call(context); });
     ASSERT_FALSE(error.has_value()) << error->OneLine();
   }
-  void Open() {
+  void Open(absl::Duration silence = absl::Seconds(60)) {
     injector::ExecOptions exec;
     exec.mcp_server = "tool";
     exec.connection = connection_->options();
@@ -67,6 +68,7 @@ class EnvironmentSourceRestartTest : public ::testing::Test {
     ASSERT_TRUE(access.ok()) << access.status();
     EnvironmentSource::Options options;
     options.debounce = absl::Milliseconds(1);
+    options.silence = silence;
     options.unreachable = {absl::Milliseconds(20), absl::Milliseconds(200)};
     v1::ProcessInfo process;
     process.set_process_id("supervised");
@@ -144,6 +146,17 @@ TEST_F(EnvironmentSourceRestartTest, ConfirmsAfterwardsWhatCameToRunMeanwhile) {
   EXPECT_EQ(listener_.Next(), "problem the server answers again");
   AwaitHeld("42=v2");
   EXPECT_EQ(listener_.Count(), 0);
+}
+
+TEST_F(EnvironmentSourceRestartTest, LeavesAStreamThatHasGoneSilent) {
+  source_.reset();
+  Open(/*silence=*/absl::Milliseconds(500));
+  ASSERT_EQ(kill(server_->pid(), SIGSTOP), 0);
+  EXPECT_EQ(listener_.Next(), "problem the server has gone silent; what runs keeps what it has");
+  ASSERT_EQ(kill(server_->pid(), SIGCONT), 0);
+  Rotate();
+  EXPECT_EQ(listener_.Next(), "problem the server answers again");
+  EXPECT_EQ(listener_.Next(), "environment TOKEN=v2");
 }
 
 TEST_F(EnvironmentSourceRestartTest, TheCommandLineFollowsARotationToItsEnd) {
