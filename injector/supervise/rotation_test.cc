@@ -38,7 +38,7 @@ class RotationTest : public ::testing::Test {
  protected:
   RotationTest() {
     static int count = 0;
-    directory_ = absl::StrCat(getenv("TEST_TMPDIR"), "/", ++count);
+    directory_ = absl::StrCat(getenv("TEST_TMPDIR"), "/", getpid(), "-", ++count);
     mkdir(directory_.c_str(), 0700);
     mkfifo((directory_ + "/control").c_str(), 0600);
     // Both ends, so that neither side waits for the other.
