@@ -319,6 +319,16 @@ TEST_F(RotationTest, RestartGoesOnWithTheSameInput) {
   EXPECT_EQ(WEXITSTATUS(EndOfInput()), 0);
 }
 
+TEST_F(RotationTest, EndedWhileBeingRestartedIsNotStartedAgain) {
+  Launch({"sh", "-c", "trap 'echo term; sleep 0.3; exit 7' TERM; echo ready; while :; do sleep 0.01; done"},
+         {"--on-rotate=restart", "--debounce=0"}, "GENERATION=1");
+  EXPECT_EQ(program_->ReadLine(), "ready");
+  Change("GENERATION=2");
+  EXPECT_EQ(program_->ReadLine(), "term");
+  kill(program_->pid(), SIGTERM);
+  EXPECT_EQ(WEXITSTATUS(program_->Finish()), 7);
+}
+
 TEST_F(RotationTest, SignalReachesTheCommand) {
   Launch({"sh", "-c", "trap 'echo hup' HUP; echo ready; while :; do sleep 0.01; done"},
          {"--on-rotate=signal:HUP", "--debounce=0"}, "GENERATION=1");
