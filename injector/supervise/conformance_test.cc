@@ -182,7 +182,7 @@ TEST_P(ConformanceTest, SignalsArriveInOrder) {
 TEST_P(ConformanceTest, StopAndContinue) {
   Program::Options own_group;
   own_group.prepare = [] { setpgid(0, 0); };
-  const std::unique_ptr<Program> program = Program::Start(Under({"sh", "-c", "echo $$; sleep 100"}), own_group);
+  const std::unique_ptr<Program> program = Program::Start(Under({"sh", "-c", "echo $$; exec sleep 100"}), own_group);
   const std::string child = program->ReadLine();
   kill(program->pid(), SIGTSTP);
   int status = 0;

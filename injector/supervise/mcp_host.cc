@@ -167,6 +167,8 @@ void McpHost::ChildChanged(pid_t pid, int status) {
 }
 
 void McpHost::Forward(const struct signalfd_siginfo& signal) {
+  // Whoever ends the server while it is being stopped does not want another.
+  if (ending_ != 0 && AsksToEnd(static_cast<int>(signal.ssi_signo))) leaving_ = true;
   if (CameFromTerminal(signal)) return;
   for (const auto& [id, process] : processes_) {
     if (!process->exited()) ForwardSignal(signal, process->pid());

@@ -99,6 +99,8 @@ class McpHost : public Host, private mcp::RouterOutput, private mcp::LineSink, p
   // Of the current process, once it is gone.
   std::optional<int> status_;
   bool client_closed_ = false;
+  // A signal has asked to end amid a serial rotation.
+  bool leaving_ = false;
   bool output_paused_ = false;
   std::optional<int> exit_code_;
   bool flushed_ = false;

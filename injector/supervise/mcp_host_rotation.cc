@@ -117,7 +117,7 @@ void McpHost::ReplacementFailed() {
     RotateSoon();
     return;
   }
-  if (ending_ != 0 && !std::exchange(falling_back_, true)) {
+  if (ending_ != 0 && !leaving_ && !std::exchange(falling_back_, true)) {
     context_.log.Line("the MCP server is started with its environment from before the change");
     if (StartReplacement(good_)) return;
   }
@@ -148,7 +148,7 @@ void McpHost::ServerGone(McpProcess& process) {
     Soon([this] { ReplacementFailed(); });
   }
   if (id == current_) CurrentGone(status);
-  if (ended_serially && !client_closed_ && !StartReplacement(newest_)) ReplacementFailed();
+  if (ended_serially && !client_closed_ && !leaving_ && !StartReplacement(newest_)) ReplacementFailed();
   Soon([this, id] {
     processes_.erase(id);
     HoldBackOrGoOn();
@@ -161,7 +161,7 @@ void McpHost::CurrentGone(int status) {
     context_.log.Line("the MCP server has ended; the session goes on with the new process");
     return;
   }
-  if (ending_ == current_ && !client_closed_) return;
+  if (ending_ == current_ && !client_closed_ && !leaving_) return;
   End(ExitCodeOfStatus(status));
 }
 

@@ -141,6 +141,8 @@ void PlainHost::Gone(int status) {
 void PlainHost::Forward(const struct signalfd_siginfo& signal) {
   if (signal.ssi_signo == SIGWINCH && alive()) process_->CopySize();
   if (signal.ssi_signo == SIGCONT && plan_.session) TakeTerminal();
+  // Whoever ends the command while it is being stopped does not want it started again.
+  if (AsksToEnd(static_cast<int>(signal.ssi_signo))) stopping_ = false;
   if (!alive()) return;
   // In a session of its own the command has none of what the outer terminal sends.
   if (CameFromTerminal(signal) && (!plan_.session || signal.ssi_signo == SIGWINCH)) return;

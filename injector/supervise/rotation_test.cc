@@ -38,7 +38,7 @@ class RotationTest : public ::testing::Test {
  protected:
   RotationTest() {
     static int count = 0;
-    directory_ = absl::StrCat(getenv("TEST_TMPDIR"), "/", ++count);
+    directory_ = absl::StrCat(getenv("TEST_TMPDIR"), "/", getpid(), "-", ++count);
     mkdir(directory_.c_str(), 0700);
     mkfifo((directory_ + "/control").c_str(), 0600);
     // Both ends, so that neither side waits for the other.
@@ -317,6 +317,16 @@ TEST_F(RotationTest, RestartGoesOnWithTheSameInput) {
   program_->Write("two\n");
   EXPECT_EQ(program_->ReadLine(), "2 two");
   EXPECT_EQ(WEXITSTATUS(EndOfInput()), 0);
+}
+
+TEST_F(RotationTest, EndedWhileBeingRestartedIsNotStartedAgain) {
+  Launch({"sh", "-c", "trap 'echo term; sleep 0.3; exit 7' TERM; echo ready; while :; do sleep 0.01; done"},
+         {"--on-rotate=restart", "--debounce=0"}, "GENERATION=1");
+  EXPECT_EQ(program_->ReadLine(), "ready");
+  Change("GENERATION=2");
+  EXPECT_EQ(program_->ReadLine(), "term");
+  kill(program_->pid(), SIGTERM);
+  EXPECT_EQ(WEXITSTATUS(program_->Finish()), 7);
 }
 
 TEST_F(RotationTest, SignalReachesTheCommand) {

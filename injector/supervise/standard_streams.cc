@@ -58,4 +58,6 @@ bool CameFromTerminal(const struct signalfd_siginfo& signal) {
   }
 }
 
+bool AsksToEnd(int signal) { return signal == SIGTERM || signal == SIGINT || signal == SIGQUIT || signal == SIGHUP; }
+
 }  // namespace keyferry::injector

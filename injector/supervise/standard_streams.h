@@ -21,6 +21,9 @@ void CloseStandardError();
 // size): a child in this process's own group has it too.
 bool CameFromTerminal(const struct signalfd_siginfo& signal);
 
+// Whether a signal of this number asks a program to end.
+bool AsksToEnd(int signal);
+
 }  // namespace keyferry::injector
 
 #endif  // KEYFERRY_INJECTOR_SUPERVISE_STANDARD_STREAMS_H_

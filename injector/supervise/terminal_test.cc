@@ -148,7 +148,7 @@ TEST_F(TerminalTest, SuspendAndResume) {
   Await("Stopped");
   Await("prompt> ");
   Type("stty -a | grep -o -e '-*icanon'; fg\n");
-  EXPECT_THAT(Await("\r\nicanon"), Not(HasSubstr("-icanon")));
+  EXPECT_THAT(Await("icanon\r\n"), Not(HasSubstr("-icanon\r\n")));
   Type("word\n");
   Await("got-word");
   Await("prompt> ");

@@ -114,8 +114,10 @@ void Program::Write(absl::string_view data) {
 }
 
 std::string Program::ReadLine() {
+  size_t searched = 0;
   while (true) {
-    const size_t end = output_.find('\n');
+    const size_t end = output_.find('\n', searched);
+    searched = output_.size();
     if (end != std::string::npos) {
       std::string line = output_.substr(0, end);
       output_.erase(0, end + 1);
