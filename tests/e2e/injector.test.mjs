@@ -46,7 +46,8 @@ describe('exit codes before launch', () => {
     ['no MCP server', ['--', 'true'], /--mcp-server/],
     ['no command', ['--mcp-server', 'tools'], /--/],
     ['unknown flag', ['--frob', ...['--mcp-server', 'tools', '--', 'true']], /--frob/],
-    ['--supervise', ['--supervise', ...['--mcp-server', 'tools', '--', 'true']], /exec-replace mode only/],
+    ['an option that needs --supervise', ['--rotation', 'serial', ...['--mcp-server', 'tools', '--', 'true']], /--supervise/],
+    ['an unknown policy', ['--supervise', '--on-rotate', 'panic', ...['--mcp-server', 'tools', '--', 'true']], /--on-rotate/],
     ['bad timeout', ['--startup-timeout', '5', '--mcp-server', 'tools', '--', 'true'], /--startup-timeout/],
   ]) {
     test(`64: ${name}`, async () => assertRefused(await admin.inject(args), 64, pattern));
