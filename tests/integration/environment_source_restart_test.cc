@@ -1,4 +1,8 @@
-// The injector's source of environments while keyferryd is killed and started again.
+// The injector's source of environments with a keyferryd that is killed and started again, and what `keyferry` shows of
+// it.
+#include <signal.h>
+#include <stdlib.h>
+
 #include <memory>
 #include <string>
 
@@ -12,6 +16,7 @@
 #include "keyferry/v1/credentials.grpc.pb.h"
 #include "keyferry/v1/mcp_servers.grpc.pb.h"
 #include "keyferry/v1/processes.grpc.pb.h"
+#include "tests/harness/child_process.h"
 #include "tests/harness/dev_server.h"
 #include "tests/integration/recording_listener.h"
 
@@ -55,7 +60,7 @@ class EnvironmentSourceRestartTest : public ::testing::Test {
     const auto error = connection_->Call(policy, [&](grpc::ClientContext* context) { return call(context); });
     ASSERT_FALSE(error.has_value()) << error->OneLine();
   }
-  void Open() {
+  void Open(absl::Duration silence = absl::Seconds(60)) {
     injector::ExecOptions exec;
     exec.mcp_server = "tool";
     exec.connection = connection_->options();
@@ -63,6 +68,7 @@ class EnvironmentSourceRestartTest : public ::testing::Test {
     ASSERT_TRUE(access.ok()) << access.status();
     EnvironmentSource::Options options;
     options.debounce = absl::Milliseconds(1);
+    options.silence = silence;
     options.unreachable = {absl::Milliseconds(20), absl::Milliseconds(200)};
     v1::ProcessInfo process;
     process.set_process_id("supervised");
@@ -140,6 +146,37 @@ TEST_F(EnvironmentSourceRestartTest, ConfirmsAfterwardsWhatCameToRunMeanwhile) {
   EXPECT_EQ(listener_.Next(), "problem the server answers again");
   AwaitHeld("42=v2");
   EXPECT_EQ(listener_.Count(), 0);
+}
+
+TEST_F(EnvironmentSourceRestartTest, LeavesAStreamThatHasGoneSilent) {
+  source_.reset();
+  Open(/*silence=*/absl::Milliseconds(500));
+  ASSERT_EQ(kill(server_->pid(), SIGSTOP), 0);
+  EXPECT_EQ(listener_.Next(), "problem the server has gone silent; what runs keeps what it has");
+  ASSERT_EQ(kill(server_->pid(), SIGCONT), 0);
+  Rotate();
+  EXPECT_EQ(listener_.Next(), "problem the server answers again");
+  EXPECT_EQ(listener_.Next(), "environment TOKEN=v2");
+}
+
+TEST_F(EnvironmentSourceRestartTest, TheCommandLineFollowsARotationToItsEnd) {
+  source_->Running(revision_, 41);
+  AwaitHeld("41=v1");
+  Rotate();
+  EXPECT_EQ(listener_.Next(), "environment TOKEN=v2");
+  const client::ConnectionOptions& options = connection_->options();
+  const auto rollout = ChildProcess::Start(
+      {getenv("KEYFERRY"), "credential", "rollout", "TOKEN", "--watch", "-o", "json", "--address", options.address,
+       "--ca-file", options.ca_file, "--token-file", options.token_file, "--org", options.org},
+      /*stderr_path=*/"");
+  const absl::Time deadline = absl::Now() + absl::Seconds(30);
+  const std::string before = rollout->ReadLine(deadline).value_or("");
+  EXPECT_TRUE(absl::StrContains(before, "OUTDATED")) << before;
+  source_->Running(listener_.revision(), 42);
+  const std::string after = rollout->ReadLine(deadline).value_or("");
+  EXPECT_TRUE(absl::StrContains(after, "CURRENT")) << after;
+  EXPECT_FALSE(absl::StrContains(after, "OUTDATED")) << after;
+  EXPECT_EQ(rollout->Wait(), 0);
 }
 
 }  // namespace
