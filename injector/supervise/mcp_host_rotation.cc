@@ -145,6 +145,7 @@ void McpHost::ServerGone(McpProcess& process) {
   router_.ServerExited(id);
   if (id == replacement_) {
     replacement_ = 0;
+    context_.log.Line(absl::StrCat("process ", process.pid(), " has ended with exit code ", ExitCodeOfStatus(status)));
     Soon([this] { ReplacementFailed(); });
   }
   if (id == current_) CurrentGone(status);

@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <memory>
 #include <set>
 #include <utility>
@@ -69,7 +70,10 @@ class Supervisor {
     while (const auto signal = signals_.Next()) {
       if (signal->ssi_signo == SIGCHLD) {
         CollectChildren([this](pid_t process, int status) { host_->ChildChanged(process, status); });
-      } else if (signal->ssi_signo != SIGPIPE || signal->ssi_code != SI_KERNEL) {
+      } else if (signal->ssi_signo == SIGPIPE && signal->ssi_pid == static_cast<uint32_t>(getpid())) {
+        // From a write of this process's own; it waits here although it is ignored, because it is blocked.
+        continue;
+      } else {
         host_->Forward(*signal);
       }
     }
