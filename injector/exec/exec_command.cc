@@ -35,16 +35,15 @@ client::CallPolicy PolicyOf(const ExecOptions& options) {
 }
 
 // Asks for the MCP servers in turn; answers the failure of the last.
-std::optional<Failure> Resolve(const ServerAccess& access, const ExecOptions& options, ResolvedEnvironment* resolved) {
-  const absl::StatusOr<ServerAccess::Opened> opened = access.Open();
-  if (!opened.ok()) return UsageFailure(opened.status());
-  const client::Connection& connection = *opened->connection;
+std::optional<Failure> Resolve(const ServerAccess& access, const ServerAccess::Opened& opened,
+                               const ExecOptions& options, ResolvedEnvironment* resolved) {
+  const client::Connection& connection = *opened.connection;
   const std::unique_ptr<v1::ResolutionService::Stub> stub = v1::ResolutionService::NewStub(connection.channel());
   std::optional<client::ApiError> error;
   const v1::ProcessInfo process = DescribeProcess(::getenv, kLease);
   for (const std::string& mcp_server : access.mcp_servers()) {
     ScopedResolveRequest request;
-    access.Fill(mcp_server, opened->session, &*request);
+    access.Fill(mcp_server, opened.session, &*request);
     if (!process.process_id().empty()) *request->mutable_process() = process;
     v1::ResolveResponse response;
     error = connection.Call(PolicyOf(options), [&](grpc::ClientContext* context) {
@@ -66,10 +65,13 @@ std::optional<Failure> Resolve(const ServerAccess& access, const ExecOptions& op
 Failure RunExec(const ExecOptions& options, const InheritedState& state) {
   const absl::StatusOr<ServerAccess> access = ServerAccess::Load(options, ::getenv);
   if (!access.ok()) return UsageFailure(access.status());
+  // Open until the command takes this process over: closing a channel takes gRPC longer than the call.
+  const absl::StatusOr<ServerAccess::Opened> opened = access->Open();
+  if (!opened.ok()) return UsageFailure(opened.status());
   absl::StatusOr<Environment> environment;
   {
     ResolvedEnvironment resolved;
-    if (std::optional<Failure> failure = Resolve(*access, options, &resolved)) return *std::move(failure);
+    if (std::optional<Failure> failure = Resolve(*access, *opened, options, &resolved)) return *std::move(failure);
     environment = EnvironmentFor(environ, options.inherit, resolved);
   }
   if (!environment.ok()) return RefusedEnvironment(environment.status(), access->mcp_servers().back());
