@@ -138,7 +138,8 @@ void McpHost::ServerInputHasRoom(McpProcess&) { HoldBackOrGoOn(); }
 void McpHost::HoldBackOrGoOn() {
   if (client_input_ != nullptr) {
     bool full = router_.held_bytes() > kMostHeld;
-    for (const auto& [id, process] : processes_) full |= process->input_full();
+    // A replaced process that does not read must not keep the client from its successor.
+    for (const auto& [id, process] : processes_) full |= id >= current_ && process->input_full();
     if (full) {
       client_input_->Pause();
     } else {
@@ -157,18 +158,16 @@ void McpHost::HoldBackOrGoOn() {
 void McpHost::ChildChanged(pid_t pid, int status) {
   for (const auto& [id, process] : processes_) {
     if (process->pid() != pid || process->exited()) continue;
-    if (WIFSTOPPED(status)) {
-      if (id == current_) StopSelf(WSTOPSIG(status), StopWhom::kThisProcess);
-    } else if (!WIFCONTINUED(status)) {
-      process->Exited(status);
-    }
+    // One that was stopped makes the client wait; stopping here as well would leave nobody to see it go on.
+    if (!WIFSTOPPED(status) && !WIFCONTINUED(status)) process->Exited(status);
     return;
   }
 }
 
 void McpHost::Forward(const struct signalfd_siginfo& signal) {
-  // Whoever ends the server while it is being stopped does not want another.
-  if (ending_ != 0 && AsksToEnd(static_cast<int>(signal.ssi_signo))) leaving_ = true;
+  // Whoever ends the server does not want another.
+  const int number = static_cast<int>(signal.ssi_signo);
+  if (number == SIGTERM || (ending_ != 0 && AsksToEnd(number))) leaving_ = true;
   if (CameFromTerminal(signal)) return;
   for (const auto& [id, process] : processes_) {
     if (!process->exited()) ForwardSignal(signal, process->pid());

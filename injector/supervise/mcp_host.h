@@ -59,6 +59,8 @@ class McpHost : public Host, private mcp::RouterOutput, private mcp::LineSink, p
   void ReplacementFailed();
   void RetryLater();
   void CurrentGone(int status);
+  bool StillServes() const;
+  void EndWhenAnswered();
   int Launch(std::shared_ptr<Generation> generation);
   void RenewPatterns(const std::shared_ptr<Generation>& coming);
 
@@ -99,7 +101,9 @@ class McpHost : public Host, private mcp::RouterOutput, private mcp::LineSink, p
   // Of the current process, once it is gone.
   std::optional<int> status_;
   bool client_closed_ = false;
-  // A signal has asked to end amid a serial rotation.
+  // Of the current process, once it is gone for good.
+  std::optional<int> ended_;
+  // A signal has asked to end; nothing is started any more.
   bool leaving_ = false;
   bool output_paused_ = false;
   std::optional<int> exit_code_;

@@ -42,7 +42,7 @@ void McpHost::RotateSoon() {
 }
 
 void McpHost::Rotate() {
-  if (client_closed_ || exit_code_.has_value()) return;
+  if (client_closed_ || leaving_ || exit_code_.has_value()) return;
   const auto draining = std::count_if(processes_.begin(), processes_.end(), [this](const auto& entry) {
     return entry.first != current_ && entry.first != replacement_;
   });
@@ -82,7 +82,7 @@ void McpHost::Ready(mcp::ProcessId process) {
   const mcp::ProcessId old = std::exchange(current_, process);
   replacement_ = 0;
   ending_ = 0;
-  falling_back_ = false;
+  const bool fell_back = std::exchange(falling_back_, false);
   status_.reset();
   const McpProcess* const ready = Find(process);
   previous_ = std::exchange(good_, ready->generation());
@@ -90,6 +90,14 @@ void McpHost::Ready(mcp::ProcessId process) {
   context_.report.Running(good_->revision, ready->pid());
   if (const McpProcess* const drained = Find(old); drained != nullptr && !drained->exited()) {
     StartTimer(old, context_.options.drain_timeout, [this, old] { router_.DrainTimeout(old); });
+  }
+  // What the client sends need not wait for the process before it.
+  Soon([this] { HoldBackOrGoOn(); });
+  if (fell_back && newest_ != good_) {
+    // The newest environment has just failed: not at once again.
+    rotate_again_ = false;
+    RetryLater();
+    return;
   }
   retry_delay_ = kFirstRetry;
   if (newest_ != good_) rotate_again_ = true;
@@ -149,21 +157,36 @@ void McpHost::ServerGone(McpProcess& process) {
     Soon([this] { ReplacementFailed(); });
   }
   if (id == current_) CurrentGone(status);
-  if (ended_serially && !client_closed_ && !leaving_ && !StartReplacement(newest_)) ReplacementFailed();
+  if (ended_serially && StillServes() && !StartReplacement(newest_)) ReplacementFailed();
   Soon([this, id] {
     processes_.erase(id);
+    EndWhenAnswered();
     HoldBackOrGoOn();
     RotateSoon();
   });
 }
 
 void McpHost::CurrentGone(int status) {
-  if (replacement_ != 0) {
+  if (replacement_ != 0 && !leaving_) {
     context_.log.Line("the MCP server has ended; the session goes on with the new process");
     return;
   }
-  if (ending_ == current_ && !client_closed_ && !leaving_) return;
-  End(ExitCodeOfStatus(status));
+  if (ending_ == current_ && StillServes()) return;
+  ended_ = status;
+  EndWhenAnswered();
+}
+
+// Whether a process is to follow one that was ended for it: also for a client that has said all that it has to say, as
+// long as some of that waits.
+bool McpHost::StillServes() const { return !leaving_ && (!client_closed_ || router_.held_bytes() > 0); }
+
+// What replaced processes still work on is answered before the end; they have their time limits.
+void McpHost::EndWhenAnswered() {
+  if (!ended_.has_value() || exit_code_.has_value()) return;
+  for (const auto& [id, process] : processes_) {
+    if (!leaving_ && !process->exited() && router_.Outstanding(id) > 0) return;
+  }
+  End(ExitCodeOfStatus(*ended_));
 }
 
 }  // namespace keyferry::injector

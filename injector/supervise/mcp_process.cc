@@ -7,6 +7,12 @@
 #include "injector/supervise/child.h"
 
 namespace keyferry::injector {
+namespace {
+
+// How long the end of a process waits for a reader of its standard error.
+constexpr absl::Duration kErrorPatience = absl::Seconds(1);
+
+}  // namespace
 
 std::unique_ptr<McpProcess> McpProcess::Start(const HostContext& context, McpProcessListener& listener,
                                               mcp::ProcessId id, std::shared_ptr<Generation> generation,
@@ -46,7 +52,10 @@ McpProcess::McpProcess(const HostContext& context, McpProcessListener& listener,
       generation_(std::move(generation)),
       framer_(max_line_bytes) {}
 
-McpProcess::~McpProcess() { context_.loop.Cancel(closing_); }
+McpProcess::~McpProcess() {
+  context_.loop.Cancel(closing_);
+  context_.loop.Cancel(error_patience_);
+}
 
 void McpProcess::Send(absl::string_view line) {
   if (input_ == nullptr) return;
@@ -105,11 +114,18 @@ void McpProcess::Exited(int status) {
   stop_.reset();
   if (output_ != nullptr) output_->FinishSoon();
   errors_->FinishSoon();
+  // Who does not read standard error is not kept from hearing of the end.
+  error_patience_ = context_.loop.After(kErrorPatience, [this] {
+    error_patience_ = 0;
+    errors_given_up_ = true;
+    TellIfGone();
+  });
   TellIfGone();
 }
 
 void McpProcess::TellIfGone() {
-  if (told_gone_ || !exited() || !errors_->ended() || (output_ != nullptr && !output_->ended())) return;
+  if (told_gone_ || !exited() || !(errors_->ended() || errors_given_up_) || (output_ != nullptr && !output_->ended()))
+    return;
   told_gone_ = true;
   listener_.ServerGone(*this);
 }

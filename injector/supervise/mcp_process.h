@@ -88,6 +88,8 @@ class McpProcess : private mcp::LineSink {
   std::optional<int> status_;
   bool room_asked_ = false;
   EventLoop::TimerId closing_ = 0;
+  EventLoop::TimerId error_patience_ = 0;
+  bool errors_given_up_ = false;
   bool told_gone_ = false;
 };
 

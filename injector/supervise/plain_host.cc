@@ -79,6 +79,7 @@ int PlainHost::Launch() {
   process_ = PlainProcess::Start(context_, plan_, output_.get(), *generation, patterns, std::move(callbacks), error);
   if (process_ == nullptr) return error;
   running_ = generation;
+  told_.reset();
   context_.report.Running(running_->revision, process_->pid());
   return 0;
 }
@@ -86,8 +87,11 @@ int PlainHost::Launch() {
 void PlainHost::Changed(std::shared_ptr<Generation> newest) {
   newest_ = std::move(newest);
   if (exit_code_.has_value() || stopping_) return;
-  if (newest_->SameVariables(*running_)) {
+  // Told by a signal, the command has read newer values than those that it was started with.
+  const Generation& has = told_ == nullptr ? *running_ : *told_;
+  if (newest_->SameVariables(has)) {
     schedule_.Cancel();
+    if (told_ != nullptr) return;
     running_->revision = newest_->revision;
     context_.report.Running(running_->revision, process_->pid());
     return;
@@ -96,11 +100,17 @@ void PlainHost::Changed(std::shared_ptr<Generation> newest) {
 }
 
 void PlainHost::Act() {
-  if (stopping_ || exit_code_.has_value() || !alive()) return;
+  if (stopping_ || leaving_ || exit_code_.has_value() || !alive()) return;
   switch (on_rotate_) {
     case OnRotate::kSignal:
       context_.log.Line(
           absl::StrCat("the environment has changed; the command gets ", SignalName(context_.options.signal)));
+      if (plan_.redact) {
+        std::vector<std::shared_ptr<Generation>> generations = {newest_, running_};
+        if (told_ != nullptr) generations.push_back(told_);
+        process_->SetPatterns(PatternsOf(generations));
+      }
+      told_ = newest_;
       kill(process_->pid(), context_.options.signal);
       return;
     case OnRotate::kIgnore:
@@ -143,6 +153,7 @@ void PlainHost::Forward(const struct signalfd_siginfo& signal) {
   if (signal.ssi_signo == SIGCONT && plan_.session) TakeTerminal();
   // Whoever ends the command while it is being stopped does not want it started again.
   if (AsksToEnd(static_cast<int>(signal.ssi_signo))) stopping_ = false;
+  if (signal.ssi_signo == SIGTERM) leaving_ = true;
   if (!alive()) return;
   // In a session of its own the command has none of what the outer terminal sends.
   if (CameFromTerminal(signal) && (!plan_.session || signal.ssi_signo == SIGWINCH)) return;

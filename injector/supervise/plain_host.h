@@ -52,7 +52,11 @@ class PlainHost : public Host {
   std::shared_ptr<Generation> newest_;
   // What the process was started with.
   std::shared_ptr<Generation> running_;
+  // What it was told of by a signal since; null if nothing.
+  std::shared_ptr<Generation> told_;
   bool stopping_ = false;
+  // SIGTERM has come; nothing is started any more.
+  bool leaving_ = false;
   std::optional<int> exit_code_;
   bool flushed_ = false;
 };

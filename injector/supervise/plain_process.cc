@@ -138,6 +138,11 @@ void PlainProcess::CloseErrors() {
   TellIfGone();
 }
 
+void PlainProcess::SetPatterns(const std::shared_ptr<const PatternSet>& patterns) {
+  if (output_ != nullptr) output_->SetPatterns(patterns);
+  if (errors_ != nullptr) errors_->SetPatterns(patterns);
+}
+
 void PlainProcess::PumpEnded() {
   if (!status_.has_value() && output_ != nullptr && output_->ended()) callbacks_.output_ended();
   TellIfGone();

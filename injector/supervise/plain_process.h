@@ -65,6 +65,7 @@ class PlainProcess {
   // Nobody reads any more: the process is to find out when it writes.
   void CloseOutput();
   void CloseErrors();
+  void SetPatterns(const std::shared_ptr<const PatternSet>& patterns);
 
  private:
   PlainProcess(const HostContext& context, const StreamPlan& plan, Callbacks callbacks)

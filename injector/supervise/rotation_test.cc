@@ -183,6 +183,11 @@ TEST_F(RotationTest, SerialFallsBackToTheLastThatWorked) {
   Change("GENERATION=2 MODE=refuse");
   program_->AwaitError("from before the change");
   EXPECT_THAT(Call(1, "who"), StartsWith("1 "));
+  // What has just failed is not tried again at once.
+  program_->AwaitError("the next try is in 10s");
+  const std::string who = Call(2, "who");
+  usleep(300000);
+  EXPECT_EQ(Call(3, "who"), who);
   EndOfInput();
 }
 

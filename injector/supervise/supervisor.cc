@@ -52,6 +52,8 @@ class Supervisor {
   Failure Run(std::shared_ptr<Generation> first) {
     AdoptOrphans();
     signal(SIGPIPE, SIG_IGN);
+    // Where it is ignored, as some daemons pass it on, the kernel tells nobody that a child has ended.
+    signal(SIGCHLD, SIG_DFL);
     WarnOfShortValues(*first);
     const int error = host_->Start(std::move(first));
     if (error != 0) return LaunchFailure(command_.command[0], error);

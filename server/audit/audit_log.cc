@@ -86,7 +86,8 @@ void AuditLog::StoreGroup(std::vector<Waiting> group) {
 size_t AuditLog::NoteEnd() {
   constexpr int64_t kWeight = 8;
   const int64_t now = MonotonicNanos();
-  const int64_t since = std::min(now - last_end_.exchange(now), absl::ToInt64Nanoseconds(kRare));
+  // Another thread may have come between the two readings.
+  const int64_t since = std::clamp<int64_t>(now - last_end_.exchange(now), 0, absl::ToInt64Nanoseconds(kRare));
   int64_t distance = distance_.load(std::memory_order_relaxed);
   distance += (since - distance) / kWeight;
   distance_.store(distance, std::memory_order_relaxed);

@@ -197,8 +197,8 @@ absl::StatusOr<v1::CredentialRollout> ProcessRules::GetCredentialRollout(
       if (one.credential() == request.name()) held = one.version();
     }
     // A version of a credential of the same name that was deleted is never the newest.
-    const bool current = held == credential.version() &&
-                         FromTimestamp(live.process->update_time()) >= absl::FromUnixNanos(credential.create_time());
+    const bool current =
+        held == credential.version() && live.given_time >= absl::FromUnixNanos(credential.create_time());
     current ? rollout.set_current_count(rollout.current_count() + 1)
             : rollout.set_outdated_count(rollout.outdated_count() + 1);
     const auto server = VisibleServer(caller, live.process->mcp_server());

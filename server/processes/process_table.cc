@@ -59,6 +59,11 @@ std::shared_ptr<const v1::Process> ToProcess(const std::string& name, const Reso
   return process;
 }
 
+// But for the revision and what the process says of itself.
+bool SaysTheSame(const ResolutionEvent& a, const ResolutionEvent& b) {
+  return a.user == b.user && a.team == b.team && a.session == b.session && a.credentials == b.credentials;
+}
+
 }  // namespace
 
 struct ProcessTable::Entry {
@@ -72,19 +77,33 @@ struct ProcessTable::Entry {
   int watches = 0;
   // The revision that was confirmed last; 0 if none was.
   int64_t confirmed = 0;
-  // By revision: what was confirmed last, and what waits.
-  std::map<int64_t, ResolutionEvent> sent;
+  // When what it holds was given out.
+  absl::Time given_time;
+  // By revision: what was confirmed last, and what waits. Those that differ in the revision alone share one event,
+  // whose own revision says nothing: a client that names revisions to resume from makes the table hold no more.
+  struct Sent {
+    std::shared_ptr<const ResolutionEvent> event;
+    absl::Time time;
+  };
+  std::map<int64_t, Sent> sent;
 
-  void NoteSent(const ResolutionEvent& event) {
+  void NoteSent(const ResolutionEvent& event, absl::Time now) {
     if (event.revision < confirmed) return;
-    sent.insert_or_assign(event.revision, event);
+    const auto same =
+        std::find_if(sent.begin(), sent.end(), [&](const auto& one) { return SaysTheSame(*one.second.event, event); });
+    std::shared_ptr<const ResolutionEvent> shared =
+        same == sent.end() ? std::make_shared<const ResolutionEvent>(event) : same->second.event;
+    sent.insert_or_assign(event.revision, Sent{std::move(shared), now});
     auto oldest = sent.begin();
-    if (oldest->first == confirmed) ++oldest;
-    if (sent.size() > kMaxSent) sent.erase(oldest);
+    const bool keeps_confirmed = oldest->first == confirmed;
+    if (keeps_confirmed) ++oldest;
+    if (sent.size() > kMaxSent + (keeps_confirmed ? 1 : 0)) sent.erase(oldest);
   }
-  void NoteHeld(const ResolutionEvent& event) {
-    confirmed = event.revision;
-    sent.erase(sent.begin(), confirmed == 0 ? sent.end() : sent.lower_bound(confirmed));
+  void NoteConfirmed(int64_t revision) {
+    confirmed = revision;
+    sent.erase(sent.begin(), sent.lower_bound(revision));
+    const auto known = sent.find(revision);
+    if (known != sent.end()) given_time = known->second.time;
   }
 };
 
@@ -103,15 +122,20 @@ std::string ProcessTable::Observe(const ResolutionEvent& event, absl::Time now) 
   if (entry != nullptr) {
     // 64 bits of a hash stand for the owner: whoever made two owners collide gains nothing.
     if (entry->process->principal() != event.principal || entry->process->mcp_server() != event.mcp_server) return "";
-    const bool holds = event.holding != Holding::kOnceConfirmed;
-    if (holds && (now < entry->update_time || (event.revision > 0 && event.revision < entry->confirmed))) return name;
+    if (event.holding == Holding::kNow && now < entry->update_time) return name;
+    if (event.holding == Holding::kConfirmed && event.revision < entry->confirmed) return name;
   } else {
     entry = Add(name, event);
     if (entry == nullptr) return "";
   }
-  if (event.holding != Holding::kNow) entry->NoteSent(event);
-  if (event.holding != Holding::kOnceConfirmed) {
-    entry->NoteHeld(event);
+  const bool known = event.holding == Holding::kNow ||
+                     (event.holding == Holding::kConfirmed && entry->sent.count(event.revision) != 0);
+  if (!known) entry->NoteSent(event, now);
+  if (event.holding == Holding::kConfirmed) {
+    entry->NoteConfirmed(event.revision);
+    Hold(entry, event, now);
+  } else if (event.holding == Holding::kNow) {
+    entry->given_time = now;
     Hold(entry, event, now);
   } else if (entry->process == nullptr) {
     ResolutionEvent nothing = event;
@@ -144,7 +168,8 @@ ProcessTable::Entry* ProcessTable::Add(const std::string& name, const Resolution
 void ProcessTable::Hold(Entry* entry, const ResolutionEvent& event, absl::Time now) {
   if (entry->process != nullptr) SetHolds(entry, false);
   entry->process = ToProcess(entry->name, event, now, entry->process.get());
-  entry->update_time = now;
+  // The clock may have been set back.
+  entry->update_time = std::max(entry->update_time, now);
   SetHolds(entry, true);
 }
 
@@ -161,7 +186,8 @@ std::optional<ResolutionEvent> ProcessTable::SentTo(const std::string& name, int
   if (entry == nullptr) return std::nullopt;
   const auto sent = entry->sent.find(revision);
   if (sent == entry->sent.end()) return std::nullopt;
-  ResolutionEvent event = sent->second;
+  ResolutionEvent event = *sent->second.event;
+  event.revision = revision;
   event.holding = Holding::kConfirmed;
   event.process.set_pid(entry->process->info().pid());
   return event;
@@ -191,7 +217,8 @@ std::vector<LiveProcess> ProcessTable::List(absl::string_view org, absl::string_
   if (known == orgs_.end()) return found;
   for (const auto& [name, entry] : known->second.entries) {
     if (!mcp_server.empty() && entry->process->mcp_server() != mcp_server) continue;
-    found.push_back({entry->process, entry->watches > 0 ? now + entry->lease : entry->expire, entry->watches > 0});
+    found.push_back({entry->process, entry->watches > 0 ? now + entry->lease : entry->expire, entry->watches > 0,
+                     entry->given_time});
   }
   return found;
 }
@@ -205,7 +232,8 @@ std::vector<LiveProcess> ProcessTable::Holders(absl::string_view org, const std:
   const auto holders = known->second.holders.find(credential);
   if (holders == known->second.holders.end()) return found;
   for (const Entry* entry : holders->second) {
-    found.push_back({entry->process, entry->watches > 0 ? now + entry->lease : entry->expire, entry->watches > 0});
+    found.push_back({entry->process, entry->watches > 0 ? now + entry->lease : entry->expire, entry->watches > 0,
+                     entry->given_time});
   }
   return found;
 }

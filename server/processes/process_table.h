@@ -27,6 +27,8 @@ struct LiveProcess {
   std::shared_ptr<const v1::Process> process;
   absl::Time lease_expire_time;
   bool watching = false;
+  // When what it holds was given out, which may be long before it said that it runs with it.
+  absl::Time given_time;
 };
 
 // Which process holds which version, as far as resolutions told: in memory, bounded, each record until its lease ends.

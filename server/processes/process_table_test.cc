@@ -167,7 +167,34 @@ TEST(ProcessTableTest, WhatWaitsIsBoundedAndTheConfirmedStays) {
   EXPECT_TRUE(table.SentTo(name, last).has_value());
   int known = 0;
   for (int64_t revision = 1; revision <= last; ++revision) known += table.SentTo(name, revision).has_value() ? 1 : 0;
-  EXPECT_EQ(known, ProcessTable::kMaxSent);
+  EXPECT_EQ(known, ProcessTable::kMaxSent + 1) << "what waits, and what is confirmed";
+}
+
+TEST(ProcessTableTest, AConfirmationCountsFromWhenTheVersionsWereGivenOut) {
+  ProcessTable table;
+  const std::string name = table.Observe(Sent("p1", 1, 10), kStart);
+  table.Observe(*table.SentTo(name, 10), kStart + absl::Seconds(10));
+  // Again, e.g. on a new stream.
+  table.Observe(*table.SentTo(name, 10), kStart + absl::Seconds(20));
+  EXPECT_EQ(table.List("acme", "", kStart + absl::Seconds(20))[0].given_time, kStart);
+}
+
+TEST(ProcessTableTest, AConfirmationCountsAlthoughTheClockWasSetBack) {
+  ProcessTable table;
+  const std::string name = table.Observe(Sent("p1", 1, 10), kStart);
+  table.Observe(*table.SentTo(name, 10), kStart);
+  table.Observe(Sent("p1", 2, 20), kStart);
+  table.Observe(*table.SentTo(name, 20), kStart - absl::Seconds(10));
+  EXPECT_EQ(Versions(table, kStart), (std::vector<int64_t>{2}));
+}
+
+TEST(ProcessTableTest, AResolutionLeavesWhatWaits) {
+  ProcessTable table;
+  const std::string name = table.Observe(Sent("p1", 2, 20), kStart);
+  table.Observe(Event("p1", 1), kStart);
+  ASSERT_TRUE(table.SentTo(name, 20).has_value());
+  table.Observe(*table.SentTo(name, 20), kStart);
+  EXPECT_EQ(Versions(table, kStart), (std::vector<int64_t>{2}));
 }
 
 TEST(ProcessTableTest, APrincipalMakesRoomOfItsOwn) {

@@ -57,10 +57,11 @@ absl::Status NameNotAllowed(const std::string& resource, const std::string& vari
 void PlaceValue(const Binding& binding, std::string* value, v1::ResolvedVariable* variable) {
   if (binding.value_template.empty()) {
     variable->mutable_value()->swap(*value);
-    return;
+  } else {
+    const storage::SecretBytes filled = ApplyTemplate(binding.value_template, *value);
+    variable->set_value(filled.Expose().data(), filled.size());
   }
-  const storage::SecretBytes filled = ApplyTemplate(binding.value_template, *value);
-  variable->set_value(filled.Expose().data(), filled.size());
+  // A short value is copied by a swap, and stays behind it.
   storage::WipeString(*value);
 }
 

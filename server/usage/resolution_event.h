@@ -16,6 +16,10 @@ struct UsedCredential {
   int64_t version = 0;
   // The environment variable that carries it.
   std::string variable;
+
+  friend bool operator==(const UsedCredential& a, const UsedCredential& b) {
+    return a.parent == b.parent && a.id == b.id && a.version == b.version && a.variable == b.variable;
+  }
 };
 
 // How a process stands to the versions of an event.
