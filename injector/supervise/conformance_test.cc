@@ -35,7 +35,7 @@ Command Probe(const std::string& action, const std::string& argument = "") {
   return {DataFile("injector/supervise/testing/probe"), action, argument};
 }
 
-// Every policy has another plan for the streams; MCP mode has lines of its own (mcp_host_test).
+// Every policy has another plan for the streams; MCP mode has lines of its own (rotation_test).
 class ConformanceTest : public ::testing::TestWithParam<Command> {
  protected:
   Command Under(const Command& command) { return Supervised(command, GetParam()); }
@@ -53,6 +53,12 @@ TEST_P(ConformanceTest, ExitCodes) {
   for (int code : {0, 1, 2, 63, 64, 69, 77, 126, 127, 128, 143, 254, 255}) {
     ExpectSame(Probe("exit", std::to_string(code)));
   }
+}
+
+TEST_P(ConformanceTest, EndOfAChildThoughSuchEndsAreIgnored) {
+  Program::Options options;
+  options.prepare = [] { signal(SIGCHLD, SIG_IGN); };
+  ExpectSame({"sh", "-c", "cat /proc/self/status | grep SigIgn; exit 5"}, "", options);
 }
 
 TEST_P(ConformanceTest, DeathBySignal) {

@@ -169,9 +169,20 @@ void McpHost::Forward(const struct signalfd_siginfo& signal) {
   const int number = static_cast<int>(signal.ssi_signo);
   if (number == SIGTERM || (ending_ != 0 && AsksToEnd(number))) leaving_ = true;
   if (CameFromTerminal(signal)) return;
+  bool alive = false;
   for (const auto& [id, process] : processes_) {
-    if (!process->exited()) ForwardSignal(signal, process->pid());
+    if (process->exited()) continue;
+    alive = true;
+    ForwardSignal(signal, process->pid());
   }
+  if (!alive && AsksToEnd(number)) GiveUpOutput();
+}
+
+// The server is gone, and whoever does not read its last output cannot hold this process.
+void McpHost::GiveUpOutput() {
+  const McpProcess* const last = Find(current_);
+  if (!exit_code_.has_value() && last != nullptr) exit_code_ = ExitCodeOfStatus(last->status());
+  flushed_ = exit_code_.has_value();
 }
 
 // What still runs is killed: the client is served by nobody any more, as if the server had been its child.

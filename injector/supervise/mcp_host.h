@@ -68,6 +68,7 @@ class McpHost : public Host, private mcp::RouterOutput, private mcp::LineSink, p
   void CancelTimer(mcp::ProcessId process);
   void HoldBackOrGoOn();
   void End(int code);
+  void GiveUpOutput();
   McpProcess* Find(mcp::ProcessId id);
   // Calls `act` from the loop, for what must not happen inside a call of the router or of a process.
   void Soon(std::function<void()> act);

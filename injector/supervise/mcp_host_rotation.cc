@@ -42,7 +42,11 @@ void McpHost::RotateSoon() {
 }
 
 void McpHost::Rotate() {
-  if (client_closed_ || leaving_ || exit_code_.has_value()) return;
+  if (client_closed_ || exit_code_.has_value()) return;
+  if (leaving_) {
+    context_.log.Line("the environment has changed, but the MCP server was told to end; it keeps what it has");
+    return;
+  }
   const auto draining = std::count_if(processes_.begin(), processes_.end(), [this](const auto& entry) {
     return entry.first != current_ && entry.first != replacement_;
   });

@@ -100,7 +100,11 @@ void PlainHost::Changed(std::shared_ptr<Generation> newest) {
 }
 
 void PlainHost::Act() {
-  if (stopping_ || leaving_ || exit_code_.has_value() || !alive()) return;
+  if (stopping_ || exit_code_.has_value() || !alive()) return;
+  if (leaving_) {
+    context_.log.Line("the environment has changed, but the command was told to end; it keeps what it has");
+    return;
+  }
   switch (on_rotate_) {
     case OnRotate::kSignal:
       context_.log.Line(
@@ -154,7 +158,14 @@ void PlainHost::Forward(const struct signalfd_siginfo& signal) {
   // Whoever ends the command while it is being stopped does not want it started again.
   if (AsksToEnd(static_cast<int>(signal.ssi_signo))) stopping_ = false;
   if (signal.ssi_signo == SIGTERM) leaving_ = true;
-  if (!alive()) return;
+  if (!alive()) {
+    // The command is gone, and whoever does not read its last output cannot hold this process.
+    if (AsksToEnd(static_cast<int>(signal.ssi_signo))) {
+      if (!exit_code_.has_value() && process_ != nullptr) exit_code_ = ExitCodeOfStatus(process_->status());
+      flushed_ = exit_code_.has_value();
+    }
+    return;
+  }
   // In a session of its own the command has none of what the outer terminal sends.
   if (CameFromTerminal(signal) && (!plan_.session || signal.ssi_signo == SIGWINCH)) return;
   ForwardSignal(signal, process_->pid());

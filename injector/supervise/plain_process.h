@@ -53,6 +53,8 @@ class PlainProcess {
 
   pid_t pid() const { return pid_; }
   bool exited() const { return status_.has_value(); }
+  // Of an ended process.
+  int status() const { return *status_; }
 
   // What waitpid told of this process, where it is a child.
   void Changed(int status);

@@ -60,9 +60,8 @@ class Supervisor {
     loop_.Watch(signals_.descriptor(), EPOLLIN, [this](uint32_t) { TakeSignals(); });
     loop_.Watch(mailbox_.descriptor(), EPOLLIN, [this](uint32_t) { TakeMail(); });
     while (!host_->exit_code().has_value()) loop_.RunOnce();
-    bool flushed = false;
-    error_output_.Finish([&flushed] { flushed = true; });
-    while (!flushed) loop_.RunOnce();
+    error_output_.Finish([this] { flushed_ = true; });
+    while (!flushed_) loop_.RunOnce();
     CollectChildren([](pid_t, int) {});
     return {*host_->exit_code(), ""};
   }
@@ -76,6 +75,8 @@ class Supervisor {
         // From a write of this process's own; it waits here although it is ignored, because it is blocked.
         continue;
       } else {
+        // After the command's end only standard error keeps this process.
+        flushed_ |= host_->exit_code().has_value() && AsksToEnd(static_cast<int>(signal->ssi_signo));
         host_->Forward(*signal);
       }
     }
@@ -113,6 +114,7 @@ class Supervisor {
   const SuperviseOptions& options_;
   Mailbox& mailbox_;
   SignalSource signals_;
+  bool flushed_ = false;
   std::set<std::string> warned_;
   std::unique_ptr<Host> host_;
 };

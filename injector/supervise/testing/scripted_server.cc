@@ -4,7 +4,7 @@
 //   MODE         "": well-behaved; `hang`: never answers initialize; `refuse`: answers it with an error; `exit`: ends
 //   at once
 //                with code 3; `garbage`: prints lines that are not JSON before everything; `stubborn`: ignores the end
-//                of its input and SIGTERM
+//                of its input and SIGTERM; `finish`: answers what it has before it ends with its input
 //
 // Tools: `who`; `slow MS` answers after that time; `big BYTES`; `die CODE`; `ask` sends the client a request of its own
 // (sampling) and answers with what that answered; `token` answers with TOKEN.
@@ -132,7 +132,14 @@ int main() {
     if (one.revents == 0) continue;
     char piece[65536];
     const ssize_t size = read(0, piece, sizeof(piece));
-    if (size <= 0) break;
+    if (size <= 0) {
+      for (const Later& later : g_later) {
+        if (Get("MODE") != "finish") break;
+        while (NowMs() < later.due) usleep(1000);
+        Answer(later.id, Who());
+      }
+      break;
+    }
     buffer.append(piece, static_cast<size_t>(size));
     for (size_t end; (end = buffer.find('\n')) != std::string::npos; buffer.erase(0, end + 1)) {
       Receive(buffer.substr(0, end));
