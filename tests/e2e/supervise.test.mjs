@@ -179,6 +179,21 @@ describe('a session that is looked after', () => {
   });
 });
 
+describe('as process 1', () => {
+  test('orphans are reaped, and exit code and redaction are as ever', async () => {
+    const token = secret('token');
+    await admin.cli(['credential', 'create', 'FIRST_PROCESS'], token);
+    await admin.apply(serverFile('first', ['name: FIRST_PROCESS, orgSecret: FIRST_PROCESS']));
+    const user = process.getuid() === 0 ? [] : ['--user', '--map-root-user'];
+    const script = '(sleep 0.1 &); (sleep 0.1 &); sleep 0.5; cat /proc/[0-9]*/stat | cut -d" " -f3 | tr -d "\\n"; echo " $FIRST_PROCESS"; exit 9';
+    const { code, stdout } = await run(
+      'unshare', [...user, '--pid', '--fork', '--mount', '--mount-proc', programs.injector, 'exec', '--mcp-server', 'first',
+        '--supervise', '--on-rotate=ignore', '--', 'sh', '-c', script], { env: admin.env });
+    assert.match(stdout, /^[RS]+ \[keyferry:FIRST_PROCESS\]\n$/);
+    assert.equal(code, 9);
+  });
+});
+
 describe('a server that cannot start with the new values', () => {
   test('the old process goes on, and the log says why', async () => {
     await admin.cli(['credential', 'create', 'MODE'], 'good');
