@@ -10,6 +10,8 @@ enum class Table : uint8_t {
   // System space (RecordKey::org is empty; sealed under the system keyring, org id "").
   kOrg = 1,         // parent "", id = org id
   kTokenIndex = 2,  // parent "", id = hex SHA-256 of the token's text; payload names the org and the token record
+  // parent "", id = hex SHA-256 of a start URL's secret or of a `state`; payload names the org and the attempt
+  kConnectionAttemptIndex = 3,
 
   // Organization space. `parent` is what stands between the org and the collection in the resource name: "" for the
   // org itself, "teams/{team}", "users/{user}", "services/{service}" or "workloads/{workload}".
@@ -27,6 +29,13 @@ enum class Table : uint8_t {
   kPreviousValue = 34,    // parent = scope, id = name; the version kept for rollback. Holds values.
   kCredentialUsage = 35,  // parent = scope, id = name; last use
   kMcpServer = 48,        // parent = scope, id = server; static values included. Holds values.
+  kOauthProvider = 56,    // parent "", id = provider. Holds values: client secret, private keys
+  kConnection = 57,       // parent = scope, id = provider; metadata only
+  kConnectionToken = 58,  // parent = scope, id = provider; access and refresh token. Holds values.
+  kConnectionLease = 59,  // parent = scope, id = provider: who is refreshing it
+  // parent = scope, id = attempt id; payload names who started it. Holds values: PKCE verifier.
+  kConnectionAttempt = 60,
+  kRevocation = 61,  // parent "", id = random: a token that is still to be revoked at its provider. Holds values.
   // 64 was the events of resolutions, before there were journals.
 
   // In the organization space and in the system space.
@@ -41,7 +50,8 @@ constexpr bool IsJournal(Table table) { return table == Table::kJournalHead || t
 // Whether payloads of the table hold values or private keys that must leave the files after a delete or replacement.
 constexpr bool HoldsValues(Table table) {
   return table == Table::kCredentialValue || table == Table::kPreviousValue || table == Table::kMcpServer ||
-         table == Table::kSessionKey;
+         table == Table::kSessionKey || table == Table::kOauthProvider || table == Table::kConnectionToken ||
+         table == Table::kConnectionAttempt || table == Table::kRevocation;
 }
 
 }  // namespace keyferry::storage
