@@ -19,8 +19,8 @@ struct ReceivedRequest {
   std::string Cookie(absl::string_view name) const;
 };
 
-// Answers requests. Called on a thread of the listener, which it must not block for long; `respond` may be called later,
-// once, on any thread. The listener adds the headers of security (docs/security.md).
+// Answers requests. Called on a thread of the listener, which it must not block for long; `respond` may be called
+// later, once, on any thread. The listener adds the headers of security (docs/security.md).
 using HttpHandler = std::function<void(ReceivedRequest request, std::function<void(HttpResponse)> respond)>;
 
 }  // namespace keyferry::server

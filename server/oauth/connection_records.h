@@ -7,7 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "server/oauth/connection_refresher.h"
-#include "server/oauth/token_client.h"
+#include "server/oauth/protocol/token_client.h"
 #include "server/records.h"
 #include "storage/records/records.pb.h"
 #include "storage/store.h"
@@ -23,10 +23,13 @@ absl::StatusOr<std::shared_ptr<const ProviderDefinition>> ReadProvider(const sto
                                                                        absl::string_view org,
                                                                        absl::string_view provider);
 
-// When an access token granted at `now` for `lifetime` is to be refreshed: before its end by the definition's margin, or
-// by the smaller of 15 minutes and a fifth of the lifetime, and up to half of that earlier by chance. `random` is
+// When an access token granted at `now` for `lifetime` is to be refreshed: before its end by the definition's margin,
+// or by the smaller of 15 minutes and a fifth of the lifetime, and up to half of that earlier by chance. `random` is
 // uniform in [0, 1). Infinite if the lifetime is.
 absl::Time RefreshTime(const v1::OauthProvider& provider, absl::Time now, absl::Duration lifetime, double random);
+
+// Whether a fresh access token can be had without a person.
+bool CanRefresh(const v1::OauthProvider& provider, const storage::records::ConnectionTokenRecord& token);
 
 // Puts what was granted into both records: the tokens (a refresh token that did not come leaves the one there), version
 // + 1, expiry, scopes, metadata and the next attempt; clears the last error. `token` keeps what it had where the grant

@@ -1,5 +1,5 @@
-#ifndef KEYFERRY_SERVER_OAUTH_TOKEN_CLIENT_H_
-#define KEYFERRY_SERVER_OAUTH_TOKEN_CLIENT_H_
+#ifndef KEYFERRY_SERVER_OAUTH_PROTOCOL_TOKEN_CLIENT_H_
+#define KEYFERRY_SERVER_OAUTH_PROTOCOL_TOKEN_CLIENT_H_
 
 #include <functional>
 #include <map>
@@ -112,4 +112,4 @@ class TokenClient {
 
 }  // namespace keyferry::server
 
-#endif  // KEYFERRY_SERVER_OAUTH_TOKEN_CLIENT_H_
+#endif  // KEYFERRY_SERVER_OAUTH_PROTOCOL_TOKEN_CLIENT_H_

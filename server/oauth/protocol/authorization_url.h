@@ -1,5 +1,5 @@
-#ifndef KEYFERRY_SERVER_OAUTH_AUTHORIZATION_URL_H_
-#define KEYFERRY_SERVER_OAUTH_AUTHORIZATION_URL_H_
+#ifndef KEYFERRY_SERVER_OAUTH_PROTOCOL_AUTHORIZATION_URL_H_
+#define KEYFERRY_SERVER_OAUTH_PROTOCOL_AUTHORIZATION_URL_H_
 
 #include <map>
 #include <string>
@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "keyferry/v1/oauth_providers.pb.h"
-#include "server/oauth/token_client.h"
+#include "server/oauth/protocol/token_client.h"
 
 namespace keyferry::server {
 
@@ -26,7 +26,8 @@ struct AuthorizationRequest {
 // value or a wrong one.
 absl::StatusOr<std::string> AuthorizationUrl(const v1::OauthProvider& provider, const AuthorizationRequest& request);
 
-// Checks that each of the provider's URL variables has a value, its own or one of `variables`, which may name no others.
+// Checks that each of the provider's URL variables has a value, its own or one of `variables`, which may name no
+// others.
 absl::Status CheckUrlVariables(const v1::OauthProvider& provider, const UrlVariables& variables,
                                absl::string_view field);
 
@@ -53,4 +54,4 @@ absl::Status TakeCode(const v1::OauthProvider& provider, CallbackQuery* query);
 
 }  // namespace keyferry::server
 
-#endif  // KEYFERRY_SERVER_OAUTH_AUTHORIZATION_URL_H_
+#endif  // KEYFERRY_SERVER_OAUTH_PROTOCOL_AUTHORIZATION_URL_H_
