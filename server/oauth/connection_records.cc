@@ -45,6 +45,7 @@ absl::StatusOr<std::shared_ptr<const ProviderDefinition>> ReadProvider(const sto
   if (!found.has_value()) return std::shared_ptr<const ProviderDefinition>();
   storage::Wiped<records::OauthProviderRecord> record;
   RETURN_IF_ERROR(storage::ParseSecretInto(found->payload, *record));
+  if (record->deleting()) return std::shared_ptr<const ProviderDefinition>();
   auto definition = std::make_shared<ProviderDefinition>();
   if (!definition->provider.ParseFromString(record->definition())) {
     return absl::DataLossError("an OAuth provider's definition does not parse");
