@@ -218,7 +218,7 @@ bool NeedsSigningKey(const v1::OauthProvider& provider) {
          provider.grant_type() == v1::OAUTH_GRANT_TYPE_SAML2_BEARER;
 }
 
-void Normalize(v1::OauthProvider* provider) {
+void NormalizeDefinition(v1::OauthProvider* provider) {
   if (provider->grant_type() == v1::OAUTH_GRANT_TYPE_UNSPECIFIED) {
     provider->set_grant_type(v1::OAUTH_GRANT_TYPE_AUTHORIZATION_CODE);
   }

@@ -21,7 +21,7 @@ bool NeedsSigningKey(const v1::OauthProvider& provider);
 
 // As stored: without output-only fields and what is for the creation alone, with AUTHORIZATION_CODE where no grant type
 // is named.
-void Normalize(v1::OauthProvider* provider);
+void NormalizeDefinition(v1::OauthProvider* provider);
 
 }  // namespace keyferry::server
 

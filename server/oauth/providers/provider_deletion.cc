@@ -137,7 +137,7 @@ absl::Status RemoveConnections(storage::Store* store, const StoredProvider& prov
 absl::Status RemoveOnce(storage::Store* store, const std::string& org, const std::string& id, absl::Time now,
                         const std::function<void(const ConnectionKey&)>& changed) {
   const std::unique_ptr<StoreView> view = store->View();
-  ASSIGN_OR_RETURN(const std::unique_ptr<StoredProvider> provider, FindProvider(*view, org, id));
+  ASSIGN_OR_RETURN(const std::unique_ptr<StoredProvider> provider, LoadStoredProvider(*view, org, id));
   if (provider == nullptr) return absl::OkStatus();
   if (!provider->record->deleting()) return absl::FailedPreconditionError("the provider is not being deleted");
   ASSIGN_OR_RETURN(const Belongings found, FindBelongings(*view, org, id));

@@ -40,7 +40,7 @@ std::string OrgName(const std::string& org) { return absl::StrCat("orgs/", org);
 
 // Puts the provider's definition and key if the record still has its revision; 0: if there is none.
 storage::Mutation PutProvider(const std::string& org, StoredProvider* stored) {
-  Normalize(&*stored->definition);
+  NormalizeDefinition(&*stored->definition);
   stored->definition->SerializeToString(stored->record->mutable_definition());
   storage::Mutation mutation;
   mutation.Put(ProviderKey(org, stored->record->id()), storage::SerializeSecret(*stored->record),
@@ -66,13 +66,13 @@ OauthProviderRules::OauthProviderRules(storage::Store* store, Clock clock, const
       waiting_(options_.max_waiting, options_.max_waiting_per_org) {}
 
 absl::StatusOr<std::unique_ptr<StoredProvider>> OauthProviderRules::Find(const StoreView& view, const ChildName& name) {
-  ASSIGN_OR_RETURN(std::unique_ptr<StoredProvider> stored, FindProvider(view, name.parent.org, name.id));
+  ASSIGN_OR_RETURN(std::unique_ptr<StoredProvider> stored, LoadStoredProvider(view, name.parent.org, name.id));
   if (stored != nullptr && stored->record->deleting()) stored.reset();
   return stored;
 }
 
 absl::Status OauthProviderRules::RequireAbsent(const ChildName& name) {
-  ASSIGN_OR_RETURN(const auto found, FindProvider(*store_->View(), name.parent.org, name.id));
+  ASSIGN_OR_RETURN(const auto found, LoadStoredProvider(*store_->View(), name.parent.org, name.id));
   if (found == nullptr) return absl::OkStatus();
   if (!found->record->deleting()) return AlreadyExists(name.Name("oauthProviders"));
   return FinishDeletion(store_, name.parent.org, name.id, clock_(), changed_);
