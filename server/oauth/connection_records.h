@@ -25,6 +25,10 @@ absl::StatusOr<std::shared_ptr<const ProviderDefinition>> ReadProvider(const sto
                                                                        absl::string_view org,
                                                                        absl::string_view provider);
 
+// What a record defines. DATA_LOSS if it does not parse.
+absl::StatusOr<std::shared_ptr<const ProviderDefinition>> DefinitionOf(
+    const storage::records::OauthProviderRecord& record);
+
 // When an access token granted at `now` for `lifetime` is to be refreshed: before its end by the definition's margin,
 // or by the smaller of 15 minutes and a fifth of the lifetime, and up to half of that earlier by chance. `random` is
 // uniform in [0, 1). Infinite if the lifetime is.

@@ -4,10 +4,10 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "server/errors.h"
+#include "server/http/url.h"
 #include "server/names.h"
 #include "server/status_macros.h"
 
@@ -16,7 +16,6 @@ namespace {
 
 constexpr int kMaxParameters = 64;
 constexpr int kMaxPathSegments = 16;
-constexpr int kMaxPort = 65535;
 
 bool IsPlaceholderName(absl::string_view name) {
   return !name.empty() && absl::ascii_islower(static_cast<unsigned char>(name[0])) &&
@@ -55,40 +54,6 @@ absl::Status ReplacePlaceholders(absl::string_view text, const Placeholders& pla
 bool IsUriCharacter(char c) {
   return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
          absl::string_view("-._~:/?#[]@!$&'()*+,;=%").find(c) != absl::string_view::npos;
-}
-
-// Host and port of a URL (RFC 3986, section 3.2) that has no user information.
-bool IsAuthority(absl::string_view authority) {
-  absl::string_view host = authority;
-  const size_t bracket = authority.rfind(']');
-  const size_t colon = authority.rfind(':');
-  if (colon != absl::string_view::npos && (bracket == absl::string_view::npos || colon > bracket)) {
-    host = authority.substr(0, colon);
-    const absl::string_view port = authority.substr(colon + 1);
-    int number = 0;
-    if (!std::all_of(port.begin(), port.end(), [](unsigned char c) { return absl::ascii_isdigit(c); }) ||
-        !absl::SimpleAtoi(port, &number) || number < 1 || number > kMaxPort) {
-      return false;
-    }
-  }
-  if (absl::StartsWith(host, "[")) {
-    return absl::EndsWith(host, "]") && host.size() > 2 &&
-           std::all_of(host.begin() + 1, host.end() - 1,
-                       [](unsigned char c) { return absl::ascii_isxdigit(c) || c == ':' || c == '.'; });
-  }
-  return !host.empty() && host.size() <= 253 && std::all_of(host.begin(), host.end(), [](unsigned char c) {
-    return absl::ascii_isalnum(c) || c == '.' || c == '-';
-  });
-}
-
-bool HasHexAfterEveryPercent(absl::string_view text) {
-  for (size_t at = text.find('%'); at != absl::string_view::npos; at = text.find('%', at + 1)) {
-    if (at + 2 >= text.size() || !absl::ascii_isxdigit(static_cast<unsigned char>(text[at + 1])) ||
-        !absl::ascii_isxdigit(static_cast<unsigned char>(text[at + 2]))) {
-      return false;
-    }
-  }
-  return true;
 }
 
 bool IsTokenCharacter(char c) {
@@ -138,17 +103,8 @@ absl::Status CheckHttpsUrl(absl::string_view url, const Placeholders& placeholde
   if (url.size() > kMaxUrlBytes) return wrong("longer than 2048 bytes");
   std::string filled;
   RETURN_IF_ERROR(ReplacePlaceholders(url, placeholders, "x", field, &filled));
-  if (!std::all_of(filled.begin(), filled.end(), IsUriCharacter) || !HasHexAfterEveryPercent(filled)) {
-    return wrong("holds characters that a URL cannot");
-  }
-  absl::string_view rest = filled;
-  if (!absl::StartsWith(rest, "https://")) return wrong("does not begin with `https://`");
-  rest.remove_prefix(8);
-  if (absl::StrContains(rest, '#')) return wrong("has a fragment");
-  const absl::string_view authority = rest.substr(0, rest.find_first_of("/?"));
-  if (absl::StrContains(authority, '@')) return wrong("has user information");
-  if (!IsAuthority(authority)) return wrong("has no valid host and port");
-  return absl::OkStatus();
+  const absl::StatusOr<HttpsUrl> parsed = ParseHttpsUrl(filled);
+  return parsed.ok() ? absl::OkStatus() : wrong(parsed.status().message());
 }
 
 absl::Status CheckResourceIndicator(absl::string_view uri, absl::string_view field) {

@@ -61,8 +61,7 @@ TEST(PatternCheckTest, PatternsThatMatchWhatChangesAUrl) {
                                      "(",
                                      "*",
                                      "\\",
-                                     std::string("a\0b", 3),
-                                     "\xc3\xa9",
+        "\xc3\xa9",
                                      "[\\x{2f}]",
                                      "[.-9]",
                                      "\\057"}) {

@@ -88,13 +88,6 @@ absl::StatusOr<v1::OauthProvider> ToOauthProvider(absl::string_view org, const S
   return shown;
 }
 
-std::shared_ptr<ProviderDefinition> ToDefinition(const StoredProvider& stored) {
-  auto definition = std::make_shared<ProviderDefinition>();
-  definition->provider = *stored.definition;
-  definition->signing_key = storage::SecretBytes::CopyOf(stored.record->signing_key());
-  return definition;
-}
-
 absl::Status UpdateSigningKey(StoredProvider* stored) {
   if (!NeedsSigningKey(*stored->definition)) {
     storage::WipeString(*stored->record->mutable_signing_key());

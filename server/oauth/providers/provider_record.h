@@ -9,7 +9,6 @@
 #include "keyferry/v1/oauth_providers.pb.h"
 #include "server/access/access.h"
 #include "server/names.h"
-#include "server/oauth/protocol/token_client.h"
 #include "storage/records/records.pb.h"
 #include "storage/records/typed.h"
 #include "storage/store.h"
@@ -40,9 +39,6 @@ std::string ProviderEtag(const storage::records::OauthProviderRecord& record);
 // The public form, without secrets.
 absl::StatusOr<v1::OauthProvider> ToOauthProvider(absl::string_view org, const StoredProvider& stored,
                                                   const std::string& callback_url);
-
-// As requests need it.
-std::shared_ptr<ProviderDefinition> ToDefinition(const StoredProvider& stored);
 
 // Sees to it that a provider which signs has a key of the right kind, and another none.
 absl::Status UpdateSigningKey(StoredProvider* stored);

@@ -225,7 +225,9 @@ absl::StatusOr<v1::CheckOauthProviderResponse> OauthProviderRules::CheckOauthPro
     const auto stored = Find(*store_->View(), name);
     if (!stored.ok()) return FromStore(stored.status(), request.name());
     if (*stored == nullptr) return NotFound(request.name());
-    definition = ToDefinition(**stored);
+    auto parsed = DefinitionOf(*(*stored)->record);
+    if (!parsed.ok()) return FromStore(parsed.status(), request.name());
+    definition = *std::move(parsed);
   }
   ASSIGN_OR_RETURN(const std::unique_ptr<WaitingPlaces::Place> place, waiting_.Take(name.parent.org));
   return CheckProvider({http_, tokens_, callback_url_, clock_(), options_.network_timeout}, definition);

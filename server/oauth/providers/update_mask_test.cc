@@ -23,7 +23,7 @@ v1::OauthProvider Parse(const std::string& text) {
 
 absl::Status Apply(const std::vector<std::string>& paths, const std::string& wanted, v1::OauthProvider* definition) {
   google::protobuf::FieldMask mask;
-  for (const char* path : paths) mask.add_paths(path);
+  for (const std::string& path : paths) mask.add_paths(path);
   return ApplyUpdateMask(mask, Parse(wanted), definition);
 }
 
