@@ -47,8 +47,8 @@ Resource ProviderResource(const std::string& org, std::string name) {
   return resource;
 }
 
-absl::StatusOr<std::unique_ptr<StoredProvider>> LoadStoredProvider(const storage::StoreView& view, absl::string_view org,
-                                                             absl::string_view id) {
+absl::StatusOr<std::unique_ptr<StoredProvider>> LoadStoredProvider(const storage::StoreView& view,
+                                                                   absl::string_view org, absl::string_view id) {
   ASSIGN_OR_RETURN(const auto found, view.Get(ProviderKey(org, id)));
   if (!found.has_value()) return std::unique_ptr<StoredProvider>();
   auto stored = std::make_unique<StoredProvider>();

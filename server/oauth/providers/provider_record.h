@@ -31,8 +31,8 @@ struct StoredProvider {
 };
 
 // Null if there is none. One that is being deleted is found as well: `record->deleting()`. Errors are the store's.
-absl::StatusOr<std::unique_ptr<StoredProvider>> LoadStoredProvider(const storage::StoreView& view, absl::string_view org,
-                                                             absl::string_view id);
+absl::StatusOr<std::unique_ptr<StoredProvider>> LoadStoredProvider(const storage::StoreView& view,
+                                                                   absl::string_view org, absl::string_view id);
 
 std::string ProviderEtag(const storage::records::OauthProviderRecord& record);
 
