@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "server/oauth/protocol/exchange.h"
+#include "server/oauth/protocol/token_exchange.h"
 #include "server/oauth/protocol/revocation.h"
 #include "server/oauth/protocol/url_template.h"
 
@@ -27,7 +27,7 @@ class HttpTokenClient final : public TokenClient {
     flow->AddSecret(exchange.code);
     flow->AddSecret(exchange.code_verifier.Expose());
     flow->set_metadata(exchange.metadata);
-    flow->Start(CodeRequest(flow->context(), exchange), Exchange::kFirst);
+    flow->Start(CodeRequest(flow->context(), exchange), TokenExchange::kFirst);
     storage::WipeString(exchange.code);
   }
 
@@ -44,15 +44,15 @@ class HttpTokenClient final : public TokenClient {
     if (flow == nullptr) return;
     flow->AddSecret(input.refresh_token.Expose());
     flow->AddSecret(input.access_token.Expose());
-    if (anew) return flow->Start(GrantRequest(flow->context(), input.scopes), Exchange::kAnew);
+    if (anew) return flow->Start(GrantRequest(flow->context(), input.scopes), TokenExchange::kAnew);
     flow->Start(RefreshRequest(flow->context(), input),
-                by_access_token ? Exchange::kRefreshByAccessToken : Exchange::kRefresh);
+                by_access_token ? TokenExchange::kRefreshByAccessToken : TokenExchange::kRefresh);
   }
 
   void RequestWithoutPerson(std::shared_ptr<const ProviderDefinition> provider, const UrlVariables& variables,
                             const std::vector<std::string>& scopes, absl::Duration timeout, Done done) override {
     auto flow = Begin(std::move(provider), variables, timeout, std::move(done));
-    if (flow != nullptr) flow->Start(GrantRequest(flow->context(), scopes), Exchange::kFirst);
+    if (flow != nullptr) flow->Start(GrantRequest(flow->context(), scopes), TokenExchange::kFirst);
   }
 
   void Revoke(std::shared_ptr<const ProviderDefinition> provider, RefreshInput tokens, absl::Duration timeout,
@@ -62,11 +62,11 @@ class HttpTokenClient final : public TokenClient {
 
  private:
   // Null, and `done` called, if the variables are wrong.
-  std::shared_ptr<Exchange> Begin(std::shared_ptr<const ProviderDefinition> provider, const UrlVariables& given,
+  std::shared_ptr<TokenExchange> Begin(std::shared_ptr<const ProviderDefinition> provider, const UrlVariables& given,
                                   absl::Duration timeout, Done done) {
     absl::StatusOr<UrlVariables> variables = ResolveUrlVariables(provider->provider, given, "url_variables");
     if (variables.ok()) {
-      return std::make_shared<Exchange>(http_, clock_, std::move(provider), *std::move(variables), timeout,
+      return std::make_shared<TokenExchange>(http_, clock_, std::move(provider), *std::move(variables), timeout,
                                         std::move(done));
     }
     TokenError error;

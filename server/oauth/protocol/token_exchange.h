@@ -1,5 +1,5 @@
-#ifndef KEYFERRY_SERVER_OAUTH_PROTOCOL_EXCHANGE_H_
-#define KEYFERRY_SERVER_OAUTH_PROTOCOL_EXCHANGE_H_
+#ifndef KEYFERRY_SERVER_OAUTH_PROTOCOL_TOKEN_EXCHANGE_H_
+#define KEYFERRY_SERVER_OAUTH_PROTOCOL_TOKEN_EXCHANGE_H_
 
 #include <functional>
 #include <map>
@@ -24,7 +24,7 @@ namespace keyferry::server {
 // A grant is never given up for what follows it: without introspection the lifetime stays unknown, without userinfo the
 // account stays empty. A second exchange that fails for a moment is tried once more, because what the first one gave may
 // not be given again.
-class Exchange : public std::enable_shared_from_this<Exchange> {
+class TokenExchange : public std::enable_shared_from_this<TokenExchange> {
  public:
   enum Kind {
     // First tokens: the account is asked for.
@@ -35,7 +35,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     kRefreshByAccessToken,
   };
 
-  Exchange(HttpClient* http, std::function<absl::Time()> clock, std::shared_ptr<const ProviderDefinition> definition,
+  TokenExchange(HttpClient* http, std::function<absl::Time()> clock, std::shared_ptr<const ProviderDefinition> definition,
            UrlVariables variables, absl::Duration timeout, TokenClient::Done done);
 
   const RequestContext& context() const { return context_; }
@@ -46,7 +46,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void Start(absl::StatusOr<HttpRequest> request, Kind kind);
 
  private:
-  using Then = void (Exchange::*)(absl::StatusOr<HttpResponse> response);
+  using Then = void (TokenExchange::*)(absl::StatusOr<HttpResponse> response);
 
   void Send(absl::StatusOr<HttpRequest> request, absl::Duration timeout, Then then);
   // The grant that the response holds, or false and the flow has ended.
@@ -81,4 +81,4 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
 
 }  // namespace keyferry::server
 
-#endif  // KEYFERRY_SERVER_OAUTH_PROTOCOL_EXCHANGE_H_
+#endif  // KEYFERRY_SERVER_OAUTH_PROTOCOL_TOKEN_EXCHANGE_H_

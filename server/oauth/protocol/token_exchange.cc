@@ -1,4 +1,4 @@
-#include "server/oauth/protocol/exchange.h"
+#include "server/oauth/protocol/token_exchange.h"
 
 #include <algorithm>
 #include <utility>
@@ -40,7 +40,7 @@ std::string AccountOf(const Document& document, const std::string& path) {
 
 }  // namespace
 
-Exchange::Exchange(HttpClient* http, std::function<absl::Time()> clock,
+TokenExchange::TokenExchange(HttpClient* http, std::function<absl::Time()> clock,
                    std::shared_ptr<const ProviderDefinition> definition, UrlVariables variables, absl::Duration timeout,
                    TokenClient::Done done)
     : http_(http),
@@ -50,7 +50,7 @@ Exchange::Exchange(HttpClient* http, std::function<absl::Time()> clock,
       deadline_(timeout),
       done_(std::move(done)) {}
 
-const v1::OauthResponse& Exchange::FirstRules() const {
+const v1::OauthResponse& TokenExchange::FirstRules() const {
   const v1::OauthProvider& provider = context_.provider();
   if (kind_ == kRefresh || kind_ == kRefreshByAccessToken) {
     if (provider.refresh().has_response()) return provider.refresh().response();
@@ -59,20 +59,20 @@ const v1::OauthResponse& Exchange::FirstRules() const {
   return provider.token().response();
 }
 
-bool Exchange::HasSecond() const { return context_.provider().token().has_second() && kind_ != kRefreshByAccessToken; }
+bool TokenExchange::HasSecond() const { return context_.provider().token().has_second() && kind_ != kRefreshByAccessToken; }
 
-std::vector<absl::string_view> Exchange::Secrets() const {
+std::vector<absl::string_view> TokenExchange::Secrets() const {
   std::vector<absl::string_view> views = {context_.provider().client().client_secret()};
   for (const storage::SecretBytes& secret : secrets_) views.push_back(secret.Expose());
   return views;
 }
 
-void Exchange::Start(absl::StatusOr<HttpRequest> request, Kind kind) {
+void TokenExchange::Start(absl::StatusOr<HttpRequest> request, Kind kind) {
   kind_ = kind;
-  Send(std::move(request), deadline_.Remaining(), &Exchange::OnFirst);
+  Send(std::move(request), deadline_.Remaining(), &TokenExchange::OnFirst);
 }
 
-void Exchange::Send(absl::StatusOr<HttpRequest> request, absl::Duration timeout, Then then) {
+void TokenExchange::Send(absl::StatusOr<HttpRequest> request, absl::Duration timeout, Then then) {
   if (!request.ok()) return (this->*then)(request.status());
   http_->Send(*std::move(request), timeout,
               [self = shared_from_this(), then](absl::StatusOr<HttpResponse> response) {
@@ -80,7 +80,7 @@ void Exchange::Send(absl::StatusOr<HttpRequest> request, absl::Duration timeout,
               });
 }
 
-bool Exchange::ReadGrant(absl::StatusOr<HttpResponse>& response, const v1::OauthResponse& rules, TokenGrant* grant) {
+bool TokenExchange::ReadGrant(absl::StatusOr<HttpResponse>& response, const v1::OauthResponse& rules, TokenGrant* grant) {
   if (!response.ok()) {
     Fail(ErrorOfSending(response.status()));
     return false;
@@ -97,20 +97,20 @@ bool Exchange::ReadGrant(absl::StatusOr<HttpResponse>& response, const v1::Oauth
   return true;
 }
 
-void Exchange::OnFirst(absl::StatusOr<HttpResponse> response) {
+void TokenExchange::OnFirst(absl::StatusOr<HttpResponse> response) {
   if (!ReadGrant(response, FirstRules(), &grant_)) return;
   // What the callback carried, unless the response says the same thing anew.
   for (auto& [name, value] : metadata_) grant_.metadata.emplace(name, std::move(value));
   HasSecond() ? SendSecond() : FindLifetime();
 }
 
-void Exchange::SendSecond() {
+void TokenExchange::SendSecond() {
   ++second_tries_;
   AddSecret(grant_.access_token.Expose());
-  Send(SecondRequest(context_, grant_.access_token), deadline_.Remaining(), &Exchange::OnSecond);
+  Send(SecondRequest(context_, grant_.access_token), deadline_.Remaining(), &TokenExchange::OnSecond);
 }
 
-void Exchange::OnSecond(absl::StatusOr<HttpResponse> response) {
+void TokenExchange::OnSecond(absl::StatusOr<HttpResponse> response) {
   if (second_tries_ < kSecondTries && deadline_.Remaining() > absl::ZeroDuration()) {
     const bool passing = response.ok() ? response->status >= 500 : MayPass(ErrorOfSending(response.status()));
     if (passing) return SendSecond();
@@ -125,7 +125,7 @@ void Exchange::OnSecond(absl::StatusOr<HttpResponse> response) {
   FindLifetime();
 }
 
-void Exchange::FindLifetime() {
+void TokenExchange::FindLifetime() {
   const v1::OauthToken& token = context_.provider().token();
   if (grant_.lifetime == absl::InfiniteDuration() && token.second().has_lifetime()) {
     grant_.lifetime = DurationOf(token.second().lifetime());
@@ -136,10 +136,10 @@ void Exchange::FindLifetime() {
     return FindAccount();
   }
   Send(IntrospectionRequest(context_, grant_.access_token), std::min(deadline_.Remaining(), kExtraTimeout),
-       &Exchange::OnIntrospection);
+       &TokenExchange::OnIntrospection);
 }
 
-void Exchange::OnIntrospection(absl::StatusOr<HttpResponse> response) {
+void TokenExchange::OnIntrospection(absl::StatusOr<HttpResponse> response) {
   if (response.ok() && response->status == 200) {
     const absl::StatusOr<Document> document = Document::ParseJson(response->body);
     if (document.ok() && document->TextAt("active") == "true") {
@@ -149,13 +149,13 @@ void Exchange::OnIntrospection(absl::StatusOr<HttpResponse> response) {
   FindAccount();
 }
 
-void Exchange::FindAccount() {
+void TokenExchange::FindAccount() {
   if (kind_ != kFirst || context_.provider().endpoints().userinfo_url().empty()) return Finish();
   Send(UserinfoRequest(context_, grant_.access_token), std::min(deadline_.Remaining(), kExtraTimeout),
-       &Exchange::OnUserinfo);
+       &TokenExchange::OnUserinfo);
 }
 
-void Exchange::OnUserinfo(absl::StatusOr<HttpResponse> response) {
+void TokenExchange::OnUserinfo(absl::StatusOr<HttpResponse> response) {
   if (response.ok() && response->status == 200) {
     const absl::StatusOr<Document> document = Document::ParseJson(response->body);
     if (document.ok()) grant_.account = AccountOf(*document, context_.provider().account_path());
@@ -163,8 +163,8 @@ void Exchange::OnUserinfo(absl::StatusOr<HttpResponse> response) {
   Finish();
 }
 
-void Exchange::Fail(TokenError error) { std::exchange(done_, nullptr)(std::move(error)); }
+void TokenExchange::Fail(TokenError error) { std::exchange(done_, nullptr)(std::move(error)); }
 
-void Exchange::Finish() { std::exchange(done_, nullptr)(std::move(grant_)); }
+void TokenExchange::Finish() { std::exchange(done_, nullptr)(std::move(grant_)); }
 
 }  // namespace keyferry::server
