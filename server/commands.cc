@@ -89,6 +89,13 @@ KeyferryServerOptions ServerOptions(const config::Config& config) {
   options.changes.max_running_per_group = config.limits().change_threads_per_org();
   options.changes.max_queued_per_group = config.limits().max_queued_changes_per_org();
   options.rates = RatesOf(config.limits());
+  options.oauth.listener.address = config.http().listen();
+  options.oauth.listener.public_url = config.http().public_url();
+  options.oauth.cert_file = config.http().tls().cert_file();
+  options.oauth.key_file = config.http().tls().key_file();
+  options.oauth.ca_file = config.outbound().ca_file();
+  options.oauth.allowed_addresses = {config.outbound().allowed_addresses().begin(),
+                                     config.outbound().allowed_addresses().end()};
   if (config.audit().stream() != "off") options.audit_stream = config.audit().stream();
   if (config.audit().retention_days() != 0) options.audit_retention = absl::Hours(24) * config.audit().retention_days();
   return options;
@@ -103,6 +110,7 @@ absl::Status Reload(const CommandLine& command_line, config::Config* config, Key
     RETURN_IF_ERROR(server->store()->RotateKek(*key_provider));
     logger->Write(LogLevel::kInfo, "root key rewrapped", {{"key_provider", key_provider->Description()}});
   }
+  RETURN_IF_ERROR(server->ReloadCertificates());
   logger->SetLevel(level);
   server->SetRates(RatesOf(next.limits()));
   config->Swap(&next);
@@ -159,6 +167,9 @@ absl::Status ServeDev(const CommandLine& command_line) {
   const DevPaths paths(config.data_dir());
   config.mutable_tls()->set_cert_file(paths.cert_file);
   config.mutable_tls()->set_key_file(paths.key_file);
+  config.mutable_http()->mutable_tls()->set_cert_file(paths.cert_file);
+  config.mutable_http()->mutable_tls()->set_key_file(paths.key_file);
+  if (config.http().listen().empty()) config.mutable_http()->set_listen(KeptHttpAddress(paths));
   ASSIGN_OR_RETURN(const LogLevel level, ParseLogLevel(config.log().level()));
   const std::unique_ptr<Logger> logger = MakeStderrLogger(level);
   const sigset_t signals = BlockSignals();
@@ -167,9 +178,10 @@ absl::Status ServeDev(const CommandLine& command_line) {
   RETURN_IF_ERROR(EnsureDevAdmin(paths, {store.get(), absl::Now, /*pages=*/nullptr, &changes}));
   ASSIGN_OR_RETURN(auto server,
                    KeyferryServer::Start(std::move(store), ServerOptions(config), absl::Now, logger.get()));
-  RETURN_IF_ERROR(WriteDevAddress(paths, server->address()));
+  RETURN_IF_ERROR(WriteDevAddresses(paths, server->address(), server->oauth().listen_address()));
   logger->Write(LogLevel::kInfo, "ready", {{"address", server->address()}, {"version", kServerVersion}});
-  PrintReadyLine(server->address(), absl::StrCat(" ca_file=", paths.ca_file, " token_file=", paths.token, " org=dev"));
+  PrintReadyLine(server->address(), absl::StrCat(" ca_file=", paths.ca_file, " token_file=", paths.token, " org=dev",
+                                                " http=", server->oauth().public_url()));
   ServeUntilStopped(command_line, signals, server.get(), logger.get());
   server.reset();
   logger->Write(LogLevel::kInfo, "stopped", {});

@@ -1,9 +1,11 @@
 #include "server/keyferry_server.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
 #include "server/audit/audit_log.h"
 #include "server/audit/audit_retention.h"
 #include "server/audit/audit_rules.h"
@@ -16,6 +18,9 @@
 #include "server/identity/authenticator.h"
 #include "server/limits/call_limits.h"
 #include "server/mcpservers/service.h"
+#include "server/oauth/connect/service.h"
+#include "server/oauth/oauth.h"
+#include "server/oauth/providers/service.h"
 #include "server/pagination.h"
 #include "server/processes/process_rules.h"
 #include "server/processes/process_table.h"
@@ -48,7 +53,6 @@ struct KeyferryServer::Parts {
         mcp_servers(store.get(), clock, &pages),
         sessions(store.get(), clock, &pages),
         session_sweeper(store.get(), clock, logger),
-        resolver(store.get(), clock, usage.get(), &processes),
         process_rules(store.get(), clock, &pages, &processes),
         authenticator(store.get(), clock),
         call_limits(options.rates),
@@ -64,7 +68,9 @@ struct KeyferryServer::Parts {
     services.push_back(MakeCredentialService(&dispatcher, &credentials));
     services.push_back(MakeMcpServerService(&dispatcher, &mcp_servers));
     services.push_back(MakeSessionService(&dispatcher, &sessions));
-    services.push_back(MakeResolutionService(&dispatcher, &resolver, watches.get()));
+    services.push_back(MakeOauthProviderService(&dispatcher, oauth->providers()));
+    services.push_back(MakeConnectionService(&dispatcher, oauth->connections()));
+    services.push_back(MakeResolutionService(&dispatcher, resolver.get(), watches.get(), oauth->refresher()));
     services.push_back(MakeProcessService(&dispatcher, &process_rules));
     services.push_back(MakeAuditService(&dispatcher, &audit_rules));
     return services;
@@ -83,7 +89,6 @@ struct KeyferryServer::Parts {
   SessionRules sessions;
   BackgroundSessionSweeper session_sweeper;
   ProcessTable processes;
-  Resolver resolver;
   ProcessRules process_rules;
   absl::Mutex directory_changes;
   DirectoryContext directory;
@@ -91,6 +96,8 @@ struct KeyferryServer::Parts {
   CallLimits call_limits;
   Executor executor;
   Dispatcher dispatcher;
+  std::unique_ptr<Oauth> oauth;
+  std::unique_ptr<Resolver> resolver;
   std::unique_ptr<WatchHub> watches;
   std::unique_ptr<GrpcServer> grpc;
 };
@@ -115,14 +122,23 @@ absl::StatusOr<std::unique_ptr<KeyferryServer>> KeyferryServer::Start(std::uniqu
   auto parts = std::make_unique<Parts>(std::move(store), std::move(audit), std::move(usage), std::move(stream), options,
                                        clock, logger);
   RETURN_IF_ERROR(RefillProcesses(*parts->store->View(), clock(), &parts->processes));
+  ASSIGN_OR_RETURN(parts->oauth,
+                   Oauth::Start(options.oauth, {parts->store.get(), clock, &parts->pages, parts->audit.get(),
+                                                parts->usage.get(), &parts->processes, logger}));
+  parts->resolver = std::make_unique<Resolver>(parts->store.get(), clock, parts->usage.get(), &parts->processes,
+                                               parts->oauth->public_url());
   const auto callers = [a = &parts->authenticator](const std::string& hash) { return a->AuthenticateAgain(hash); };
-  ASSIGN_OR_RETURN(parts->watches, WatchHub::Start(parts->store.get(), &parts->resolver, &parts->processes, callers,
-                                                   std::move(clock), options.watch));
+  ASSIGN_OR_RETURN(parts->watches, WatchHub::Start(parts->store.get(), parts->resolver.get(), &parts->processes, callers,
+                                                   std::move(clock), options.watch, parts->oauth->refresher()));
   ASSIGN_OR_RETURN(parts->grpc, GrpcServer::Start(options.grpc, parts->MakeServices()));
   return std::unique_ptr<KeyferryServer>(new KeyferryServer(std::move(parts)));
 }
 
 const std::string& KeyferryServer::address() const { return parts_->grpc->address(); }
+
+const Oauth& KeyferryServer::oauth() const { return *parts_->oauth; }
+
+absl::Status KeyferryServer::ReloadCertificates() { return parts_->oauth->ReloadCertificate(); }
 
 storage::Store* KeyferryServer::store() const { return parts_->store.get(); }
 
@@ -135,7 +151,9 @@ void KeyferryServer::SetRates(const CallRates& rates) { parts_->call_limits.SetR
 void KeyferryServer::Drain(absl::Duration grace) {
   // They would last for the whole grace.
   parts_->watches->Drain();
+  const absl::Time deadline = absl::Now() + grace;
   parts_->grpc->Drain(grace);
+  parts_->oauth->Drain(std::max(deadline - absl::Now(), absl::ZeroDuration()));
 }
 
 }  // namespace keyferry::server

@@ -10,6 +10,7 @@
 #include "server/directory/common.h"
 #include "server/limits/call_limits.h"
 #include "server/log.h"
+#include "server/oauth/oauth.h"
 #include "server/rpc/executor.h"
 #include "server/rpc/grpc_server.h"
 #include "server/watch/watch_hub.h"
@@ -25,6 +26,7 @@ struct KeyferryServerOptions {
   WatchOptions watch;
   // Where audit entries are streamed to: a file's path, "stdout", or "" for nowhere.
   std::string audit_stream;
+  OauthOptions oauth;
   // How long audit entries are kept.
   absl::Duration audit_retention = absl::InfiniteDuration();
 };
@@ -40,7 +42,12 @@ class KeyferryServer {
   ~KeyferryServer();
 
   const std::string& address() const;
+  // What browsers reach.
+  const Oauth& oauth() const;
   storage::Store* store() const;
+
+  // Reads the certificate for browsers again.
+  absl::Status ReloadCertificates();
 
   // Opens the file of the audit stream again by its name, after a rotation.
   void ReopenAuditStream();

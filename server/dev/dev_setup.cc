@@ -1,9 +1,13 @@
 #include "server/dev/dev_setup.h"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "server/dev/certificates.h"
 #include "server/directory/bootstrap.h"
 #include "server/files.h"
@@ -19,6 +23,26 @@ constexpr char kOrg[] = "dev";
 constexpr char kAdmin[] = "admin";
 constexpr absl::Duration kTokenLifetime = absl::Hours(24 * 365);
 constexpr absl::Duration kTokenReserve = absl::Hours(24 * 7);
+constexpr char kAnyPort[] = "127.0.0.1:0";
+
+// Whether 127.0.0.1:PORT can be listened on.
+bool IsFree(absl::string_view address) {
+  int port = 0;
+  if (!absl::ConsumePrefix(&address, "127.0.0.1:") || !absl::SimpleAtoi(address, &port) || port <= 0 || port > 65535) {
+    return false;
+  }
+  const int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (probe < 0) return false;
+  const int reuse = 1;
+  setsockopt(probe, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof(reuse));
+  sockaddr_in target{};
+  target.sin_family = AF_INET;
+  target.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  target.sin_port = htons(static_cast<uint16_t>(port));
+  const bool free = bind(probe, reinterpret_cast<const sockaddr*>(&target), sizeof(target)) == 0;
+  close(probe);
+  return free;
+}
 
 bool IsKeptTokenGood(const DevPaths& paths, const DirectoryContext& context) {
   const absl::StatusOr<storage::SecretBytes> kept = ReadSmallFile(paths.token);
@@ -41,7 +65,8 @@ DevPaths::DevPaths(const std::string& data_dir)
       key_file(dev_dir + "/server.key"),
       ca_file(dev_dir + "/ca.pem"),
       token(dev_dir + "/admin.token"),
-      address(dev_dir + "/address") {}
+      address(dev_dir + "/address"),
+      http_address(dev_dir + "/http_address") {}
 
 absl::StatusOr<std::unique_ptr<storage::Store>> OpenDevStore(const DevPaths& paths, absl::Time now) {
   RETURN_IF_ERROR(EnsurePrivateDirectory(paths.data_dir));
@@ -68,8 +93,16 @@ absl::Status EnsureDevAdmin(const DevPaths& paths, const DirectoryContext& conte
   return WritePrivateFile(paths.token, issued.text.Expose());
 }
 
-absl::Status WriteDevAddress(const DevPaths& paths, const std::string& address) {
-  return WritePrivateFile(paths.address, address + "\n");
+std::string KeptHttpAddress(const DevPaths& paths) {
+  const absl::StatusOr<storage::SecretBytes> kept = ReadSmallFile(paths.http_address);
+  if (!kept.ok()) return kAnyPort;
+  const std::string address(absl::StripAsciiWhitespace(kept->Expose()));
+  return IsFree(address) ? address : kAnyPort;
+}
+
+absl::Status WriteDevAddresses(const DevPaths& paths, const std::string& address, const std::string& http_address) {
+  RETURN_IF_ERROR(WritePrivateFile(paths.address, address + "\n"));
+  return WritePrivateFile(paths.http_address, http_address + "\n");
 }
 
 }  // namespace keyferry::server

@@ -18,11 +18,12 @@ namespace keyferry::server {
 //   dev/{ca,server}.{pem,key}            CA and server certificate as in certificates.h
 //   dev/admin.token                      token of the user `admin`, ADMIN of the org `dev` of tier BUSINESS
 //   dev/address                          HOST:PORT of the running server, one line
+//   dev/http_address                     HOST:PORT that browsers reach, one line
 //
 // Everything is kept and used again by the next start.
 struct DevPaths {
   explicit DevPaths(const std::string& data_dir);
-  std::string data_dir, dev_dir, store_dir, kek, cert_file, key_file, ca_file, token, address;
+  std::string data_dir, dev_dir, store_dir, kek, cert_file, key_file, ca_file, token, address, http_address;
 };
 
 // Makes what is missing of directories, KEK and certificates, and opens the store.
@@ -31,8 +32,12 @@ absl::StatusOr<std::unique_ptr<storage::Store>> OpenDevStore(const DevPaths& pat
 // Makes the org and its ADMIN unless they exist, and a token for it unless the kept one is good for 7 more days.
 absl::Status EnsureDevAdmin(const DevPaths& paths, const DirectoryContext& context);
 
-// Says in dev/address where the server listens.
-absl::Status WriteDevAddress(const DevPaths& paths, const std::string& address);
+// Where browsers reached the last run, since providers know that address; a free port of 127.0.0.1 if there was none, or
+// something else listens there by now.
+std::string KeptHttpAddress(const DevPaths& paths);
+
+// Says in dev/address and dev/http_address where the server listens.
+absl::Status WriteDevAddresses(const DevPaths& paths, const std::string& address, const std::string& http_address);
 
 }  // namespace keyferry::server
 

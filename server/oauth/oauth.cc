@@ -1,0 +1,194 @@
+#include "server/oauth/oauth.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "server/files.h"
+#include "server/http/address_guard.h"
+#include "server/http/beast_client.h"
+#include "server/http/router.h"
+#include "server/oauth/connect/connect_flow.h"
+#include "server/oauth/connect/connect_handler.h"
+#include "server/oauth/connect/waits.h"
+#include "server/oauth/protocol/make_token_client.h"
+#include "server/oauth/refresh/oauth_sweeper.h"
+#include "server/oauth/refresh/refresh_scheduler.h"
+#include "server/rpc/executor.h"
+#include "server/status_macros.h"
+
+namespace keyferry::server {
+namespace {
+
+// Work of browsers: it waits for commits and providers.
+constexpr size_t kBrowserThreads = 8;
+constexpr size_t kMaxQueuedRequests = 256;
+
+absl::StatusOr<std::unique_ptr<BeastClient>> MakeHttpClient(const OauthOptions& options) {
+  BeastClient::Options client;
+  // Small images have none; providers are then known by `ca_file` alone.
+  if (access(client.ca_bundle.c_str(), R_OK) != 0) client.ca_bundle.clear();
+  client.ca_file = options.ca_file;
+  ASSIGN_OR_RETURN(client.guard, AddressGuard::Create(options.allowed_addresses));
+  return BeastClient::Create(std::move(client));
+}
+
+// The listener is there before what answers, since only it knows where it listens.
+class Front {
+ public:
+  void Open(HttpHandler handler) ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    handler_ = std::move(handler);
+  }
+
+  void Handle(ReceivedRequest request, std::function<void(HttpResponse)> respond) ABSL_LOCKS_EXCLUDED(mutex_) {
+    HttpHandler handler;
+    {
+      absl::MutexLock lock(&mutex_);
+      handler = handler_;
+    }
+    if (handler != nullptr) return handler(std::move(request), std::move(respond));
+    HttpResponse starting;
+    starting.status = 503;
+    respond(std::move(starting));
+  }
+
+ private:
+  absl::Mutex mutex_;
+  HttpHandler handler_ ABSL_GUARDED_BY(mutex_);
+};
+
+HttpHandler MakeRoutes(const HttpHandler& connect) {
+  const auto router = std::make_shared<Router>();
+  router->Exact("GET", "/oauth/start", connect);
+  router->Exact("POST", "/oauth/start", connect);
+  router->Exact("GET", "/oauth/callback", connect);
+  router->Exact("GET", "/oauth/connect", connect);
+  return [router](ReceivedRequest request, std::function<void(HttpResponse)> respond) {
+    router->Handle(std::move(request), std::move(respond));
+  };
+}
+
+}  // namespace
+
+// In the order in which they depend on one another; destroyed from the last to the first.
+struct Oauth::Parts {
+  OauthOptions options;
+  std::string public_url;
+  std::unique_ptr<BeastClient> http;
+  std::unique_ptr<TokenClient> tokens;
+  std::unique_ptr<RefreshScheduler> scheduler;
+  std::unique_ptr<OauthSweeper> sweeper;
+  std::unique_ptr<OauthProviderRules> providers;
+  NetworkWaits waits{kMaxProviderWaits, kMaxProviderWaitsPerOrg};
+  std::unique_ptr<ConnectionRules> connections;
+  std::unique_ptr<ConnectFlow> flow;
+  std::unique_ptr<Executor> executor;
+  std::unique_ptr<HttpsListener> listener;
+
+  absl::Status Listen(const std::shared_ptr<Front>& front) {
+    if (options.listener.address.empty()) return absl::OkStatus();
+    ASSIGN_OR_RETURN(const storage::SecretBytes certificate, ReadSmallFile(options.cert_file));
+    ASSIGN_OR_RETURN(const storage::SecretBytes key, ReadSmallFile(options.key_file));
+    const auto handler = [front](ReceivedRequest request, std::function<void(HttpResponse)> respond) {
+      front->Handle(std::move(request), std::move(respond));
+    };
+    ASSIGN_OR_RETURN(listener,
+                     HttpsListener::Start(options.listener, std::string(certificate.Expose()), key, handler));
+    public_url = listener->public_url();
+    return absl::OkStatus();
+  }
+
+  absl::Status Build(const Surroundings& around) {
+    ASSIGN_OR_RETURN(http, MakeHttpClient(options));
+    tokens = MakeTokenClient(http.get(), around.clock);
+    RefreshScheduler::Clocks clocks;
+    clocks.wall = around.clock;
+    ASSIGN_OR_RETURN(scheduler, RefreshScheduler::Start(around.store, tokens.get(), std::move(clocks), around.logger,
+                                                        RefreshOptions()));
+    sweeper = std::make_unique<OauthSweeper>(around.store, tokens.get(), around.clock, /*monotonic_clock=*/nullptr,
+                                             around.logger, OauthSweeper::Options());
+    OauthProviderRules::Options provider_options;
+    provider_options.public_url = public_url;
+    providers = std::make_unique<OauthProviderRules>(
+        around.store, around.clock, around.pages, http.get(), tokens.get(), around.processes,
+        [s = scheduler.get()](const ConnectionKey& key) { s->Changed(key); }, std::move(provider_options));
+    ConnectContext context;
+    context.store = around.store;
+    context.clock = around.clock;
+    context.pages = around.pages;
+    context.tokens = tokens.get();
+    context.refresher = scheduler.get();
+    context.audit = around.audit;
+    context.usage = around.usage;
+    context.waits = &waits;
+    context.public_url = public_url;
+    connections = std::make_unique<ConnectionRules>(context);
+    flow = std::make_unique<ConnectFlow>(std::move(context));
+    return absl::OkStatus();
+  }
+
+  HttpHandler MakeHandler() {
+    Executor::Options browser_options;
+    browser_options.threads = kBrowserThreads;
+    browser_options.max_queued = kMaxQueuedRequests;
+    executor = std::make_unique<Executor>(browser_options);
+    ConnectHandlerOptions handler_options;
+    handler_options.public_url = public_url;
+    return MakeRoutes(MakeConnectHandler(flow.get(), executor.get(), std::move(handler_options)));
+  }
+};
+
+Oauth::Oauth(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Oauth::~Oauth() {
+  Drain(absl::ZeroDuration());
+  // No request comes any more; what runs for one still uses the rest.
+  parts_->listener.reset();
+  parts_->executor.reset();
+}
+
+absl::StatusOr<std::unique_ptr<Oauth>> Oauth::Start(const OauthOptions& options, const Surroundings& surroundings) {
+  auto parts = std::make_unique<Parts>();
+  parts->options = options;
+  const auto front = std::make_shared<Front>();
+  RETURN_IF_ERROR(parts->Listen(front));
+  RETURN_IF_ERROR(parts->Build(surroundings));
+  if (parts->listener != nullptr) front->Open(parts->MakeHandler());
+  return std::unique_ptr<Oauth>(new Oauth(std::move(parts)));
+}
+
+OauthProviderRules* Oauth::providers() const { return parts_->providers.get(); }
+
+ConnectionRules* Oauth::connections() const { return parts_->connections.get(); }
+
+ConnectionRefresher* Oauth::refresher() const { return parts_->scheduler.get(); }
+
+RefreshStatus Oauth::refresh_status() const { return parts_->scheduler->status(); }
+
+const std::string& Oauth::public_url() const { return parts_->public_url; }
+
+std::string Oauth::listen_address() const {
+  if (parts_->listener == nullptr) return "";
+  const std::string& asked = parts_->options.listener.address;
+  return absl::StrCat(asked.substr(0, asked.rfind(':')), ":", parts_->listener->port());
+}
+
+absl::Status Oauth::ReloadCertificate() {
+  if (parts_->listener == nullptr) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const storage::SecretBytes certificate, ReadSmallFile(parts_->options.cert_file));
+  ASSIGN_OR_RETURN(const storage::SecretBytes key, ReadSmallFile(parts_->options.key_file));
+  return parts_->listener->SetCertificate(std::string(certificate.Expose()), key);
+}
+
+void Oauth::Drain(absl::Duration grace) {
+  const absl::Time deadline = absl::Now() + grace;
+  if (parts_->listener != nullptr) parts_->listener->Drain(grace);
+  parts_->scheduler->Drain(std::max(deadline - absl::Now(), absl::ZeroDuration()));
+}
+
+}  // namespace keyferry::server
