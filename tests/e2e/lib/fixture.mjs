@@ -9,8 +9,8 @@ export function temporaryDirectory() {
   return fs.mkdtempSync(path.join(os.tmpdir(), 'keyferry-e2e-'));
 }
 
-export async function startServer(directory) {
-  const server = new Server(path.join(directory, 'data'));
+export async function startServer(directory, flags = []) {
+  const server = new Server(path.join(directory, 'data'), flags);
   await server.start();
   return server;
 }

@@ -67,6 +67,12 @@ export async function startIssuer(devDir, { redirectUri, secret, accessTokenSeco
   handler = provider.callback();
   return Object.assign(state, {
     provider,
+    // What a person does who takes an application's access away.
+    async revokeGrant(grantId) {
+      const grant = await provider.Grant.find(grantId);
+      await grant.destroy();
+      for (const kind of ['AccessToken', 'RefreshToken', 'AuthorizationCode']) await provider[kind].revokeByGrantId(grantId);
+    },
     close: () => new Promise((resolve) => { server.close(resolve); server.closeAllConnections(); }),
   });
 }
@@ -86,4 +92,10 @@ export async function signInAndConsent(page, login) {
   await page.click('button[type=submit]');
   await page.waitForSelector('form[action$="/confirm"] button, button[type=submit]');
   await page.click('button[type=submit]');
+}
+
+// Gives up at the issuer's pages.
+export async function cancelConsent(page) {
+  await page.waitForSelector('input[name=login]');
+  await page.click('a[href$="/abort"]');
 }

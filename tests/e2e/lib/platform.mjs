@@ -17,8 +17,10 @@ export const programs = {
 const READY_TIMEOUT_MS = 30_000;
 
 export class Server {
-  constructor(dataDir) {
+  // `flags` go to keyferryd besides those that a development server needs.
+  constructor(dataDir, flags = []) {
     this.dataDir = dataDir;
+    this.flags = flags;
     this.logFile = `${dataDir}.log`;
   }
 
@@ -36,7 +38,7 @@ export class Server {
       ? fs.readFileSync(path.join(this.devDir, 'address'), 'utf8').trim()
       : '127.0.0.1:0';
     const log = fs.openSync(this.logFile, 'a', 0o600);
-    this.process = spawn(programs.keyferryd, ['--dev', '--data-dir', this.dataDir, '--listen', known], {
+    this.process = spawn(programs.keyferryd, ['--dev', '--data-dir', this.dataDir, '--listen', known, ...this.flags], {
       env: { PATH: process.env.PATH, HOME: process.env.HOME },
       stdio: ['ignore', 'pipe', log],
     });
@@ -60,6 +62,11 @@ export class Server {
 
   get address() {
     return fs.readFileSync(path.join(this.devDir, 'address'), 'utf8').trim();
+  }
+
+  // Where browsers reach it, e.g. https://127.0.0.1:8443.
+  get publicUrl() {
+    return `https://${fs.readFileSync(path.join(this.devDir, 'http_address'), 'utf8').trim()}`;
   }
 
   async stop(signal = 'SIGTERM') {
