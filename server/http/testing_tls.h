@@ -14,7 +14,6 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "server/http/http_client.h"
 
 namespace keyferry::server {
 
