@@ -43,7 +43,8 @@ class BeastClient::Core {
         work_(asio::make_work_guard(io_)),
         thread_([this] { io_.run(); }) {}
 
-  ~Core() {
+  // Once; before the end.
+  void Stop() {
     absl::Notification stopped;
     asio::post(io_, [this, &stopped] {
       stopping_ = true;
@@ -103,7 +104,8 @@ absl::StatusOr<std::unique_ptr<BeastClient>> BeastClient::Create(Options options
 
 BeastClient::BeastClient(std::unique_ptr<Core> core) : core_(std::move(core)) {}
 
-BeastClient::~BeastClient() = default;
+// A request that ends may send another one meanwhile.
+BeastClient::~BeastClient() { core_->Stop(); }
 
 void BeastClient::Send(HttpRequest request, absl::Duration timeout, Done done) {
   absl::StatusOr<HttpsUrl> url = ParseHttpsUrl(request.url);
