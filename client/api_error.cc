@@ -61,7 +61,13 @@ std::string ApiError::OneLine() const {
   if (!field.empty() && what.find(field) == std::string::npos) absl::StrAppend(&line, ": ", Printable(field));
   for (const MissingVariable& missing : missing_variables) {
     absl::StrAppend(&line, &missing == &missing_variables[0] ? ": " : ", ", Printable(missing.variable));
-    if (!missing.next_step.empty()) absl::StrAppend(&line, " (", Printable(missing.next_step), ")");
+    std::string hint = Printable(missing.next_step);
+    // The server's own words may name it already.
+    if (!missing.connect_url.empty() && hint.find(missing.connect_url) == std::string::npos) {
+      while (!hint.empty() && hint.back() == '.') hint.pop_back();
+      absl::StrAppend(&hint, hint.empty() ? "connect at " : "; connect at ", Printable(missing.connect_url));
+    }
+    if (!hint.empty()) absl::StrAppend(&line, " (", hint, ")");
   }
   if (!next_step.empty()) absl::StrAppend(&line, "; ", Printable(next_step));
   return line;
@@ -90,8 +96,10 @@ ApiError DecodeApiError(absl::StatusCode code, const v1::ErrorDetail& detail) {
   error.field = detail.field();
   error.next_step = detail.next_step();
   for (const v1::MissingVariable& missing : detail.missing_variables()) {
-    error.missing_variables.push_back(
-        {missing.variable(), {missing.tried().begin(), missing.tried().end()}, missing.next_step()});
+    error.missing_variables.push_back({missing.variable(),
+                                       {missing.tried().begin(), missing.tried().end()},
+                                       missing.next_step(),
+                                       missing.connect_url()});
   }
   error.retry_delay = absl::Milliseconds(detail.retry_delay_ms());
   return error;

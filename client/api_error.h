@@ -24,6 +24,8 @@ struct ApiError {
     // Resource names of the credentials that were tried, widest last.
     std::vector<std::string> tried;
     std::string next_step;
+    // Where a person connects to the OAuth provider that the variable is bound to, if that is what is missing.
+    std::string connect_url;
   };
 
   absl::StatusCode code = absl::StatusCode::kUnknown;

@@ -65,6 +65,20 @@ TEST(ApiErrorTest, DecodesEveryField) {
   EXPECT_EQ(error.OneLine(), "variables are missing: orgs/dev/mcpServers/github: GITHUB_TOKEN (store it); Set it.");
 }
 
+TEST(ApiErrorTest, SaysWhereToConnect) {
+  v1::ErrorDetail detail = Detail();
+  detail.mutable_missing_variables(0)->set_connect_url("https://keyferry.example.com/connect/github");
+  ApiError error = DecodeApiError(grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, "missing", Trailer(detail)));
+  EXPECT_EQ(error.missing_variables[0].connect_url, "https://keyferry.example.com/connect/github");
+  EXPECT_THAT(error.OneLine(),
+              HasSubstr("GITHUB_TOKEN (store it; connect at https://keyferry.example.com/connect/github); Set it."));
+  error.missing_variables[0].next_step = "";
+  EXPECT_THAT(error.OneLine(), HasSubstr("GITHUB_TOKEN (connect at https://keyferry.example.com/connect/github)"));
+  error.missing_variables[0].next_step = "Connect at https://keyferry.example.com/connect/github.";
+  EXPECT_THAT(error.OneLine(),
+              HasSubstr("GITHUB_TOKEN (Connect at https://keyferry.example.com/connect/github.); Set it."));
+}
+
 TEST(ApiErrorTest, DamagedTrailersKeepCodeAndMessage) {
   const std::string whole = Trailer(Detail());
   for (size_t size = 0; size < whole.size(); ++size) {

@@ -20,9 +20,11 @@
 #include "client/retry.h"
 #include "client/secret_text.h"
 #include "google/protobuf/repeated_field.h"
+#include "keyferry/v1/connections.grpc.pb.h"
 #include "keyferry/v1/credentials.grpc.pb.h"
 #include "keyferry/v1/directory.grpc.pb.h"
 #include "keyferry/v1/mcp_servers.grpc.pb.h"
+#include "keyferry/v1/oauth_providers.grpc.pb.h"
 #include "keyferry/v1/resolution.grpc.pb.h"
 #include "keyferry/v1/tokens.grpc.pb.h"
 

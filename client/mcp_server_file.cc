@@ -6,41 +6,12 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "client/utf8.h"
 #include "client/yaml_documents.h"
+#include "client/yaml_text.h"
 #include "yaml-cpp/yaml.h"
 
 namespace keyferry::client {
 namespace {
-
-// Counts from 1.
-struct Position {
-  int line = 1;
-  int column = 1;
-};
-
-// The position of the first byte that is NUL or no part of well-formed UTF-8, if there is one. Columns count
-// characters.
-bool FindBadByte(absl::string_view text, Position* position) {
-  const size_t offset = std::min(FindInvalidUtf8(text), text.find('\0'));
-  if (offset == absl::string_view::npos) return false;
-  for (const char c : text.substr(0, offset)) {
-    if (c == '\n') {
-      ++position->line;
-      position->column = 1;
-    } else if ((static_cast<unsigned char>(c) & 0xc0) != 0x80) {
-      ++position->column;
-    }
-  }
-  return true;
-}
-
-// A key as messages repeat it. What is no word may be a value whose colon has no space after it.
-std::string Shown(const std::string& key) {
-  const bool word =
-      key.size() <= 32 && std::all_of(key.begin(), key.end(), [](unsigned char c) { return isalpha(c) || c == '_'; });
-  return word ? absl::StrCat("`", key, "`") : "(not shown)";
-}
 
 class Parser {
  public:
@@ -61,22 +32,19 @@ class Parser {
     return absl::OkStatus();
   }
 
-  absl::Status At(const YAML::Node& node, absl::string_view problem) const { return At(node.Mark(), problem); }
-
-  absl::Status At(const YAML::Mark& mark, absl::string_view problem) const {
-    return At(Position{std::max(mark.line, 0) + 1, std::max(mark.column, 0) + 1}, problem);
+  absl::Status At(const YAML::Node& node, absl::string_view problem) const {
+    return At(PositionOf(node.Mark()), problem);
   }
 
-  absl::Status At(Position position, absl::string_view problem) const {
-    return absl::InvalidArgumentError(
-        absl::StrCat(file_name_, ":", position.line, ":", position.column, ": ", problem));
+  absl::Status At(TextPosition position, absl::string_view problem) const {
+    return FileErrorAt(file_name_, position, problem);
   }
 
  private:
   absl::Status Key(const YAML::Node& node, std::set<std::string>& seen, std::string* key) const {
     if (!node.IsScalar()) return At(node, "a key must be a word");
     *key = node.Scalar();
-    if (!seen.insert(*key).second) return At(node, absl::StrCat(Shown(*key), " is given twice"));
+    if (!seen.insert(*key).second) return At(node, absl::StrCat(ShownKey(*key), " is given twice"));
     return absl::OkStatus();
   }
 
@@ -113,7 +81,7 @@ class Parser {
     if (key == "args") return Args(node, &document->server);
     if (key == "env") return Env(node, &document->server);
     return At(key_node,
-              absl::StrCat("unknown key ", Shown(key), "; known are id, team, transport, command, args, env"));
+              absl::StrCat("unknown key ", ShownKey(key), "; known are id, team, transport, command, args, env"));
   }
 
   absl::Status Transport(const YAML::Node& node, v1::McpServer* server) const {
@@ -184,7 +152,7 @@ class Parser {
                       v1::EnvBinding* binding) const {
     static constexpr const char* kSources[] = {"static", "orgSecret", "teamSecret", "userSecret", "oauth"};
     if (std::find(std::begin(kSources), std::end(kSources), key) == std::end(kSources)) {
-      return At(key_node, absl::StrCat("unknown key ", Shown(key),
+      return At(key_node, absl::StrCat("unknown key ", ShownKey(key),
                                        "; known are name, static, orgSecret, teamSecret, userSecret, oauth, "
                                        "template, required, overridable"));
     }
@@ -206,7 +174,7 @@ class Parser {
 
 absl::StatusOr<std::vector<McpServerDocument>> ParseMcpServerFile(absl::string_view text, absl::string_view file_name) {
   Parser parser(file_name);
-  Position bad;
+  TextPosition bad;
   if (FindBadByte(text, &bad)) return parser.At(bad, "not UTF-8 text");
   try {
     std::vector<McpServerDocument> documents;
@@ -214,7 +182,7 @@ absl::StatusOr<std::vector<McpServerDocument>> ParseMcpServerFile(absl::string_v
     const std::string whole(text);
     // Each document takes a line at least.
     if (!HasAtMostDocuments(whole, 1 + std::count(text.begin(), text.end(), '\n'))) {
-      return parser.At(Position(), "not YAML: a document begins with a character that begins none");
+      return parser.At(TextPosition(), "not YAML: a document begins with a character that begins none");
     }
     for (const YAML::Node& node : YAML::LoadAll(whole)) {
       // Between `---` lines and at the end there may be nothing.
@@ -226,11 +194,10 @@ absl::StatusOr<std::vector<McpServerDocument>> ParseMcpServerFile(absl::string_v
         return parser.At(node, absl::StrCat("the MCP server `", document.id, "` is given twice"));
       }
     }
-    if (documents.empty()) return parser.At(Position(), "no MCP server in this file");
+    if (documents.empty()) return parser.At(TextPosition(), "no MCP server in this file");
     return documents;
   } catch (const YAML::Exception& error) {
-    // What follows a colon repeats the text.
-    return parser.At(error.mark, error.msg.substr(0, error.msg.find(':')));
+    return NotYaml(file_name, error);
   }
 }
 

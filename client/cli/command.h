@@ -50,6 +50,8 @@ struct Positional {
   std::string help;
   std::vector<std::string> choices;
   bool repeated = false;
+  // May be left out; only the last one of a command.
+  bool optional = false;
 };
 
 // What was given on the command line, by Option::LongName and Positional::name.

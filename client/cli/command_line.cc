@@ -126,7 +126,8 @@ class Builder {
   static void AddPositional(CLI::App& app, const Positional& positional, Slots& slots) {
     Slot& slot = slots.emplace_back();
     slot.name = positional.name;
-    slot.option = app.add_option(positional.name, slot.values, positional.help)->required()->type_name("");
+    slot.option = app.add_option(positional.name, slot.values, positional.help)->type_name("");
+    slot.option->required(!positional.optional);
     if (positional.repeated) {
       slot.option->expected(1, 1000);
     } else {

@@ -7,6 +7,9 @@ CommandTree AllCommands() {
   AddCredentialCommands(tree);
   AddProcessCommands(tree);
   AddMcpServerCommands(tree);
+  AddOauthProviderCommands(tree);
+  AddConnectCommand(tree);
+  AddConnectionCommands(tree);
   AddDirectoryCommands(tree);
   AddWorkloadCommands(tree);
   AddTokenCommands(tree);

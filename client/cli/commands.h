@@ -7,12 +7,15 @@ namespace keyferry::client::cli {
 
 // Each adds its group and commands.
 void AddAuditCommands(CommandTree& tree);
+void AddConnectCommand(CommandTree& tree);
+void AddConnectionCommands(CommandTree& tree);
 void AddCredentialCommands(CommandTree& tree);
 // Of the group `credential`, called by AddCredentialCommands.
 void AddCredentialFileCommands(CommandTree& tree);
 void AddCredentialListCommands(CommandTree& tree);
 void AddDirectoryCommands(CommandTree& tree);
 void AddMcpServerCommands(CommandTree& tree);
+void AddOauthProviderCommands(CommandTree& tree);
 void AddOrgCommands(CommandTree& tree);
 // process, and the rollout of a credential.
 void AddProcessCommands(CommandTree& tree);

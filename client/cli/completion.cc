@@ -174,7 +174,8 @@ std::string ZshArguments(const Command& command) {
   for (const Positional& positional : command.positionals) {
     const std::string action =
         positional.choices.empty() ? "" : absl::StrCat("(", absl::StrJoin(positional.choices, " "), ")");
-    arguments += " " + Quoted(absl::StrCat(positional.repeated ? "*" : "", ":", positional.name, ":", action));
+    const std::string prefix = positional.repeated ? "*:" : positional.optional ? "::" : ":";
+    arguments += " " + Quoted(absl::StrCat(prefix, positional.name, ":", action));
   }
   return arguments;
 }

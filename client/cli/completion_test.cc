@@ -62,6 +62,11 @@ TEST_F(CompletionTest, BashOffersWhatTheTreeHas) {
   EXPECT_EQ(Complete("keyferry credential rotate A --grace "), "");
   EXPECT_EQ(Complete("keyferry credential rotate "), "");
   EXPECT_EQ(Complete("keyferry user create bob --r"), "--role");
+  EXPECT_EQ(Complete("keyferry conn"), "connection connect");
+  EXPECT_EQ(Complete("keyferry connect x --n"), "--no-browser");
+  EXPECT_EQ(Complete("keyferry connection d"), "describe disconnect");
+  EXPECT_EQ(Complete("keyferry oauth-provider create x --from s"), "salesforce slack");
+  EXPECT_EQ(Complete("keyferry oauth-provider catalogue g"), "github google");
 }
 
 TEST_F(CompletionTest, ScriptsNameEveryCommandAndOption) {
@@ -82,6 +87,8 @@ TEST_F(CompletionTest, ScriptsNameEveryCommandAndOption) {
 TEST_F(CompletionTest, ZshScriptIsQuoted) {
   const std::string script = ZshCompletion(tree_);
   EXPECT_THAT(script, testing::StartsWith("#compdef keyferry\n"));
+  // An argument that may be left out.
+  EXPECT_THAT(script, HasSubstr("'::NAME:(atlassian dropbox"));
   if (system("command -v zsh >/dev/null") == 0) {
     EXPECT_EQ(system(("zsh -n " + Write(script)).c_str()), 0);
   }

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <ostream>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +12,7 @@
 #include "client/cli/context.h"
 #include "client/cli/credential_name.h"
 #include "client/cli/credential_scope.h"
+#include "client/cli/held_warning.h"
 #include "client/cli/value_input.h"
 #include "client/secret_text.h"
 #include "keyferry/v1/credentials.grpc.pb.h"
@@ -163,31 +163,6 @@ Outcome Describe(Context& context, const Arguments& arguments) {
   return std::nullopt;
 }
 
-// What stands before the question whether to delete: who binds it, and who runs with it now.
-void WarnOfUsers(Context& context, const std::string& name) {
-  v1::GetCredentialRolloutRequest request;
-  request.set_name(name);
-  v1::CredentialRollout rollout;
-  // The question is asked all the same.
-  if (context.Call(Idempotent::kYes, &v1::ProcessService::Stub::GetCredentialRollout, request, &rollout)) return;
-  std::ostream& error = *context.streams().error;
-  const std::string id = name.substr(name.rfind('/') + 1);
-  if (!rollout.mcp_servers().empty()) {
-    error << "These MCP servers bind " << id << ": " << absl::StrJoin(rollout.mcp_servers(), ", ") << "\n";
-  }
-  const int live = rollout.current_count() + rollout.outdated_count();
-  if (live == 0) return;
-  error << "Processes that run with it now: " << live << "\n";
-  constexpr int kShown = 20;
-  for (int i = 0; i < std::min(kShown, rollout.processes_size()); ++i) {
-    const v1::Process& process = rollout.processes(i).process();
-    const std::string& place = process.info().pod().empty() ? process.info().host() : process.info().pod();
-    error << "  " << process.mcp_server() << " on " << (place.empty() ? "an unknown host" : PrintableText(place))
-          << ", pid " << process.info().pid() << "\n";
-  }
-  if (live > std::min(kShown, rollout.processes_size())) error << "  and others\n";
-}
-
 Outcome Delete(Context& context, const Arguments& arguments) {
   v1::DeleteCredentialRequest request;
   KEYFERRY_RETURN_IF_FAILED(CredentialName(context, arguments, request.mutable_name()));
@@ -195,7 +170,7 @@ Outcome Delete(Context& context, const Arguments& arguments) {
     v1::Credential credential;
     KEYFERRY_RETURN_IF_FAILED(Get(context, request.name(), &credential));
     request.set_etag(credential.etag());
-    WarnOfUsers(context, request.name());
+    WarnOfHolders(context, request.name());
   }
   KEYFERRY_RETURN_IF_FAILED(context.Confirm(
       absl::StrCat("Delete ", request.name(), " and every version of its value for good?"), arguments.Has("--yes")));

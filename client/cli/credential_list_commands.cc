@@ -1,3 +1,5 @@
+#include <ostream>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,6 +11,7 @@
 #include "client/cli/commands.h"
 #include "client/cli/context.h"
 #include "client/cli/credential_scope.h"
+#include "client/cli/oauth_bindings.h"
 #include "keyferry/v1/credentials.grpc.pb.h"
 
 namespace keyferry::client::cli {
@@ -22,6 +25,24 @@ constexpr char kFilterHelp[] =
     "  keyferry credential list --scope org --scope team --unused-since 90d --sort last_use_time\n"
     "FIELD is name, create_time, update_time, last_use_time or rotate_by.";
 
+// Says with which command each variable that needs a connection gets one.
+void NoteConnections(Context& context, const std::vector<v1::MyCredential>& credentials) {
+  std::set<std::string> needed;
+  for (const v1::MyCredential& credential : credentials) {
+    if (credential.status() == v1::MY_CREDENTIAL_STATUS_CONNECT_NEEDED) needed.insert(credential.credential_id());
+  }
+  std::vector<OauthVariable> variables;
+  // The list is printed, whatever this answers.
+  if (needed.empty() || FindOauthVariables(context, &variables)) return;
+  std::set<std::string> lines;
+  for (const OauthVariable& variable : variables) {
+    if (needed.count(variable.variable) == 0) continue;
+    lines.insert(absl::StrCat("keyferry: note: ", variable.variable, " needs a connection: run `keyferry connect ",
+                              variable.provider, "`\n"));
+  }
+  for (const std::string& line : lines) *context.streams().error << line;
+}
+
 Outcome ListMine(Context& context) {
   v1::ListMyCredentialsRequest request;
   KEYFERRY_RETURN_IF_FAILED(context.CallingUser(request.mutable_parent()));
@@ -33,6 +54,7 @@ Outcome ListMine(Context& context) {
                                   {"VERSION", "credential.version"},
                                   {"UPDATED", "credential.update_time"},
                                   {"LAST-USED", "credential.last_use_time"}});
+  NoteConnections(context, credentials);
   return std::nullopt;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/time/clock.h"
+#include "client/cli/browser.h"
 #include "client/cli/run.h"
 
 int main(int argc, char** argv) {
@@ -24,5 +25,9 @@ int main(int argc, char** argv) {
   streams.error = &std::cerr;
   streams.environment = [](const char* name) -> const char* { return getenv(name); };
   streams.now = [] { return absl::Now(); };
+  streams.sleep = [](absl::Duration duration) { absl::SleepFor(duration); };
+  streams.open_browser = [&streams](const std::string& url) {
+    return keyferry::client::cli::StartBrowser(streams.environment, url) > 0;
+  };
   return keyferry::client::cli::Run(std::vector<std::string>(argv + 1, argv + argc), streams);
 }

@@ -1,19 +1,12 @@
 #include "client/cli/run.h"
 
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <fstream>
+#include <algorithm>
 #include <map>
-#include <memory>
-#include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "absl/strings/str_split.h"
-#include "client/cli/test_server.h"
+#include "client/cli/run_fixture.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
@@ -27,60 +20,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 using testing::StartsWith;
-
-class RunTest : public testing::Test {
- protected:
-  RunTest() {
-    std::string pattern = testing::TempDir() + "/runXXXXXX";
-    folder_ = mkdtemp(pattern.data());
-    server_ = std::make_unique<TestServer>(folder_);
-    variables_ = {{"KEYFERRY_ADDRESS", server_->address()},
-                  {"KEYFERRY_CA_FILE", server_->ca_file()},
-                  {"KEYFERRY_TOKEN_FILE", server_->token_file()},
-                  {"KEYFERRY_ORG", "dev"}};
-  }
-
-  // Runs words separated by spaces with `input` as standard input and answers the exit code.
-  int Keyferry(const std::string& line, const std::string& input = "") {
-    return Run(absl::StrSplit(line, ' ', absl::SkipEmpty()), input);
-  }
-
-  int Run(const std::vector<std::string>& arguments, const std::string& input) {
-    const std::string path = folder_ + "/stdin";
-    std::ofstream(path) << input;
-    Streams streams;
-    streams.input = open(path.c_str(), O_RDONLY);
-    streams.input_is_terminal = input_is_terminal_;
-    std::ostringstream output;
-    std::ostringstream error;
-    streams.output = &output;
-    streams.error = &error;
-    streams.environment = [this](const char* name) -> const char* {
-      const auto found = variables_.find(name);
-      return found == variables_.end() ? nullptr : found->second.c_str();
-    };
-    streams.now = [] { return absl::FromUnixSeconds(4000); };
-    const int exit_code = cli::Run(arguments, streams);
-    close(streams.input);
-    output_ = output.str();
-    error_ = error.str();
-    return exit_code;
-  }
-
-  nlohmann::json Json() const { return nlohmann::json::parse(output_); }
-
-  std::string Write(const std::string& name, const std::string& text) {
-    std::ofstream(folder_ + "/" + name) << text;
-    return folder_ + "/" + name;
-  }
-
-  std::string folder_;
-  std::unique_ptr<TestServer> server_;
-  std::map<std::string, std::string> variables_;
-  bool input_is_terminal_ = false;
-  std::string output_;
-  std::string error_;
-};
 
 TEST_F(RunTest, ValuesTravelByteForByteLessOneNewline) {
   const std::string all_bytes = [] {

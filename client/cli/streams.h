@@ -20,6 +20,10 @@ struct Streams {
   std::ostream* error = nullptr;
   Environment environment;
   std::function<absl::Time()> now;
+  // Waits.
+  std::function<void(absl::Duration)> sleep;
+  // Shows a page in the person's browser; false if there is none.
+  std::function<bool(const std::string& url)> open_browser;
 };
 
 }  // namespace keyferry::client::cli

@@ -60,6 +60,15 @@ class TestServer::Services : public v1::CredentialService::Service,
     const auto found = metadata_.find(key);
     return found == metadata_.end() ? "(none)" : found->second;
   }
+  void BindOauth(const std::string& variable, const std::string& provider) {
+    absl::MutexLock lock(&mutex_);
+    oauth_variable_ = variable;
+    oauth_provider_ = provider;
+  }
+  // As of any service of this class.
+  TestOauthServices::Record Record() {
+    return [this](Context* context, const google::protobuf::Message& request) { return Seen(context, request); };
+  }
   void AddCredentials(int count) {
     for (int i = 0; i < count; ++i) StoreCredential(absl::StrCat("orgs/dev/credentials/C", i), 1);
   }
@@ -137,6 +146,11 @@ class TestServer::Services : public v1::CredentialService::Service,
     v1::MyCredential* mine = response->add_my_credentials();
     mine->set_credential_id("GITHUB_TOKEN");
     mine->set_status(v1::MY_CREDENTIAL_STATUS_NOT_SET);
+    if (absl::MutexLock lock(&mutex_); !oauth_variable_.empty()) {
+      mine = response->add_my_credentials();
+      mine->set_credential_id(oauth_variable_);
+      mine->set_status(v1::MY_CREDENTIAL_STATUS_CONNECT_NEEDED);
+    }
     return Seen(context, *request);
   }
 
@@ -174,6 +188,11 @@ class TestServer::Services : public v1::CredentialService::Service,
     v1::McpServer* server = response->add_mcp_servers();
     server->set_name(request->parent() + "/mcpServers/github");
     server->add_env()->set_org_secret("GITHUB_TOKEN");
+    if (absl::MutexLock lock(&mutex_); !oauth_variable_.empty()) {
+      v1::EnvBinding* binding = server->add_env();
+      binding->set_variable(oauth_variable_);
+      binding->set_oauth(oauth_provider_);
+    }
     return Seen(context, *request);
   }
   Status ListWorkloads(Context* context, const v1::ListWorkloadsRequest* request,
@@ -314,12 +333,17 @@ class TestServer::Services : public v1::CredentialService::Service,
   std::map<std::string, std::string> metadata_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, v1::Credential> credentials_ ABSL_GUARDED_BY(mutex_);
   std::vector<v1::CredentialRollout> rollouts_ ABSL_GUARDED_BY(mutex_) = std::vector<v1::CredentialRollout>(1);
+  std::string oauth_variable_ ABSL_GUARDED_BY(mutex_);
+  std::string oauth_provider_ ABSL_GUARDED_BY(mutex_);
   Status failure_ ABSL_GUARDED_BY(mutex_);
   int failures_left_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 TestServer::TestServer(const std::string& folder)
-    : ca_file_(folder + "/ca.pem"), token_file_(folder + "/token"), services_(std::make_unique<Services>()) {
+    : ca_file_(folder + "/ca.pem"),
+      token_file_(folder + "/token"),
+      services_(std::make_unique<Services>()),
+      oauth_services_(std::make_unique<TestOauthServices>(services_->Record())) {
   const TestCertificate certificate = MakeTestCertificate();
   std::ofstream(ca_file_) << certificate.certificate;
   std::ofstream(token_file_) << "test-token\n";
@@ -337,6 +361,8 @@ TestServer::TestServer(const std::string& folder)
   builder.RegisterService(static_cast<v1::ResolutionService::Service*>(services_.get()));
   builder.RegisterService(static_cast<v1::SessionService::Service*>(services_.get()));
   builder.RegisterService(static_cast<v1::TokenService::Service*>(services_.get()));
+  builder.RegisterService(static_cast<v1::OauthProviderService::Service*>(oauth_services_.get()));
+  builder.RegisterService(static_cast<v1::ConnectionService::Service*>(oauth_services_.get()));
   server_ = builder.BuildAndStart();
   address_ = absl::StrCat("127.0.0.1:", port);
 }
@@ -352,6 +378,10 @@ std::string TestServer::Value(const std::string& name) const { return services_-
 std::string TestServer::Metadata(const std::string& key) const { return services_->Metadata(key); }
 void TestServer::SetRollouts(std::vector<v1::CredentialRollout> rollouts) {
   services_->SetRollouts(std::move(rollouts));
+}
+void TestServer::SetOauthAnswers(TestOauthAnswers answers) { oauth_services_->Answer(std::move(answers)); }
+void TestServer::BindOauth(const std::string& variable, const std::string& provider) {
+  services_->BindOauth(variable, provider);
 }
 void TestServer::AddCredentials(int count) { services_->AddCredentials(count); }
 

@@ -11,6 +11,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "client/cli/test_oauth_services.h"
 #include "keyferry/v1/credentials.grpc.pb.h"
 #include "keyferry/v1/directory.grpc.pb.h"
 #include "keyferry/v1/errors.pb.h"
@@ -45,6 +46,10 @@ class TestServer {
   std::string Metadata(const std::string& key) const;
   // What GetCredentialRollout answers, one after the other; the last one stays.
   void SetRollouts(std::vector<v1::CredentialRollout> rollouts);
+  // What the services of OAuth answer from now on.
+  void SetOauthAnswers(TestOauthAnswers answers);
+  // A variable that an MCP server binds to a provider and that needs a connection.
+  void BindOauth(const std::string& variable, const std::string& provider);
   // Puts items where lists find them, e.g. credentials below "orgs/dev".
   void AddCredentials(int count);
 
@@ -55,6 +60,7 @@ class TestServer {
   std::string ca_file_;
   std::string token_file_;
   const std::unique_ptr<Services> services_;
+  const std::unique_ptr<TestOauthServices> oauth_services_;
   std::unique_ptr<grpc::Server> server_;
 };
 

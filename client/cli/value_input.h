@@ -19,6 +19,18 @@ inline constexpr size_t kMaxValueBytes = 64 * 1024;
 // `streams.error`.
 Outcome ReadValue(const Streams& streams, const std::string& file, SecretText* value);
 
+// A secret that is no credential's value.
+struct SecretQuestion {
+  // "client secret".
+  std::string name;
+  size_t max_size = 0;
+  // An empty answer means that there is none.
+  bool optional = false;
+};
+
+// Reads one as ReadValue reads a value, but asks once on a terminal, also for "-": such a secret is pasted.
+Outcome ReadSecret(const Streams& streams, const std::string& file, const SecretQuestion& question, SecretText* secret);
+
 // Reads everything from `fd`, or the first `max_size` + 1 bytes if there are more. kBadData, naming `where`, if reading
 // fails.
 Outcome ReadAll(int fd, size_t max_size, const std::string& where, SecretText* text);

@@ -1,5 +1,6 @@
 #include "injector/exec/failure.h"
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "injector/exec/launch_failure.h"
@@ -10,7 +11,14 @@ namespace {
 std::string DescribeMissing(const client::ApiError::MissingVariable& missing) {
   std::string text = missing.variable;
   if (!missing.tried.empty()) absl::StrAppend(&text, " (tried ", absl::StrJoin(missing.tried, ", "), ")");
-  absl::StrAppend(&text, ": ", missing.next_step.empty() ? "set it in one of these scopes" : missing.next_step);
+  const std::string& url = missing.connect_url;
+  if (missing.next_step.empty()) {
+    absl::StrAppend(&text, ": ", url.empty() ? "set it in one of these scopes" : absl::StrCat("connect at ", url));
+    return text;
+  }
+  absl::StrAppend(&text, ": ", missing.next_step);
+  // The server's own words may name it already.
+  if (!url.empty() && !absl::StrContains(missing.next_step, url)) absl::StrAppend(&text, " (connect at ", url, ")");
   return text;
 }
 

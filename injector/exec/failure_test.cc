@@ -58,6 +58,17 @@ TEST(FailureOf, NamesEachMissingVariable) {
             HasSubstr("run keyferry credential create GITHUB_TOKEN"), HasSubstr("API_KEY: set it")));
 }
 
+TEST(FailureOf, SaysWhereToConnect) {
+  client::ApiError error;
+  error.code = absl::StatusCode::kFailedPrecondition;
+  error.missing_variables = {{"A", {}, "run keyferry connect github", "https://k.example/c/1"},
+                             {"B", {}, "", "https://k.example/c/2"},
+                             {"C", {}, "open https://k.example/c/3", "https://k.example/c/3"}};
+  EXPECT_THAT(FailureOf(error, kServer).message,
+              HasSubstr("A: run keyferry connect github (connect at https://k.example/c/1); B: connect at "
+                        "https://k.example/c/2; C: open https://k.example/c/3"));
+}
+
 TEST(FailureOf, OneLineWithoutControlCharacters) {
   client::ApiError error;
   error.code = absl::StatusCode::kFailedPrecondition;

@@ -1,0 +1,335 @@
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "client/catalogue/catalogue.h"
+#include "client/cli/commands.h"
+#include "client/cli/context.h"
+#include "client/cli/oauth_provider_input.h"
+#include "client/oauth_provider_file.h"
+#include "google/protobuf/timestamp.pb.h"
+#include "keyferry/v1/oauth_providers.grpc.pb.h"
+
+namespace keyferry::client::cli {
+namespace {
+
+using Stub = v1::OauthProviderService::Stub;
+
+constexpr char kCreateHelp[] =
+    "Give one of --from, --file, --issuer and --resource, e.g.\n"
+    "  keyferry oauth-provider create google --from google --client-id ID < client-secret\n"
+    "  keyferry oauth-provider create linear-mcp --resource https://mcp.linear.app/mcp --register\n"
+    "Where the client authenticates with a secret it is standard input, less one trailing newline; on a terminal it "
+    "is\n"
+    "asked for and not shown; --client-secret-file names a file instead. Where the definition does not say how the\n"
+    "client authenticates, an empty standard input means a public client. Prints the redirect URI to register.";
+
+constexpr char kUpdateHelp[] =
+    "Changes what is given and nothing else. --from and --file put a whole definition in the place of the stored one;\n"
+    "secrets, client id, certificate and values of URL variables stay unless they are given, with --from the scopes "
+    "as\n"
+    "well. A new client secret: keyferry oauth-provider update google --client-secret-file - < client-secret";
+
+// In a table, a part for each message of the definition.
+void PrintProvider(const Context& context, const v1::OauthProvider& provider) {
+  const Printer& printer = context.printer();
+  if (printer.format() != OutputFormat::kTable) return printer.Message(provider);
+  v1::OauthProvider head = provider;
+  std::vector<std::pair<std::string, const google::protobuf::Message*>> parts;
+  const google::protobuf::Reflection& reflection = *provider.GetReflection();
+  for (int i = 0; i < provider.GetDescriptor()->field_count(); ++i) {
+    const google::protobuf::FieldDescriptor* field = provider.GetDescriptor()->field(i);
+    if (field->message_type() == nullptr || field->is_repeated() || !reflection.HasField(provider, field)) continue;
+    if (field->message_type() == google::protobuf::Timestamp::descriptor()) continue;
+    parts.emplace_back(field->name(), &reflection.GetMessage(provider, field));
+    reflection.ClearField(&head, field);
+  }
+  printer.Message(head);
+  for (const auto& [name, message] : parts) {
+    printer.Raw(absl::StrCat("\n", name, "\n"));
+    printer.Message(*message);
+  }
+}
+
+// What has to be done at the provider.
+void NoteRegistration(const Context& context, const v1::OauthProvider& provider) {
+  std::ostream& error = *context.streams().error;
+  if (!provider.callback_url().empty()) {
+    error << "keyferry: note: register this redirect URI at the provider: " << PrintableText(provider.callback_url())
+          << "\n";
+  }
+  if (!provider.client().jwks().empty()) {
+    error << "keyferry: note: register this key set at the provider: " << PrintableText(provider.client().jwks())
+          << "\n";
+  }
+}
+
+Outcome Name(Context& context, const Arguments& arguments, std::string* name) {
+  return context.ResourceName("oauthProviders", arguments.Text("ID"), name);
+}
+
+Outcome Get(Context& context, const std::string& name, v1::OauthProvider* provider) {
+  v1::GetOauthProviderRequest request;
+  request.set_name(name);
+  return context.Call(Idempotent::kYes, &Stub::GetOauthProvider, request, provider);
+}
+
+Outcome Create(Context& context, const Arguments& arguments) {
+  v1::CreateOauthProviderRequest request;
+  v1::OauthProvider& provider = *request.mutable_oauth_provider();
+  if (!arguments.Has("--from") && !arguments.Has("--file") && !arguments.Has("--issuer") &&
+      !arguments.Has("--resource")) {
+    return UsageFailure(
+        "no definition: keyferry oauth-provider create; give one of --from, --file, --issuer and --resource");
+  }
+  // A wrong id or file is noticed before anybody types a secret.
+  std::string name;
+  KEYFERRY_RETURN_IF_FAILED(Name(context, arguments, &name));
+  const size_t end = name.rfind("/oauthProviders/");
+  if (end == std::string::npos) {
+    return BadData(absl::StrCat("not a provider's resource name: ", name, "; it ends in /oauthProviders/ID"));
+  }
+  request.set_parent(name.substr(0, end));
+  request.set_oauth_provider_id(name.substr(end + sizeof("/oauthProviders/") - 1));
+  request.set_validate_only(arguments.Has("--dry-run"));
+  KEYFERRY_RETURN_IF_FAILED(ReadDefinition(context, arguments, &provider));
+  KEYFERRY_RETURN_IF_FAILED(ApplyOptions(arguments, &provider));
+  if (arguments.Has("--register")) provider.mutable_client()->set_register_dynamically(true);
+  Outcome outcome = ReadSecrets(context, arguments, /*ask_for_client_secret=*/true, provider.mutable_client());
+  v1::OauthProvider created;
+  if (!outcome.has_value()) outcome = context.Call(Idempotent::kNo, &Stub::CreateOauthProvider, request, &created);
+  WipeSecrets(provider.mutable_client());
+  KEYFERRY_RETURN_IF_FAILED(std::move(outcome));
+  PrintProvider(context, created);
+  if (arguments.Has("--dry-run")) {
+    *context.streams().error << "keyferry: note: a dry run; nothing was changed\n";
+  } else {
+    NoteRegistration(context, created);
+  }
+  return std::nullopt;
+}
+
+void AddPath(const std::string& path, v1::UpdateOauthProviderRequest* request) {
+  const auto& paths = request->update_mask().paths();
+  const std::string head = path.substr(0, path.find('.'));
+  for (const std::string& known : paths) {
+    if (known == path || known == head) return;
+  }
+  request->mutable_update_mask()->add_paths(path);
+}
+
+// The definition in `request` and the paths that it changes, made on top of what is stored where that matters.
+Outcome ReadUpdate(Context& context, const Arguments& arguments, v1::UpdateOauthProviderRequest* request) {
+  v1::OauthProvider& provider = *request->mutable_oauth_provider();
+  const bool definition = arguments.Has("--from") || arguments.Has("--file");
+  KEYFERRY_RETURN_IF_FAILED(ReadDefinition(context, arguments, &provider));
+  std::string name;
+  KEYFERRY_RETURN_IF_FAILED(Name(context, arguments, &name));
+  if (definition || arguments.Has("--var")) {
+    v1::OauthProvider stored;
+    KEYFERRY_RETURN_IF_FAILED(Get(context, name, &stored));
+    if (definition) {
+      KeepChoices(stored, /*scopes=*/arguments.Has("--from"), &provider);
+      for (const std::string& path : DefinitionPaths(provider)) AddPath(path, request);
+    } else {
+      *provider.mutable_url_variables() = stored.url_variables();
+    }
+    provider.set_etag(stored.etag());
+  }
+  provider.set_name(name);
+  KEYFERRY_RETURN_IF_FAILED(ApplyOptions(arguments, &provider));
+  static const std::pair<const char*, const char*> kPaths[] = {
+      {"--display-name", "display_name"},
+      {"--client-id", "client.client_id"},
+      {"--issuer", "endpoints.issuer"},
+      {"--resource", "endpoints.resource"},
+      {"--scope", "authorization.scopes"},
+      {"--var", "url_variables"},
+      {"--client-secret-file", "client.client_secret"},
+      {"--certificate-key-file", "client.certificate_private_key"},
+  };
+  for (const auto& [option, path] : kPaths) {
+    if (arguments.Has(option)) AddPath(path, request);
+  }
+  if (!request->update_mask().paths().empty()) return std::nullopt;
+  return UsageFailure("nothing to change: keyferry oauth-provider update; see `keyferry oauth-provider update --help`");
+}
+
+Outcome Update(Context& context, const Arguments& arguments) {
+  v1::UpdateOauthProviderRequest request;
+  KEYFERRY_RETURN_IF_FAILED(ReadUpdate(context, arguments, &request));
+  v1::OauthClient* client = request.mutable_oauth_provider()->mutable_client();
+  Outcome outcome = ReadSecrets(context, arguments, /*ask_for_client_secret=*/false, client);
+  v1::OauthProvider provider;
+  if (!outcome.has_value()) outcome = context.Call(Idempotent::kYes, &Stub::UpdateOauthProvider, request, &provider);
+  WipeSecrets(client);
+  KEYFERRY_RETURN_IF_FAILED(std::move(outcome));
+  PrintProvider(context, provider);
+  return std::nullopt;
+}
+
+Outcome List(Context& context, const Arguments&) {
+  v1::ListOauthProvidersRequest request;
+  KEYFERRY_RETURN_IF_FAILED(context.Org(request.mutable_parent()));
+  std::vector<v1::OauthProvider> providers;
+  KEYFERRY_RETURN_IF_FAILED(
+      context.List(&Stub::ListOauthProviders, request, &v1::ListOauthProvidersResponse::oauth_providers, &providers));
+  context.PrintList(providers, {{"ID", "name", true},
+                                {"DISPLAY-NAME", "display_name"},
+                                {"GRANT", "grant_type"},
+                                {"CLIENT-ID", "client.client_id"},
+                                {"SCOPES", "authorization.scopes"},
+                                {"UPDATED", "update_time"}});
+  return std::nullopt;
+}
+
+Outcome Describe(Context& context, const Arguments& arguments) {
+  std::string name;
+  KEYFERRY_RETURN_IF_FAILED(Name(context, arguments, &name));
+  v1::OauthProvider provider;
+  KEYFERRY_RETURN_IF_FAILED(Get(context, name, &provider));
+  PrintProvider(context, provider);
+  return std::nullopt;
+}
+
+// Who is affected, before the question.
+void WarnOfAffected(const Context& context, const std::string& name, const v1::DeleteOauthProviderResponse& affected) {
+  std::ostream& error = *context.streams().error;
+  const std::string id = name.substr(name.rfind('/') + 1);
+  if (!affected.shared_connections().empty()) {
+    error << "Connections that end: " << absl::StrJoin(affected.shared_connections(), ", ") << "\n";
+  }
+  if (affected.user_connection_count() > 0) {
+    error << "People whose connections end: " << affected.user_connection_count() << "\n";
+  }
+  if (!affected.mcp_servers().empty()) {
+    error << "These MCP servers bind " << id << ": " << absl::StrJoin(affected.mcp_servers(), ", ") << "\n";
+  }
+  if (affected.process_count() > 0) {
+    error << "Processes that run with a token of it now: " << affected.process_count() << "\n";
+  }
+}
+
+Outcome Delete(Context& context, const Arguments& arguments) {
+  v1::DeleteOauthProviderRequest request;
+  KEYFERRY_RETURN_IF_FAILED(Name(context, arguments, request.mutable_name()));
+  v1::OauthProvider provider;
+  KEYFERRY_RETURN_IF_FAILED(Get(context, request.name(), &provider));
+  // What is deleted is what was shown.
+  request.set_etag(provider.etag());
+  request.set_validate_only(true);
+  v1::DeleteOauthProviderResponse affected;
+  KEYFERRY_RETURN_IF_FAILED(context.Call(Idempotent::kYes, &Stub::DeleteOauthProvider, request, &affected));
+  WarnOfAffected(context, request.name(), affected);
+  KEYFERRY_RETURN_IF_FAILED(context.Confirm(
+      absl::StrCat("Delete ", request.name(), " and every connection to it for good?"), arguments.Has("--yes")));
+  request.set_validate_only(false);
+  KEYFERRY_RETURN_IF_FAILED(context.Call(Idempotent::kNo, &Stub::DeleteOauthProvider, request, &affected));
+  context.printer().Done("deleted", request.name(), absl::StrCat("Deleted ", request.name()));
+  return std::nullopt;
+}
+
+Outcome Check(Context& context, const Arguments& arguments) {
+  v1::CheckOauthProviderRequest request;
+  KEYFERRY_RETURN_IF_FAILED(Name(context, arguments, request.mutable_name()));
+  v1::CheckOauthProviderResponse response;
+  KEYFERRY_RETURN_IF_FAILED(context.Call(Idempotent::kYes, &Stub::CheckOauthProvider, request, &response));
+  if (context.printer().format() != OutputFormat::kTable) {
+    context.printer().Message(response);
+  } else {
+    const std::vector<v1::OauthFinding> findings(response.findings().begin(), response.findings().end());
+    context.PrintList(
+        findings,
+        {{"SEVERITY", "severity"}, {"SUBJECT", "subject"}, {"FINDING", "message"}, {"NEXT-STEP", "next_step"}});
+  }
+  if (response.healthy()) return std::nullopt;
+  return Failure{ExitCode::kOther,
+                 absl::StrCat("the provider cannot be used as it is: ", request.name(), "; see the findings")};
+}
+
+Outcome ShowCatalogue(Context& context, const Arguments& arguments) {
+  const std::string& name = arguments.Text("NAME");
+  if (!name.empty()) {
+    const CatalogueEntry* entry = FindInCatalogue(name);
+    if (entry == nullptr) return BadData(absl::StrCat("not in the catalogue: ", name, "; see its list"));
+    context.printer().Raw(std::string(entry->yaml));
+    return std::nullopt;
+  }
+  std::vector<v1::OauthProvider> providers;
+  for (const CatalogueEntry& entry : Catalogue()) {
+    absl::StatusOr<v1::OauthProvider> provider = ParseOauthProviderFile(entry.yaml, entry.name);
+    if (!provider.ok()) return BadData(std::string(provider.status().message()));
+    provider->set_name(std::string(entry.name));
+    providers.push_back(*std::move(provider));
+  }
+  context.PrintList(providers, {{"NAME", "name"},
+                                {"DISPLAY-NAME", "display_name"},
+                                {"SCOPES", "authorization.scopes"},
+                                {"AUTHORIZATION-URL", "endpoints.authorization_url"}});
+  return std::nullopt;
+}
+
+}  // namespace
+
+void AddOauthProviderCommands(CommandTree& tree) {
+  const Positional id = {"ID", "The provider's id, which MCP servers bind as `oauth: ID`"};
+  std::vector<Option> create = OauthProviderOptions();
+  create.push_back({"--register", ValueKind::kFlag, "", "Register a client at the provider (RFC 7591)"});
+  create.push_back({"--registration-token-file", ValueKind::kFile, "FILE",
+                    "Read the token that the provider wants for a registration from FILE"});
+  create.push_back({"--dry-run", ValueKind::kFlag, "", "Check everything, discovery included, and change nothing"});
+  tree.groups.push_back({"oauth-provider", "Define the OAuth providers that people and processes connect to"});
+  tree.commands.push_back({"oauth-provider create",
+                           "Define a provider",
+                           kCreateHelp,
+                           {id},
+                           std::move(create),
+                           OauthProviderOptionsExclude(),
+                           Create});
+  tree.commands.push_back({"oauth-provider list", "List providers", "", {}, {}, {}, List});
+  tree.commands.push_back({"oauth-provider describe",
+                           "Show everything about a provider but its secrets",
+                           "With -o yaml it prints a file that --file takes.",
+                           {id},
+                           {},
+                           {},
+                           Describe});
+  tree.commands.push_back({"oauth-provider update",
+                           "Change a provider",
+                           kUpdateHelp,
+                           {id},
+                           OauthProviderOptions(),
+                           OauthProviderOptionsExclude(),
+                           Update});
+  tree.commands.push_back({"oauth-provider delete",
+                           "Delete a provider and every connection to it",
+                           "Says first who is affected.",
+                           {id},
+                           {YesOption()},
+                           {},
+                           Delete});
+  tree.commands.push_back({"oauth-provider check",
+                           "Reach a provider's endpoints and say what is wrong",
+                           "Asks for no token. Exits with 1 if there is an error among the findings.",
+                           {id},
+                           {},
+                           {},
+                           Check});
+  Positional name = {"NAME", "Print this definition"};
+  for (const CatalogueEntry& entry : Catalogue()) name.choices.emplace_back(entry.name);
+  name.optional = true;
+  tree.commands.push_back(
+      {"oauth-provider catalogue",
+       "List the ready definitions, or print one as YAML",
+       "Each names the documentation that it was written from. To change one, print it into a file:\n"
+       "  keyferry oauth-provider catalogue slack > slack.yaml",
+       {name},
+       {},
+       {},
+       ShowCatalogue});
+}
+
+}  // namespace keyferry::client::cli
