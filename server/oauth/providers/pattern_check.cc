@@ -6,7 +6,6 @@
 #include "absl/strings/match.h"
 #include "re2/re2.h"
 #include "server/errors.h"
-#include "server/status_macros.h"
 
 namespace keyferry::server {
 namespace {
