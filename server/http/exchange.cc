@@ -193,8 +193,17 @@ void Exchange::ReadAnswer() {
   parser_->header_limit(kMaxHead);
   parser_->body_limit(shared_.max_body);
   if (request_.method == "HEAD") parser_->skip(true);
-  http::async_read(*stream_, buffer_, *parser_, [self = shared_from_this()](const ErrorCode& error, size_t /*size*/) {
-    if (!self->ended_) self->OnAnswer(error);
+  // The head by itself: read together with the body, Beast forgets that a Content-Length is over the limit.
+  http::async_read_header(*stream_, buffer_, *parser_, [self = shared_from_this()](const ErrorCode& error, size_t) {
+    if (self->ended_) return;
+    if (error) return self->OnAnswer(error);
+    const auto length = self->parser_->content_length();
+    if (self->request_.method != "HEAD" && length.has_value() && *length > self->shared_.max_body) {
+      return self->OnAnswer(http::error::body_limit);
+    }
+    http::async_read(*self->stream_, self->buffer_, *self->parser_, [self](const ErrorCode& error, size_t) {
+      if (!self->ended_) self->OnAnswer(error);
+    });
   });
 }
 

@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "server/http/address_guard.h"
 #include "server/http/http_client.h"
+#include "server/http/ip_address.h"
 #include "server/http/name_resolver.h"
 #include "server/http/url.h"
 #include "server/http/wiped_buffers.h"

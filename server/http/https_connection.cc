@@ -310,7 +310,8 @@ void HttpsConnection::Linger() {
 }
 
 void HttpsConnection::Discard() {
-  // Of the socket: it does not matter any more what it is.
+  // Of the socket: it does not matter any more what it is. What was read before needs no room.
+  buffer_.clear();
   stream_.next_layer().async_read_some(buffer_.prepare(kReadSize),
                                        [self = shared_from_this()](const ErrorCode& error, size_t size) {
                                          if (self->step_ == Step::kClosed) return;

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "server/http/address_guard.h"
+#include "server/http/ip_address.h"
 
 namespace keyferry::server {
 

@@ -13,6 +13,7 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "server/http/beast_client.h"
+#include "server/http/ip_address.h"
 #include "server/http/name_resolver.h"
 
 namespace keyferry::server {
