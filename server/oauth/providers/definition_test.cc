@@ -151,7 +151,6 @@ TEST(DefinitionTest, BadUrls) {
 
 TEST(DefinitionTest, BadClients) {
   ExpectRefused({
-      {"no id", "client { client_id: '' }", "client.client_id"},
       {"id with a line end", "client { client_id: 'a\\nb' }", "client.client_id"},
       {"id too long", absl::StrCat("client { client_id: '", std::string(2049, 'a'), "' }"), "client.client_id"},
       {"secret too long", absl::StrCat("client { client_secret: '", std::string(4097, 's'), "' }"),
@@ -170,6 +169,9 @@ TEST(DefinitionTest, BadClients) {
       {"token with Bearer", "client { register_dynamically: true registration_token: 'Bearer s3cr3t' }",
        "client.registration_token"},
   });
+  v1::OauthProvider no_id = Parse(kGood);
+  no_id.mutable_client()->clear_client_id();
+  EXPECT_EQ(FieldOf(Check(no_id)), "oauth_provider.client.client_id");
   v1::OauthProvider no_secret = Parse(kGood);
   no_secret.mutable_client()->clear_client_secret();
   EXPECT_TRUE(Check(no_secret).ok());

@@ -103,6 +103,8 @@ absl::Status CheckHttpsUrl(absl::string_view url, const Placeholders& placeholde
   if (url.size() > kMaxUrlBytes) return wrong("longer than 2048 bytes");
   std::string filled;
   RETURN_IF_ERROR(ReplacePlaceholders(url, placeholders, "x", field, &filled));
+  // In one form alone, so that whoever looks for the host in a template finds it.
+  if (!absl::StartsWith(url, "https://")) return wrong("does not begin with `https://`");
   const absl::StatusOr<HttpsUrl> parsed = ParseHttpsUrl(filled);
   return parsed.ok() ? absl::OkStatus() : wrong(parsed.status().message());
 }
