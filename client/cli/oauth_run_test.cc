@@ -340,7 +340,7 @@ TEST_F(OauthRunTest, ConnectWaitsNoLongerThanAsked) {
   server_->SetOauthAnswers(WithAttempts({v1::CONNECTION_ATTEMPT_STATE_PENDING}));
   EXPECT_EQ(Keyferry("connect github --wait 150s"), 1);
   EXPECT_EQ(now_, absl::FromUnixSeconds(4150));
-  EXPECT_THAT(error_, AllOf(HasSubstr("Still waiting, 1 minutes left.\n"), HasSubstr("nobody has consented yet")));
+  EXPECT_THAT(error_, AllOf(HasSubstr("Still waiting, 1m30s left.\n"), HasSubstr("nobody has consented yet")));
 }
 
 TEST_F(OauthRunTest, ConnectOutlivesARestartOfTheServer) {
