@@ -382,8 +382,7 @@ TEST_F(OauthRunTest, DisconnectingSaysFirstWhatLosesAccess) {
 TEST_F(OauthRunTest, MyCredentialsSayHowToConnect) {
   EXPECT_EQ(Keyferry("credential list --mine"), 0) << error_;
   EXPECT_EQ(error_, "");
-  EXPECT_EQ(CountRequests("ListMcpServersRequest"), 0);
-  server_->BindOauth("GOOGLE_TOKEN", "google");
+  server_->NeedConnection("GOOGLE_TOKEN", "google");
   EXPECT_EQ(Keyferry("credential list --mine"), 0) << error_;
   EXPECT_THAT(output_, HasSubstr("GOOGLE_TOKEN  CONNECT_NEEDED"));
   EXPECT_EQ(error_, "keyferry: note: GOOGLE_TOKEN needs a connection: run `keyferry connect google`\n");
