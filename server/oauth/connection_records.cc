@@ -45,11 +45,16 @@ absl::StatusOr<std::shared_ptr<const ProviderDefinition>> ReadProvider(const sto
   if (!found.has_value()) return std::shared_ptr<const ProviderDefinition>();
   storage::Wiped<records::OauthProviderRecord> record;
   RETURN_IF_ERROR(storage::ParseSecretInto(found->payload, *record));
+  if (record->deleting()) return std::shared_ptr<const ProviderDefinition>();
+  return DefinitionOf(*record);
+}
+
+absl::StatusOr<std::shared_ptr<const ProviderDefinition>> DefinitionOf(const records::OauthProviderRecord& record) {
   auto definition = std::make_shared<ProviderDefinition>();
-  if (!definition->provider.ParseFromString(record->definition())) {
+  if (!definition->provider.ParseFromString(record.definition())) {
     return absl::DataLossError("an OAuth provider's definition does not parse");
   }
-  definition->signing_key = storage::SecretBytes::CopyOf(record->signing_key());
+  definition->signing_key = storage::SecretBytes::CopyOf(record.signing_key());
   return std::shared_ptr<const ProviderDefinition>(std::move(definition));
 }
 
@@ -106,7 +111,7 @@ bool CanRefresh(const v1::OauthProvider& provider, const records::ConnectionToke
     case v1::OAUTH_REFRESH_METHOD_NONE:
       return false;
     case v1::OAUTH_REFRESH_METHOD_ACCESS_TOKEN:
-      return true;
+      return !token.access_token().empty();
     default:
       break;
   }

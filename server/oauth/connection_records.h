@@ -18,10 +18,16 @@ storage::RecordKey ProviderKey(absl::string_view org, absl::string_view provider
 // `table` is kConnection, kConnectionToken or kConnectionLease.
 storage::RecordKey ConnectionRecordKey(storage::Table table, const ConnectionKey& key);
 
-// The provider with its secrets; null if there is none. Errors are the store's.
+// The provider with its secrets; null if there is none, or if it is being deleted. Errors are the store's. A commit that
+// makes a connection or an attempt must require the revision that the provider's record had in `view`: then none is
+// left behind when the provider is deleted.
 absl::StatusOr<std::shared_ptr<const ProviderDefinition>> ReadProvider(const storage::StoreView& view,
                                                                        absl::string_view org,
                                                                        absl::string_view provider);
+
+// What a record defines. DATA_LOSS if it does not parse.
+absl::StatusOr<std::shared_ptr<const ProviderDefinition>> DefinitionOf(
+    const storage::records::OauthProviderRecord& record);
 
 // When an access token granted at `now` for `lifetime` is to be refreshed: before its end by the definition's margin,
 // or by the smaller of 15 minutes and a fifth of the lifetime, and up to half of that earlier by chance. `random` is

@@ -1,0 +1,94 @@
+#include "server/oauth/refresh/refresh_outcome.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "keyferry/v1/audit.pb.h"
+#include "keyferry/v1/connections.pb.h"
+#include "server/audit/call_record.h"
+#include "server/errors.h"
+#include "server/oauth/refresh/loaded_connection.h"
+#include "storage/crypto/secret_bytes.h"
+
+namespace keyferry::server {
+namespace {
+
+namespace records = storage::records;
+
+constexpr absl::Duration kFirstBackoff = absl::Seconds(5);
+constexpr absl::Duration kMaxBackoff = absl::Minutes(5);
+constexpr absl::Duration kFirstRejectedBackoff = absl::Minutes(5);
+constexpr absl::Duration kMaxRejectedBackoff = absl::Hours(1);
+constexpr absl::Duration kMaxRetryAfter = absl::Hours(1);
+constexpr int kMaxDoublings = 16;
+
+}  // namespace
+
+absl::Duration BackoffOf(const TokenError& error, int failures, double random) {
+  const bool rejected = error.kind == TokenErrorKind::kRejected;
+  const absl::Duration first = rejected ? kFirstRejectedBackoff : kFirstBackoff;
+  const absl::Duration most = rejected ? kMaxRejectedBackoff : kMaxBackoff;
+  const int doublings = std::clamp(failures - 1, 0, kMaxDoublings);
+  const absl::Duration backoff = std::min(first * (1 << doublings), most) * (1 + random) / 2;
+  return std::max(backoff, std::min(error.retry_after, kMaxRetryAfter));
+}
+
+void ApplyFailure(const TokenError& error, absl::Time now, double random, records::ConnectionRecord* connection) {
+  connection->set_failure_count(connection->failure_count() + 1);
+  connection->set_last_error(error.message);
+  connection->set_last_error_time(absl::ToUnixNanos(now));
+  connection->set_next_attempt_time(absl::ToUnixNanos(now + BackoffOf(error, connection->failure_count(), random)));
+}
+
+void ApplyConnectNeeded(absl::string_view why, absl::Time now, records::ConnectionRecord* connection,
+                        records::ConnectionTokenRecord* token) {
+  connection->set_state(v1::CONNECTION_STATE_CONNECT_NEEDED);
+  connection->set_last_error(std::string(why));
+  connection->set_last_error_time(absl::ToUnixNanos(now));
+  connection->set_next_attempt_time(0);
+  connection->set_refreshable(false);
+  storage::WipeString(*token->mutable_access_token());
+  storage::WipeString(*token->mutable_refresh_token());
+}
+
+absl::Status ConnectNeeded(const ConnectionKey& key, const records::ConnectionRecord& connection) {
+  v1::ErrorDetail detail;
+  detail.set_reason("CONNECT_NEEDED");
+  detail.set_resource(ConnectionName(key));
+  detail.set_next_step(absl::StrCat("Connect to ", key.provider, " again."));
+  const std::string& why = connection.last_error();
+  return MakeError(absl::StatusCode::kFailedPrecondition,
+                   absl::StrCat(ConnectionName(key), ": somebody has to connect again", why.empty() ? "" : ": ", why),
+                   detail);
+}
+
+absl::Status ProviderUnavailable(const ConnectionKey& key, const records::ConnectionRecord& connection,
+                                 absl::Time now) {
+  v1::ErrorDetail detail;
+  detail.set_reason("PROVIDER_UNAVAILABLE");
+  detail.set_resource(ConnectionName(key));
+  detail.set_next_step("Repeat the call later; the connection's last_error says what the provider answered.");
+  const absl::Duration delay = absl::FromUnixNanos(connection.next_attempt_time()) - now;
+  detail.set_retry_delay_ms(std::max<int64_t>(absl::ToInt64Milliseconds(delay), 1));
+  const std::string& why = connection.last_error();
+  return MakeError(absl::StatusCode::kUnavailable,
+                   absl::StrCat(ConnectionName(key), ": no fresh token could be had", why.empty() ? "" : ": ", why),
+                   detail);
+}
+
+std::string ConnectionEntry(const ConnectionKey& key, absl::string_view method, int64_t version, absl::Time now,
+                            const absl::Status& status) {
+  v1::AuditEntry entry;
+  const timespec time = absl::ToTimespec(now);
+  entry.mutable_time()->set_seconds(time.tv_sec);
+  entry.mutable_time()->set_nanos(static_cast<int32_t>(time.tv_nsec));
+  entry.set_method(std::string(method));
+  entry.set_resource(ConnectionName(key));
+  SetOutcome(status, &entry);
+  v1::AuditedCredential* const credential = entry.add_credentials();
+  credential->set_credential(ConnectionName(key));
+  credential->set_version(version);
+  return entry.SerializeAsString();
+}
+
+}  // namespace keyferry::server

@@ -1,0 +1,39 @@
+#ifndef KEYFERRY_SERVER_OAUTH_REFRESH_REFRESH_OUTCOME_H_
+#define KEYFERRY_SERVER_OAUTH_REFRESH_REFRESH_OUTCOME_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "server/oauth/connection_refresher.h"
+#include "server/oauth/protocol/token_client.h"
+#include "storage/records/records.pb.h"
+
+namespace keyferry::server {
+
+// How long to wait after the `failures`-th failure in a row: exponential, with jitter; at least what the provider asked
+// for, of which an hour at most is kept. A definition that the provider rejects waits longer than one that it could not
+// answer. `random` is uniform in [0, 1).
+absl::Duration BackoffOf(const TokenError& error, int failures, double random);
+
+// Notes a refresh that failed and may succeed later. The token stays.
+void ApplyFailure(const TokenError& error, absl::Time now, double random,
+                  storage::records::ConnectionRecord* connection);
+
+// Notes that somebody has to consent again, and why. The tokens are wiped; their version goes on counting.
+void ApplyConnectNeeded(absl::string_view why, absl::Time now, storage::records::ConnectionRecord* connection,
+                        storage::records::ConnectionTokenRecord* token);
+
+// Why there is no fresh token, as ConnectionRefresher answers it.
+absl::Status ConnectNeeded(const ConnectionKey& key, const storage::records::ConnectionRecord& connection);
+absl::Status ProviderUnavailable(const ConnectionKey& key, const storage::records::ConnectionRecord& connection,
+                                 absl::Time now);
+
+// The entry of what the server does to a connection by itself, serialized. `status` of the outcome.
+std::string ConnectionEntry(const ConnectionKey& key, absl::string_view method, int64_t version, absl::Time now,
+                            const absl::Status& status);
+
+}  // namespace keyferry::server
+
+#endif  // KEYFERRY_SERVER_OAUTH_REFRESH_REFRESH_OUTCOME_H_

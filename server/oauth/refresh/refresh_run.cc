@@ -1,0 +1,218 @@
+#include "server/oauth/refresh/refresh_run.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "server/errors.h"
+#include "server/oauth/connection_records.h"
+#include "server/oauth/refresh/refresh_outcome.h"
+#include "server/status_macros.h"
+#include "storage/records/typed.h"
+
+namespace keyferry::server {
+namespace {
+
+namespace records = storage::records;
+using storage::Durability;
+using storage::Table;
+
+// Until another commit, or the rewrap of a data key, no longer comes in between.
+constexpr int kMaxRaces = 100;
+// A look that changes nothing is not repeated at once, whatever the records say.
+constexpr absl::Duration kIdle = absl::Minutes(1);
+// After the store has failed.
+constexpr absl::Duration kStoreBackoff = absl::Seconds(30);
+
+constexpr absl::string_view kTokenEnded = "The access token has ended, and there is no refresh token to get another.";
+UrlVariables VariablesOf(const records::ConnectionRecord& connection) {
+  UrlVariables variables;
+  for (const records::NamedValue& variable : connection.url_variables()) variables[variable.name()] = variable.value();
+  return variables;
+}
+
+TokenClient::RefreshInput InputOf(const LoadedConnection& loaded) {
+  TokenClient::RefreshInput input;
+  input.refresh_token = storage::SecretBytes::CopyOf(loaded.token->refresh_token());
+  input.access_token = storage::SecretBytes::CopyOf(loaded.token->access_token());
+  input.variables = VariablesOf(loaded.connection->record);
+  input.scopes.assign(loaded.connection->record.requested_scopes().begin(),
+                      loaded.connection->record.requested_scopes().end());
+  return input;
+}
+
+}  // namespace
+
+RefreshRun::RefreshRun(const RefreshContext* context, const ConnectionKey& key, RefreshReason reason, bool rate_limited,
+                       std::optional<SeenLease> seen, Done done)
+    : context_(context),
+      key_(key),
+      reason_(reason),
+      rate_limited_(rate_limited),
+      seen_(std::move(seen)),
+      done_(std::move(done)) {}
+
+void RefreshRun::Start(const RefreshContext* context, const ConnectionKey& key, RefreshReason reason, bool rate_limited,
+                       std::optional<SeenLease> seen, Done done) {
+  std::shared_ptr<RefreshRun> run(new RefreshRun(context, key, reason, rate_limited, std::move(seen), std::move(done)));
+  run->Look();
+}
+
+void RefreshRun::Look() {
+  absl::StatusOr<LoadedConnection> loaded = LoadConnection(*context_->store->View(), key_);
+  if (!loaded.ok()) return FinishWith(loaded.status());
+  const absl::Time now = context_->clock();
+  Describe(*loaded, now);
+  const Need need = Assess(*loaded, now, reason_, rate_limited_);
+  Act(need, *std::move(loaded), now);
+}
+
+void RefreshRun::Act(Need need, LoadedConnection loaded, absl::Time now) {
+  const absl::Time later = now + context_->options.look_interval;
+  switch (need) {
+    case Need::kAbsent:
+      result_.status = NotFound(ConnectionName(key_));
+      return Finish();
+    case Need::kSuspended:
+      result_.status = Suspended(ConnectionName(key_));
+      result_.next = later;
+      return Finish();
+    case Need::kConnectNeeded:
+    case Need::kCannotRefresh:
+      result_.status = ConnectNeeded(key_, loaded.connection->record);
+      if (result_.next <= now) result_.next = now + kIdle;
+      return Finish();
+    case Need::kBackoff:
+      result_.status = ProviderUnavailable(key_, loaded.connection->record, now);
+      if (result_.next <= now) result_.next = now + kIdle;
+      return Finish();
+    case Need::kNothing:
+      if (result_.next <= now && reason_ == RefreshReason::kSchedule) result_.next = now + kIdle;
+      return Finish();
+    case Need::kDelete:
+      return FinishWith(CommitDelete(&loaded));
+    case Need::kEnded:
+      return FinishWith(CommitConnectNeeded(kTokenEnded, &loaded));
+    case Need::kExchange:
+      return TakeLease(std::move(loaded));
+  }
+}
+
+std::optional<SeenLease> RefreshRun::Blocking(const LoadedConnection& loaded) const {
+  if (!loaded.lease.has_value()) return std::nullopt;
+  const records::ConnectionLeaseRecord& lease = loaded.lease->record;
+  // Ours, and none of our runs is at it; or of a token that is no more.
+  if (lease.owner() == context_->owner || lease.token_version() != loaded.token->version()) return std::nullopt;
+  const absl::Time now = context_->monotonic_clock();
+  if (!seen_.has_value() || seen_->owner != lease.owner() || seen_->expire_time != lease.expire_time() ||
+      seen_->token_version != lease.token_version()) {
+    return SeenLease{lease.owner(), lease.expire_time(), lease.token_version(), now};
+  }
+  if (now - seen_->since < context_->options.lease) return seen_;
+  return std::nullopt;
+}
+
+void RefreshRun::TakeLease(LoadedConnection loaded) {
+  result_.waits_for = Blocking(loaded);
+  if (result_.waits_for.has_value()) return Finish();
+  took_over_ = loaded.lease.has_value() && loaded.lease->record.token_version() == loaded.token->version();
+  records::ConnectionLeaseRecord lease;
+  lease.set_owner(context_->owner);
+  lease.set_expire_time(absl::ToUnixNanos(context_->clock() + context_->options.lease));
+  lease.set_token_version(loaded.token->version());
+  storage::Mutation mutation;
+  mutation.Put(ConnectionRecordKey(Table::kConnectionLease, key_), storage::SerializeSecret(lease), /*version=*/1,
+               loaded.lease.has_value() ? loaded.lease->revision : 0);
+  mutation.Require(ConnectionRecordKey(Table::kConnectionToken, key_), loaded.token_revision);
+  // Power loss may take it: then there is nobody left who holds it.
+  const absl::Status taken = context_->store->Commit(mutation, Durability::kBuffered).status();
+  if (!taken.ok()) return FinishWith(taken);
+  if (took_over_) Log(LogLevel::kWarning, "took over a refresh that a server left unfinished", "");
+  lease_expire_time_ = lease.expire_time();
+  Exchange(std::move(loaded));
+}
+
+void RefreshRun::Exchange(LoadedConnection loaded) {
+  exchanged_ = loaded.connection->record;
+  token_version_ = loaded.token->version();
+  provider_ = loaded.provider;
+  provider_record_ = std::move(loaded.provider_record);
+  result_.exchanged = true;
+  context_->client->Refresh(provider_, InputOf(loaded), context_->options.exchange_timeout,
+                            [self = shared_from_this(), queue = context_->queue](TokenResult answer) {
+                              // The client's thread is not to wait for the disk; and after the end of the queue
+                              // nothing of `self` may be used.
+                              auto kept = std::make_shared<TokenResult>(std::move(answer));
+                              queue->Post([self, kept] {
+                                self->answer_ = std::move(*kept);
+                                self->answer_time_ = self->context_->clock();
+                                self->StoreAnswer(/*tries=*/0);
+                              });
+                            });
+}
+
+void RefreshRun::StoreAnswer(int tries) {
+  const absl::Status status = StoreOnce();
+  constexpr int kMaxTries = 6;
+  const bool may_pass = absl::IsUnavailable(status) || absl::IsResourceExhausted(status) || absl::IsAborted(status) ||
+                        absl::IsDeadlineExceeded(status);
+  if (may_pass && tries + 1 < kMaxTries) {
+    if (tries == 0) Log(LogLevel::kError, "a refreshed token could not be stored yet", status.ToString());
+    context_->queue->PostAt(context_->monotonic_clock() + absl::Seconds(1 << tries),
+                            [self = shared_from_this(), tries] { self->StoreAnswer(tries + 1); });
+    return;
+  }
+  if (!status.ok()) {
+    result_.not_stored = true;
+    Log(LogLevel::kError, "a refreshed token could not be stored", status.ToString());
+    return FinishWith(status);
+  }
+  Finish();
+}
+
+absl::Status RefreshRun::Repeat(const std::function<absl::Status(LoadedConnection)>& attempt) {
+  absl::Status status;
+  for (int race = 0; race < kMaxRaces; ++race) {
+    absl::StatusOr<LoadedConnection> loaded = LoadConnection(*context_->store->View(), key_);
+    if (!loaded.ok()) return loaded.status();
+    status = attempt(*std::move(loaded));
+    if (!absl::IsAborted(status)) return status;
+  }
+  return status;
+}
+
+void RefreshRun::Describe(const LoadedConnection& loaded, absl::Time now) {
+  result_.absent = !loaded.connection.has_value();
+  result_.revision = loaded.revision;
+  if (!result_.absent) Describe(loaded.connection->record, loaded.provider_record->update_time(), now);
+}
+
+void RefreshRun::Describe(const records::ConnectionRecord& connection, int64_t provider_update_time, absl::Time now) {
+  result_.failing = connection.failure_count() > 0;
+  result_.next = NextLook(connection, provider_update_time, now, context_->options.look_interval, context_->random());
+}
+
+void RefreshRun::FinishWith(const absl::Status& status) {
+  if (absl::IsAborted(status) && !result_.exchanged) {
+    // Lost to another server, or to whatever else changed: what that was decides. By way of the queue, so that the
+    // others get their turn.
+    context_->queue->Post([self = shared_from_this()] { self->Look(); });
+    return;
+  }
+  if (!status.ok()) {
+    Log(LogLevel::kError, "a connection cannot be read or stored", status.ToString());
+    result_.status = FromStore(status, ConnectionName(key_));
+    result_.next = context_->clock() + kStoreBackoff;
+  }
+  Finish();
+}
+
+void RefreshRun::Finish() { done_(std::move(result_)); }
+
+void RefreshRun::Log(LogLevel level, absl::string_view message, absl::string_view why) const {
+  if (context_->logger == nullptr) return;
+  context_->logger->Write(level, message, {{"connection", ConnectionName(key_)}, {"why", why}});
+}
+
+}  // namespace keyferry::server
