@@ -61,7 +61,8 @@ Outcome Await(Context& context, const std::string& name, absl::Duration wait, v1
     }
     if (now >= next_progress) {
       next_progress += kProgressInterval;
-      *streams.error << "Still waiting, " << absl::ToInt64Minutes(deadline - now) << " minutes left." << std::endl;
+      *streams.error << "Still waiting, " << absl::FormatDuration(absl::Trunc(deadline - now, absl::Seconds(1)))
+                     << " left." << std::endl;
     }
     streams.sleep(std::min(kPollInterval, deadline - now));
   }

@@ -1,5 +1,4 @@
 #include <ostream>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,7 +10,6 @@
 #include "client/cli/commands.h"
 #include "client/cli/context.h"
 #include "client/cli/credential_scope.h"
-#include "client/cli/oauth_bindings.h"
 #include "keyferry/v1/credentials.grpc.pb.h"
 
 namespace keyferry::client::cli {
@@ -26,21 +24,14 @@ constexpr char kFilterHelp[] =
     "FIELD is name, create_time, update_time, last_use_time or rotate_by.";
 
 // Says with which command each variable that needs a connection gets one.
-void NoteConnections(Context& context, const std::vector<v1::MyCredential>& credentials) {
-  std::set<std::string> needed;
+void NoteConnections(const Context& context, const std::vector<v1::MyCredential>& credentials) {
   for (const v1::MyCredential& credential : credentials) {
-    if (credential.status() == v1::MY_CREDENTIAL_STATUS_CONNECT_NEEDED) needed.insert(credential.credential_id());
+    if (credential.status() != v1::MY_CREDENTIAL_STATUS_CONNECT_NEEDED || credential.oauth_provider().empty()) continue;
+    const std::string& provider = credential.oauth_provider();
+    *context.streams().error << "keyferry: note: " << PrintableText(credential.credential_id())
+                             << " needs a connection: run `keyferry connect "
+                             << PrintableText(provider.substr(provider.rfind('/') + 1)) << "`\n";
   }
-  std::vector<OauthVariable> variables;
-  // The list is printed, whatever this answers.
-  if (needed.empty() || FindOauthVariables(context, &variables)) return;
-  std::set<std::string> lines;
-  for (const OauthVariable& variable : variables) {
-    if (needed.count(variable.variable) == 0) continue;
-    lines.insert(absl::StrCat("keyferry: note: ", variable.variable, " needs a connection: run `keyferry connect ",
-                              variable.provider, "`\n"));
-  }
-  for (const std::string& line : lines) *context.streams().error << line;
 }
 
 Outcome ListMine(Context& context) {

@@ -98,10 +98,10 @@ Outcome Create(Context& context, const Arguments& arguments) {
   KEYFERRY_RETURN_IF_FAILED(ReadDefinition(context, arguments, &provider));
   KEYFERRY_RETURN_IF_FAILED(ApplyOptions(arguments, &provider));
   if (arguments.Has("--register")) provider.mutable_client()->set_register_dynamically(true);
-  Outcome outcome = ReadSecrets(context, arguments, /*ask_for_client_secret=*/true, provider.mutable_client());
+  Outcome outcome = ReadSecrets(context, arguments, /*ask_for_client_secret=*/true, &provider);
   v1::OauthProvider created;
   if (!outcome.has_value()) outcome = context.Call(Idempotent::kNo, &Stub::CreateOauthProvider, request, &created);
-  WipeSecrets(provider.mutable_client());
+  WipeSecrets(&provider);
   KEYFERRY_RETURN_IF_FAILED(std::move(outcome));
   PrintProvider(context, created);
   if (arguments.Has("--dry-run")) {
@@ -161,11 +161,11 @@ Outcome ReadUpdate(Context& context, const Arguments& arguments, v1::UpdateOauth
 Outcome Update(Context& context, const Arguments& arguments) {
   v1::UpdateOauthProviderRequest request;
   KEYFERRY_RETURN_IF_FAILED(ReadUpdate(context, arguments, &request));
-  v1::OauthClient* client = request.mutable_oauth_provider()->mutable_client();
-  Outcome outcome = ReadSecrets(context, arguments, /*ask_for_client_secret=*/false, client);
+  v1::OauthProvider* wanted = request.mutable_oauth_provider();
+  Outcome outcome = ReadSecrets(context, arguments, /*ask_for_client_secret=*/false, wanted);
   v1::OauthProvider provider;
   if (!outcome.has_value()) outcome = context.Call(Idempotent::kYes, &Stub::UpdateOauthProvider, request, &provider);
-  WipeSecrets(client);
+  WipeSecrets(wanted);
   KEYFERRY_RETURN_IF_FAILED(std::move(outcome));
   PrintProvider(context, provider);
   return std::nullopt;

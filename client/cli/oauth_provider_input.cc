@@ -142,37 +142,42 @@ Outcome ApplyOptions(const Arguments& arguments, v1::OauthProvider* provider) {
 }
 
 Outcome ReadSecrets(const Context& context, const Arguments& arguments, bool ask_for_client_secret,
-                    v1::OauthClient* client) {
+                    v1::OauthProvider* provider) {
   if (arguments.Has("--certificate-key-file")) {
     KEYFERRY_RETURN_IF_FAILED(Take(context, arguments.Text("--certificate-key-file"),
                                    {"private key", kMaxPrivateKey, /*optional=*/false},
-                                   client->mutable_certificate_private_key()));
+                                   provider->mutable_client()->mutable_certificate_private_key()));
   }
   if (arguments.Has("--registration-token-file")) {
     KEYFERRY_RETURN_IF_FAILED(Take(context, arguments.Text("--registration-token-file"),
                                    {"registration token", kMaxClientSecret, /*optional=*/false},
-                                   client->mutable_registration_token()));
+                                   provider->mutable_client()->mutable_registration_token()));
   }
-  if (arguments.Has("--client-secret-file")) {
-    return Take(context, arguments.Text("--client-secret-file"), {"client secret", kMaxClientSecret, false},
-                client->mutable_client_secret());
+  const std::string& file = arguments.Text("--client-secret-file");
+  SecretQuestion question = {"client secret", kMaxClientSecret, /*optional=*/false};
+  if (!arguments.Has("--client-secret-file")) {
+    const SecretUse use = ask_for_client_secret ? UseOf(provider->client()) : SecretUse::kNone;
+    question.optional = use == SecretUse::kOptional;
+    const bool taken = arguments.Text("--file") == "-";
+    if (use == SecretUse::kNone || (taken && question.optional)) return std::nullopt;
+    if (taken) {
+      return UsageFailure(
+          "standard input is the definition already, and the client needs a secret: --file -; name a file of its own "
+          "with --client-secret-file");
+    }
   }
-  const SecretUse use = ask_for_client_secret ? UseOf(*client) : SecretUse::kNone;
-  if (use == SecretUse::kNone) return std::nullopt;
-  if (arguments.Text("--file") == "-") {
-    if (use == SecretUse::kOptional) return std::nullopt;
-    return UsageFailure(
-        "standard input is the definition already, and the client needs a secret: --file -; name a file of its own "
-        "with --client-secret-file");
-  }
-  return Take(context, /*file=*/"", {"client secret", kMaxClientSecret, use == SecretUse::kOptional},
-              client->mutable_client_secret());
+  std::string secret;
+  Outcome outcome = Take(context, file, question, &secret);
+  if (!secret.empty()) provider->mutable_client()->set_client_secret(secret);
+  WipeString(secret);
+  return outcome;
 }
 
-void WipeSecrets(v1::OauthClient* client) {
-  WipeString(*client->mutable_client_secret());
-  WipeString(*client->mutable_certificate_private_key());
-  WipeString(*client->mutable_registration_token());
+void WipeSecrets(v1::OauthProvider* provider) {
+  if (!provider->has_client()) return;
+  WipeString(*provider->mutable_client()->mutable_client_secret());
+  WipeString(*provider->mutable_client()->mutable_certificate_private_key());
+  WipeString(*provider->mutable_client()->mutable_registration_token());
 }
 
 std::vector<std::string> DefinitionPaths(const v1::OauthProvider& provider) {

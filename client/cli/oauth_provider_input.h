@@ -24,12 +24,12 @@ Outcome ReadDefinition(const Context& context, const Arguments& arguments, v1::O
 // variable that the definition does not have.
 Outcome ApplyOptions(const Arguments& arguments, v1::OauthProvider* provider);
 
-// Reads --client-secret-file, --certificate-key-file and --registration-token-file into `client`. With
+// Reads --client-secret-file, --certificate-key-file and --registration-token-file into the provider's client. With
 // `ask_for_client_secret` a client secret that no option names is asked for where the client authenticates with one: on
 // standard input, or hidden on a terminal. WipeSecrets when it was sent.
 Outcome ReadSecrets(const Context& context, const Arguments& arguments, bool ask_for_client_secret,
-                    v1::OauthClient* client);
-void WipeSecrets(v1::OauthClient* client);
+                    v1::OauthProvider* provider);
+void WipeSecrets(v1::OauthProvider* provider);
 
 // The update mask (paths of at most two segments) of everything that a definition in a file says: all but secrets, and
 // a client id or certificate only if it gives one.

@@ -60,7 +60,7 @@ class TestServer::Services : public v1::CredentialService::Service,
     const auto found = metadata_.find(key);
     return found == metadata_.end() ? "(none)" : found->second;
   }
-  void BindOauth(const std::string& variable, const std::string& provider) {
+  void NeedConnection(const std::string& variable, const std::string& provider) {
     absl::MutexLock lock(&mutex_);
     oauth_variable_ = variable;
     oauth_provider_ = provider;
@@ -150,6 +150,7 @@ class TestServer::Services : public v1::CredentialService::Service,
       mine = response->add_my_credentials();
       mine->set_credential_id(oauth_variable_);
       mine->set_status(v1::MY_CREDENTIAL_STATUS_CONNECT_NEEDED);
+      mine->set_oauth_provider("orgs/dev/oauthProviders/" + oauth_provider_);
     }
     return Seen(context, *request);
   }
@@ -188,11 +189,6 @@ class TestServer::Services : public v1::CredentialService::Service,
     v1::McpServer* server = response->add_mcp_servers();
     server->set_name(request->parent() + "/mcpServers/github");
     server->add_env()->set_org_secret("GITHUB_TOKEN");
-    if (absl::MutexLock lock(&mutex_); !oauth_variable_.empty()) {
-      v1::EnvBinding* binding = server->add_env();
-      binding->set_variable(oauth_variable_);
-      binding->set_oauth(oauth_provider_);
-    }
     return Seen(context, *request);
   }
   Status ListWorkloads(Context* context, const v1::ListWorkloadsRequest* request,
@@ -380,8 +376,8 @@ void TestServer::SetRollouts(std::vector<v1::CredentialRollout> rollouts) {
   services_->SetRollouts(std::move(rollouts));
 }
 void TestServer::SetOauthAnswers(TestOauthAnswers answers) { oauth_services_->Answer(std::move(answers)); }
-void TestServer::BindOauth(const std::string& variable, const std::string& provider) {
-  services_->BindOauth(variable, provider);
+void TestServer::NeedConnection(const std::string& variable, const std::string& provider) {
+  services_->NeedConnection(variable, provider);
 }
 void TestServer::AddCredentials(int count) { services_->AddCredentials(count); }
 

@@ -48,8 +48,8 @@ class TestServer {
   void SetRollouts(std::vector<v1::CredentialRollout> rollouts);
   // What the services of OAuth answer from now on.
   void SetOauthAnswers(TestOauthAnswers answers);
-  // A variable that an MCP server binds to a provider and that needs a connection.
-  void BindOauth(const std::string& variable, const std::string& provider);
+  // A variable that needs a connection to a provider.
+  void NeedConnection(const std::string& variable, const std::string& provider);
   // Puts items where lists find them, e.g. credentials below "orgs/dev".
   void AddCredentials(int count);
 
