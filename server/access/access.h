@@ -14,9 +14,14 @@ enum class Action { kSee, kCreate, kUpdate, kDelete, kResolve };
 
 // The rows of SPEC 1's table.
 enum class ResourceKind {
+  // The credentials of a scope and its connections to OAuth providers: who may paste a value may as well connect. A
+  // refresh is kUpdate; starting a connection is both kCreate and kUpdate, since it may replace the grant of another.
   kOrgCredential,
   kTeamCredential,
   kUserCredential,
+  kOauthProvider,
+  // A connection that is being made: kSee for who started it alone.
+  kConnectionAttempt,
   kOrgMcpServer,
   kTeamMcpServer,
   kOrg,
@@ -49,7 +54,8 @@ struct Resource {
   std::string user;
   // Full resource name, for messages.
   std::string name;
-  // Resource name of the principal that made it, where that matters: kSession and kProcess alone.
+  // Resource name of the principal that made it, where that matters: kSession, kProcess and kConnectionAttempt
+  // alone.
   std::string creator;
 };
 

@@ -60,6 +60,11 @@ constexpr Row kPolicy[] = {
 
     {ResourceKind::kUserCredential, Relation::kSelf, kManage},
 
+    {ResourceKind::kOauthProvider, Relation::kOrgAdmin, kManage},
+    {ResourceKind::kOauthProvider, Relation::kOrgMember, kSee},
+
+    {ResourceKind::kConnectionAttempt, Relation::kCreator, kSee},
+
     {ResourceKind::kOrgMcpServer, Relation::kOrgAdmin, kManage},
     {ResourceKind::kOrgMcpServer, Relation::kOrgMember, kSee},
     {ResourceKind::kOrgMcpServer, Relation::kOrgUser, kResolve},
