@@ -16,6 +16,9 @@
 #include "absl/strings/str_split.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
+#include "server/http/address_guard.h"
+#include "server/http/ip_address.h"
+#include "server/http/url.h"
 #include "server/status_macros.h"
 
 namespace keyferry::server {
@@ -64,6 +67,16 @@ constexpr KeyHelp kHelp[] = {
      "Write each audit entry as a JSON line to this file, mode 0600 (SIGHUP opens it again), or to stdout; off "
      "(default): nowhere"},
     {"audit.retention_days", "Days that audit entries are kept (default 400; 0: for ever)"},
+    {"http.listen",
+     "IP address and port on which browsers are served over HTTPS, for connecting accounts with OAuth (default: none)"},
+    {"http.public_url",
+     "Origin under which browsers reach it, e.g. https://keyferry.example.com (default https:// and http.listen)"},
+    {"http.tls.cert_file", "PEM file of the certificate for browsers and its chain (default tls.cert_file)"},
+    {"http.tls.key_file", "PEM file of that certificate's private key (default tls.key_file)"},
+    {"outbound.ca_file", "PEM file of CAs that OAuth providers' certificates may come from, besides the system's"},
+    {"outbound.allowed_addresses",
+     "Addresses that are not public and may be connected to all the same: ADDRESS[/BITS][:PORT], separated by commas, "
+     "e.g. 10.1.2.0/24:443,[fd00::/8]:443 (default: none)"},
 };
 
 void AddKeys(const Descriptor& descriptor, const std::string& prefix, std::vector<ConfigKey>* keys) {
@@ -113,6 +126,30 @@ absl::Status SetScalar(const FieldDescriptor& field, const std::string& text, Me
   return absl::InvalidArgumentError("must be a whole number of 0 or more");
 }
 
+// Sets what a list holds; what it held before is gone.
+void SetList(const FieldDescriptor& field, absl::string_view text, Message* message) {
+  message->GetReflection()->ClearField(message, &field);
+  for (const absl::string_view item : absl::StrSplit(text, ',')) {
+    const absl::string_view stripped = absl::StripAsciiWhitespace(item);
+    if (!stripped.empty()) message->GetReflection()->AddString(message, &field, std::string(stripped));
+  }
+}
+
+absl::Status ReadList(const YAML::Node& node, const std::string& source, const std::string& path,
+                      const FieldDescriptor& field, Message* message) {
+  if (node.IsScalar() || node.IsNull()) {
+    SetList(field, node.IsNull() ? "" : node.Scalar(), message);
+    return absl::OkStatus();
+  }
+  if (!node.IsSequence()) return At(source, node.Mark(), absl::StrCat("`", path, "` must be a list"));
+  message->GetReflection()->ClearField(message, &field);
+  for (const auto& item : node) {
+    if (!item.IsScalar()) return At(source, item.Mark(), absl::StrCat("`", path, "` must be a list of single values"));
+    message->GetReflection()->AddString(message, &field, item.Scalar());
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReadMap(const YAML::Node& node, const std::string& source, const std::string& prefix, Message* message) {
   if (node.IsNull()) return absl::OkStatus();
   if (!node.IsMap()) return At(source, node.Mark(), "expected keys and values");
@@ -128,6 +165,10 @@ absl::Status ReadMap(const YAML::Node& node, const std::string& source, const st
     if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
       RETURN_IF_ERROR(ReadMap(entry.second, source, absl::StrCat(prefix, name, "."),
                               message->GetReflection()->MutableMessage(message, field)));
+      continue;
+    }
+    if (field->is_repeated()) {
+      RETURN_IF_ERROR(ReadList(entry.second, source, absl::StrCat(prefix, name), *field, message));
       continue;
     }
     if (!entry.second.IsScalar()) {
@@ -184,6 +225,46 @@ absl::Status CompleteRates(config::Limits* limits) {
   return absl::OkStatus();
 }
 
+// Where browsers are served and under which name.
+absl::Status CompleteHttp(const config::Tls& tls, config::Http* http) {
+  if (http->tls().cert_file().empty() != http->tls().key_file().empty()) {
+    return absl::InvalidArgumentError(
+        "of `http.tls.cert_file` and `http.tls.key_file` one is set and the other is not; set both or none");
+  }
+  if (http->tls().cert_file().empty() && !http->listen().empty()) {
+    http->mutable_tls()->set_cert_file(tls.cert_file());
+    http->mutable_tls()->set_key_file(tls.key_file());
+  }
+  if (!http->public_url().empty()) {
+    const absl::StatusOr<HttpsUrl> origin = ParseHttpsOrigin(http->public_url());
+    if (!origin.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("`http.public_url`: ", origin.status().message(), "; it is e.g. https://keyferry.example.com"));
+    }
+    http->set_public_url(absl::StrCat("https://", origin->Authority()));
+  }
+  if (http->listen().empty()) return absl::OkStatus();
+  const absl::StatusOr<SocketAddress> listen = ParseListenAddress(http->listen());
+  if (!listen.ok()) return absl::InvalidArgumentError(absl::StrCat("`http.listen` ", listen.status().message()));
+  // With port 0 only the listener knows it.
+  if (!http->public_url().empty() || listen->port == 0) return absl::OkStatus();
+  if (listen->address.IsUnspecified()) {
+    return absl::InvalidArgumentError(
+        "`http.public_url` is not set, and `http.listen` is no address that browsers can reach; set it in the "
+        "configuration file or with --http-public-url");
+  }
+  ASSIGN_OR_RETURN(const HttpsUrl origin, ParseHttpsOrigin(absl::StrCat("https://", http->listen())));
+  http->set_public_url(absl::StrCat("https://", origin.Authority()));
+  return absl::OkStatus();
+}
+
+absl::Status CheckOutbound(const config::Outbound& outbound) {
+  const absl::StatusOr<AddressGuard> guard =
+      AddressGuard::Create({outbound.allowed_addresses().begin(), outbound.allowed_addresses().end()});
+  if (guard.ok()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("`outbound.allowed_addresses`: ", guard.status().message()));
+}
+
 }  // namespace
 
 const std::vector<ConfigKey>& ConfigKeys() {
@@ -232,6 +313,10 @@ absl::Status SetConfigKey(absl::string_view path, const std::string& text, const
     message = message->GetReflection()->MutableMessage(message, field);
   }
   const FieldDescriptor* field = message->GetDescriptor()->FindFieldByName(names.back());
+  if (field->is_repeated()) {
+    SetList(*field, text, message);
+    return absl::OkStatus();
+  }
   const absl::Status set = SetScalar(*field, text, message);
   if (!set.ok()) return absl::InvalidArgumentError(absl::StrCat(source, ": ", set.message()));
   return absl::OkStatus();
@@ -258,6 +343,8 @@ absl::Status CompleteConfig(config::Config* config) {
   if (limits.change_threads() > 1024) {
     return absl::InvalidArgumentError("`limits.change_threads` is more than 1024; lower it");
   }
+  RETURN_IF_ERROR(CompleteHttp(config->tls(), config->mutable_http()));
+  RETURN_IF_ERROR(CheckOutbound(config->outbound()));
   return CompleteRates(&limits);
 }
 

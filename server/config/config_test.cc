@@ -35,6 +35,10 @@ TEST(ReadConfigTest, ErrorsNameTheLineAndChangeNothing) {
         Case{"map for a scalar", "listen: {a: b}\n", "f.yaml:1: `listen` must be a single value"},
         Case{"scalar for a map", "\ntls: yes\n", "f.yaml:2: expected keys and values"},
         Case{"list", "- a\n", "f.yaml:1: expected keys and values"},
+        Case{"map for a list", "outbound:\n  allowed_addresses: {a: b}\n",
+             "f.yaml:2: `outbound.allowed_addresses` must be a list"},
+        Case{"list of lists", "outbound:\n  allowed_addresses:\n    - [a]\n",
+             "f.yaml:3: `outbound.allowed_addresses` must be a list of single values"},
         Case{"word for a number", "limits:\n  change_threads: many\n",
              "f.yaml:2: `limits.change_threads` must be a whole number of 0 or more"},
         Case{"negative", "limits: {drain_seconds: -1}\n",
@@ -64,7 +68,7 @@ TEST(ConfigKeysTest, EveryKeyHasAUniqueFlagAndHelp) {
     EXPECT_TRUE(flags.insert(key.flag).second) << key.flag;
     EXPECT_EQ(key.environment.substr(0, 10), "KEYFERRYD_");
   }
-  EXPECT_EQ(flags.size(), 25u);
+  EXPECT_EQ(flags.size(), 31u);
   EXPECT_EQ(flags.count("--tls-cert-file"), 1u);
 }
 
@@ -74,6 +78,98 @@ TEST(SetConfigKeyTest, SetsAndNamesItsSource) {
   EXPECT_EQ(config.tls().cert_file(), "x");
   EXPECT_EQ(SetConfigKey("limits.change_threads", "x", "KEYFERRYD_LIMITS_CHANGE_THREADS", &config).message(),
             "KEYFERRYD_LIMITS_CHANGE_THREADS: must be a whole number of 0 or more");
+}
+
+TEST(ReadConfigTest, AListIsASequenceOrOneTextWithCommas) {
+  for (const auto& [name, yaml] :
+       {std::pair("block", "outbound:\n  allowed_addresses:\n    - 10.0.0.0/8\n    - '[::1]:443'\n"),
+        std::pair("flow", "outbound: {allowed_addresses: [10.0.0.0/8, '[::1]:443']}"),
+        std::pair("text", "outbound: {allowed_addresses: '10.0.0.0/8, [::1]:443'}")}) {
+    config::Config config;
+    ASSERT_TRUE(ReadConfigYaml(yaml, "f.yaml", &config).ok()) << name;
+    ASSERT_EQ(config.outbound().allowed_addresses_size(), 2) << name;
+    EXPECT_EQ(config.outbound().allowed_addresses(0), "10.0.0.0/8") << name;
+    EXPECT_EQ(config.outbound().allowed_addresses(1), "[::1]:443") << name;
+    // What a flag says replaces what the file says.
+    const auto set = [&config = config](const std::string& text) {
+      return SetConfigKey("outbound.allowed_addresses", text, "--outbound-allowed-addresses", &config);
+    };
+    ASSERT_TRUE(set("127.0.0.1:1,127.0.0.1:2, 127.0.0.1:3").ok());
+    ASSERT_EQ(config.outbound().allowed_addresses_size(), 3);
+    EXPECT_EQ(config.outbound().allowed_addresses(2), "127.0.0.1:3");
+    ASSERT_TRUE(set("").ok());
+    EXPECT_EQ(config.outbound().allowed_addresses_size(), 0);
+  }
+}
+
+config::Config Complete(const std::string& yaml, absl::Status* status) {
+  config::Config config;
+  *status = ReadConfigYaml("data_dir: d\nkey_provider: {file: kek}\n" + yaml, "f.yaml", &config);
+  if (status->ok()) *status = CompleteConfig(&config);
+  return config;
+}
+
+TEST(CompleteConfigTest, BrowsersAreServedWhereItIsSaid) {
+  struct Case {
+    std::string name;
+    std::string yaml;
+    std::string public_url;
+    std::string cert_file;
+  };
+  for (const Case& c : {
+           Case{"nowhere", "tls: {cert_file: c, key_file: k}", "", ""},
+           Case{"address", "tls: {cert_file: c, key_file: k}\nhttp: {listen: 127.0.0.1:8443}", "https://127.0.0.1:8443",
+                "c"},
+           Case{"localhost", "http: {listen: localhost:8443}", "https://localhost:8443", ""},
+           Case{"usual port", "http: {listen: 192.0.2.1:443}", "https://192.0.2.1", ""},
+           Case{"IPv6", "http: {listen: '[::1]:8443'}", "https://[::1]:8443", ""},
+           Case{"any port", "http: {listen: 127.0.0.1:0}", "", ""},
+           Case{"name", "http: {listen: 0.0.0.0:8443, public_url: 'https://Keyferry.example.com:443/'}",
+                "https://keyferry.example.com", ""},
+           Case{"own certificate",
+                "tls: {cert_file: c, key_file: k}\n"
+                "http: {listen: 127.0.0.1:1, tls: {cert_file: own, key_file: own-key}}",
+                "https://127.0.0.1:1", "own"},
+       }) {
+    SCOPED_TRACE(c.name);
+    absl::Status status;
+    const config::Config config = Complete(c.yaml, &status);
+    ASSERT_TRUE(status.ok()) << status;
+    EXPECT_EQ(config.http().public_url(), c.public_url);
+    EXPECT_EQ(config.http().tls().cert_file(), c.cert_file);
+  }
+}
+
+TEST(CompleteConfigTest, SaysWhatIsWrongAboutBrowsersAndProviders) {
+  struct Case {
+    std::string name;
+    std::string yaml;
+    std::string message;
+  };
+  for (const Case& c : {
+           Case{"host name", "http: {listen: keyferry.example.com:443}",
+                "`http.listen` must be an IP address and a port, e.g. 0.0.0.0:8443 or [::]:8443"},
+           Case{"no name for browsers", "http: {listen: 0.0.0.0:443}",
+                "`http.public_url` is not set, and `http.listen` is no address that browsers can reach; set it in the "
+                "configuration file or with --http-public-url"},
+           Case{"path", "http: {public_url: 'https://keyferry.example.com/x'}",
+                "`http.public_url`: the URL has a path or a query; it is e.g. https://keyferry.example.com"},
+           Case{"plain", "http: {public_url: 'http://keyferry.example.com'}",
+                "`http.public_url`: the URL does not start with https://; it is e.g. https://keyferry.example.com"},
+           Case{"certificate without key", "http: {tls: {cert_file: c}}",
+                "of `http.tls.cert_file` and `http.tls.key_file` one is set and the other is not; set both or none"},
+           Case{"no address", "outbound: {allowed_addresses: [10.0.0.0/8, localhost]}",
+                "`outbound.allowed_addresses`: \"localhost\" is no address or network; write e.g. 10.1.2.0/24, "
+                "127.0.0.1:8443 or [fd00::/8]:443"},
+           Case{"bits too many", "outbound: {allowed_addresses: 10.0.0.1/8}",
+                "`outbound.allowed_addresses`: \"10.0.0.1/8\" has bits set beyond its prefix length"},
+       }) {
+    SCOPED_TRACE(c.name);
+    absl::Status status;
+    Complete(c.yaml, &status);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(status.message(), c.message);
+  }
 }
 
 TEST(CompleteConfigTest, SaysWhatIsMissing) {
