@@ -177,7 +177,7 @@ TEST_F(ConnectFlowTest, TheCodeIsTakenBeforeItIsExchanged) {
   int inner = 0;
   world_.tokens.meanwhile = [&] {
     world_.tokens.meanwhile = nullptr;
-    TestBrowser second(&world_.handler);
+    TestBrowser second(&world_.handler, "198.51.100.9:1");
     second.cookies = browser_.cookies;
     inner = second.Get(callback).status;
   };

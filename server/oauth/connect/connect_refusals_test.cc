@@ -109,7 +109,7 @@ TEST_F(ConnectRefusalsTest, MarkupInWhatOthersWroteStaysText) {
 
   const HttpResponse redirect = world_.Confirm(&browser_, started.start_url());
   const HttpResponse error = browser_.Get(
-      absl::StrCat("/oauth/callback?error=x&error_description=%3Cscript%3Ealert(1)%3C%2Fscript%3E%22%3E%00&state=",
+      absl::StrCat("/oauth/callback?error=x&error_description=%3Cscript%3Ealert(1)%3C%2Fscript%3E%22%3E&state=",
                    ConnectWorld::ParameterOf(redirect, "state")));
   EXPECT_EQ(error.status, 400);
   EXPECT_THAT(error.body, AllOf(HasSubstr("&lt;script&gt;"), Not(HasSubstr("<script"))));
@@ -247,7 +247,7 @@ TEST_F(ConnectRefusalsTest, AServerThatEndsBetweenTakingTheCodeAndStoringLeavesA
     world_.directory.now += kAttemptLifetime;
     EXPECT_EQ(world_.AttemptOf(Ada(), started).state(), v1::CONNECTION_ATTEMPT_STATE_EXPIRED);
     world_.directory.now = now;
-    TestBrowser reloaded(&world_.handler);
+    TestBrowser reloaded(&world_.handler, "198.51.100.9:1");
     reloaded.cookies = browser_.cookies;
     again = reloaded.Get(ConnectWorld::CallbackFor(redirect)).status;
   };

@@ -144,6 +144,12 @@ absl::Status ConnectionRules::PutStarted(const Caller& caller, const NewGrant& g
   ASSIGN_OR_RETURN(const auto starter, LoadStarter(*view, caller.Name(), grant.parent, &mutation));
   if (!starter.has_value()) return NotFound(grant.parent.Name());
   record->set_starter_create_time(starter->create_time);
+  // A provider that is deleted leaves no attempt behind.
+  ASSIGN_OR_RETURN(const FoundProvider provider, FindProvider(*view, caller.org, grant.provider));
+  if (provider.definition == nullptr) {
+    return NotFound(absl::StrCat("orgs/", caller.org, "/oauthProviders/", grant.provider));
+  }
+  RequireProvider(caller.org, grant.provider, provider, &mutation);
   PutAttempt(caller.org, *record, /*expected=*/0, &mutation);
   PutAttemptIndex(caller.org, *record, record->start_hash(), &mutation);
   return CommitAudited(context_.store, caller, std::move(mutation)).status();

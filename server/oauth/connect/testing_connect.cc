@@ -39,7 +39,9 @@ TokenGrant FakeTokens::Grant(int n, const std::string& account) {
 }
 
 void FakeTokens::Answer(const Done& done) {
-  if (meanwhile) meanwhile();
+  // It may replace itself.
+  const std::function<void()> now = meanwhile;
+  if (now) now();
   if (answers.empty()) return done(Grant(++grants_));
   const auto answer = answers.front();
   answers.pop_front();
@@ -126,7 +128,7 @@ ConnectWorld::ConnectWorld() {
   rules = std::make_unique<ConnectionRules>(context);
   flow = std::make_unique<ConnectFlow>(context);
   Executor::Options executor_options;
-  executor_options.threads = 2;
+  executor_options.threads = 4;
   executor = std::make_unique<Executor>(executor_options);
   ConnectHandlerOptions handler_options;
   handler_options.public_url = kPublicUrl;
