@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "openssl/sha.h"
 #include "server/errors.h"
+#include "server/oauth/connect/delete_below.h"
 #include "server/records.h"
 #include "server/status_macros.h"
 
@@ -105,7 +106,10 @@ absl::StatusOr<OrgState> ReadOrg(const storage::StoreView& view, const std::stri
 }
 
 absl::Status DeleteEverythingBelow(const storage::StoreView& view, const std::string& org, const std::string& parent,
-                                   storage::Mutation* mutation) {
+                                   absl::Time now, storage::Mutation* mutation) {
+  if (absl::Status connections = DeleteConnectionsBelow(view, org, parent, now, mutation); !connections.ok()) {
+    return FromStore(connections, absl::StrCat("orgs/", org));
+  }
   RETURN_IF_ERROR(DeleteTable<records::CredentialRecord>(
       view, {Table::kCredential, Table::kCredentialValue, Table::kPreviousValue, Table::kCredentialUsage},
       Table::kCredential, org, parent, [](const auto& record) { return record.id(); }, mutation));
@@ -121,9 +125,9 @@ absl::Status DeleteEverythingBelow(const storage::StoreView& view, const std::st
   return DeleteSessionsOf(view, org, absl::StrCat("orgs/", org, "/", parent), mutation);
 }
 
-absl::Status SweepBelow(storage::Store* store, const std::string& org, const std::string& parent) {
+absl::Status SweepBelow(storage::Store* store, const std::string& org, const std::string& parent, absl::Time now) {
   storage::Mutation mutation;
-  RETURN_IF_ERROR(DeleteEverythingBelow(*store->View(), org, parent, &mutation));
+  RETURN_IF_ERROR(DeleteEverythingBelow(*store->View(), org, parent, now, &mutation));
   if (mutation.empty()) return absl::OkStatus();
   return FromStore(store->Commit(mutation, storage::Durability::kSynced).status(), absl::StrCat("orgs/", org));
 }

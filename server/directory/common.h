@@ -61,14 +61,15 @@ struct OrgState {
 };
 absl::StatusOr<OrgState> ReadOrg(const storage::StoreView& view, const std::string& org);
 
-// Adds to `mutation` the deletion of every credential, MCP server and token below `parent` of the org ("users/ada"),
-// and of every session that names it or that it created.
+// Adds to `mutation` the deletion of every credential, connection, MCP server and token below `parent` of the org
+// ("users/ada"), and of every session that names it or that it created. Tokens of connections are revoked from `now`
+// on.
 absl::Status DeleteEverythingBelow(const storage::StoreView& view, const std::string& org, const std::string& parent,
-                                   storage::Mutation* mutation);
+                                   absl::Time now, storage::Mutation* mutation);
 
 // Deletes what a call wrote below `parent` while it was being deleted. Call once that deletion is committed: from then
 // on every write below it fails, since it requires the parent.
-absl::Status SweepBelow(storage::Store* store, const std::string& org, const std::string& parent);
+absl::Status SweepBelow(storage::Store* store, const std::string& org, const std::string& parent, absl::Time now);
 
 // Adds a new team.
 void PutTeam(const std::string& org, const std::string& team, const std::string& display_name, int64_t create_time,

@@ -246,10 +246,10 @@ absl::StatusOr<google::protobuf::Empty> PrincipalRules::Delete(const Caller& cal
   storage::Mutation mutation;
   mutation.Delete(key, (*found)->revision);
   const std::string below = absl::StrCat(collection, "/", child.id);
-  RETURN_IF_ERROR(DeleteEverythingBelow(*view, child.parent.org, below, &mutation));
+  RETURN_IF_ERROR(DeleteEverythingBelow(*view, child.parent.org, below, context_.clock(), &mutation));
   const auto committed = CommitAudited(context_.store, caller, std::move(mutation));
   if (!committed.ok()) return FromStore(committed.status(), name);
-  RETURN_IF_ERROR(SweepBelow(context_.store, child.parent.org, below));
+  RETURN_IF_ERROR(SweepBelow(context_.store, child.parent.org, below, context_.clock()));
   return google::protobuf::Empty();
 }
 

@@ -67,7 +67,8 @@ absl::StatusOr<v1::Team> TeamRules::CreateTeam(const Caller& caller, const v1::C
   }
   storage::Mutation mutation;
   // A write that raced with the deletion of an earlier team of this id must not become this one's.
-  RETURN_IF_ERROR(DeleteEverythingBelow(*view, parent.org, absl::StrCat("teams/", name.id), &mutation));
+  RETURN_IF_ERROR(
+      DeleteEverythingBelow(*view, parent.org, absl::StrCat("teams/", name.id), context_.clock(), &mutation));
   const int64_t now = context_.NowNanos();
   PutTeam(parent.org, name.id, request.team().display_name(), now, &mutation);
   const auto committed = CommitCounted(context_.store, &counts_, caller, parent.org, std::move(mutation));
@@ -118,13 +119,13 @@ absl::StatusOr<google::protobuf::Empty> TeamRules::DeleteTeam(const Caller& call
   const std::string below = absl::StrCat("teams/", name.id);
   storage::Mutation mutation;
   mutation.Delete({Table::kTeam, name.parent.org, "", name.id}, team.revision);
-  RETURN_IF_ERROR(DeleteEverythingBelow(*view, name.parent.org, below, &mutation));
+  RETURN_IF_ERROR(DeleteEverythingBelow(*view, name.parent.org, below, context_.clock(), &mutation));
   const auto members = ScanRecords<records::TeamMemberRecord>(*view, Table::kTeamMember, name.parent.org, below);
   if (!members.ok()) return FromStore(members.status(), request.name());
   for (const auto& member : *members) DeleteMembership(name.parent.org, name.id, member.record.user(), &mutation);
   const auto committed = CommitAudited(context_.store, caller, std::move(mutation));
   if (!committed.ok()) return FromStore(committed.status(), request.name());
-  RETURN_IF_ERROR(SweepBelow(context_.store, name.parent.org, below));
+  RETURN_IF_ERROR(SweepBelow(context_.store, name.parent.org, below, context_.clock()));
   return google::protobuf::Empty();
 }
 

@@ -81,12 +81,12 @@ TEST(TokensTest, SweepTakesWhatWasWrittenBelowAndNothingElse) {
   directory.PutCredential("users/bob", "KEPT");
   const std::string ada = directory.Login("orgs/acme/users/ada");
   const std::string bob = directory.Login("orgs/acme/users/bob");
-  ASSERT_TRUE(SweepBelow(directory.store.get(), "acme", "users/ada").ok());
+  ASSERT_TRUE(SweepBelow(directory.store.get(), "acme", "users/ada", directory.now).ok());
   EXPECT_FALSE(directory.HasCredential("users/ada", "LATE"));
   EXPECT_EQ(ReasonOf(directory.Authenticate(ada)), "TOKEN_UNKNOWN");
   EXPECT_TRUE(directory.HasCredential("users/bob", "KEPT"));
   EXPECT_TRUE(directory.Authenticate(bob).ok());
-  EXPECT_TRUE(SweepBelow(directory.store.get(), "acme", "users/ada").ok());
+  EXPECT_TRUE(SweepBelow(directory.store.get(), "acme", "users/ada", directory.now).ok());
 }
 
 TEST(TokensTest, NobodyElseManagesThem) {

@@ -61,7 +61,8 @@ absl::StatusOr<v1::User> UserRules::CreateUser(const Caller& caller, const v1::C
   if (*exists) return AlreadyExists(name.Name("users"));
   storage::Mutation mutation;
   // A write that raced with the deletion of an earlier user of this id must not become this one's.
-  RETURN_IF_ERROR(DeleteEverythingBelow(*view, parent.org, absl::StrCat("users/", name.id), &mutation));
+  RETURN_IF_ERROR(
+      DeleteEverythingBelow(*view, parent.org, absl::StrCat("users/", name.id), context_.clock(), &mutation));
   records::UserRecord user;
   user.set_id(name.id);
   user.set_display_name(request.user().display_name());
@@ -147,7 +148,7 @@ absl::StatusOr<google::protobuf::Empty> UserRules::DeleteUser(const Caller& call
   const std::string below = absl::StrCat("users/", name.id);
   storage::Mutation mutation;
   mutation.Delete({Table::kUser, name.parent.org, "", name.id}, user.revision);
-  RETURN_IF_ERROR(DeleteEverythingBelow(*view, name.parent.org, below, &mutation));
+  RETURN_IF_ERROR(DeleteEverythingBelow(*view, name.parent.org, below, context_.clock(), &mutation));
   const auto memberships = ScanRecords<records::MembershipRecord>(*view, Table::kMembership, name.parent.org, below);
   if (!memberships.ok()) return FromStore(memberships.status(), request.name());
   for (const auto& membership : *memberships) {
@@ -155,7 +156,7 @@ absl::StatusOr<google::protobuf::Empty> UserRules::DeleteUser(const Caller& call
   }
   const auto committed = CommitAudited(context_.store, caller, std::move(mutation));
   if (!committed.ok()) return FromStore(committed.status(), request.name());
-  RETURN_IF_ERROR(SweepBelow(context_.store, name.parent.org, below));
+  RETURN_IF_ERROR(SweepBelow(context_.store, name.parent.org, below, context_.clock()));
   return google::protobuf::Empty();
 }
 

@@ -1,0 +1,266 @@
+// Back from the provider.
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "keyferry/v1/connections.pb.h"
+#include "server/audit/call_record.h"
+#include "server/errors.h"
+#include "server/oauth/connect/connect_flow.h"
+#include "server/oauth/connect/conversion.h"
+#include "server/oauth/connect/flow_audit.h"
+#include "server/oauth/connect/flow_words.h"
+#include "server/oauth/connection_records.h"
+#include "server/oauth/refresh/revocations.h"
+#include "server/records.h"
+#include "server/status_macros.h"
+
+namespace keyferry::server {
+
+struct ConnectFlow::Taken {
+  FoundAttempt attempt;
+  // What leads to it again.
+  std::string state;
+  std::shared_ptr<const ProviderDefinition> provider;
+  TokenClient::CodeExchange exchange;
+  // Set if the code was not taken: the attempt is to be ended with these words.
+  std::string refused;
+};
+
+namespace {
+
+namespace records = storage::records;
+using storage::Table;
+
+constexpr size_t kMaxErrorBytes = 1024;
+
+// Says the same of a state that never was, one that is forgotten, and one that is none.
+absl::Status UnknownState() {
+  return absl::NotFoundError(
+      ThenAgain("This answer belongs to no connection that is being made, or to one that is long over."));
+}
+
+std::map<std::string, std::string> MetadataOf(const v1::OauthProvider& provider, const CallbackQuery& callback) {
+  std::map<std::string, std::string> kept;
+  for (const std::string& name : provider.authorization().metadata_parameters()) {
+    const auto found = callback.parameters.find(name);
+    if (found != callback.parameters.end()) kept[name] = ShowableText(found->second, kMaxErrorBytes);
+  }
+  return kept;
+}
+
+}  // namespace
+
+absl::StatusOr<FoundAttempt> ConnectFlow::FindForCallback(const storage::StoreView& view, absl::string_view state,
+                                                          const std::function<std::string(absl::string_view)>& cookie,
+                                                          const std::string& peer) const {
+  absl::StatusOr<std::optional<FoundAttempt>> found = FindAttempt(view, AttemptSecret::kState, state);
+  if (!found.ok()) return StoreFailedForPerson();
+  if (!found->has_value()) return UnknownState();
+  FoundAttempt attempt = *std::move(*found);
+  const storage::SecretBytes presented = [&] {
+    std::string text = cookie(BrowserCookie(attempt.record->id()));
+    return storage::SecretBytes::TakeFrom(text);
+  }();
+  // Before anything else is said, and without using the attempt up: who was led here with another's answer, or has
+  // stolen it, learns nothing and ends nothing.
+  if (attempt.record->browser_hash().empty() ||
+      !storage::ConstantTimeEquals(HashOfSecret(presented.Expose()), attempt.record->browser_hash())) {
+    CallRecord entry = MakeFlowRecord(attempt.org, kCompleteMethod, attempt.record->starter(), attempt.ConnectionName(),
+                                      peer, context_.clock());
+    NoteFailure(&entry);
+    if (!context_.audit->Store(entry).ok()) return StoreFailedForPerson();
+    return absl::PermissionDeniedError(
+        ThenAgain("This browser is not the one that the connection was confirmed in, or it refuses cookies. If you "
+                  "followed a link that somebody sent you, close this page."));
+  }
+  if (attempt.record->code_taken() || attempt.record->state() != v1::CONNECTION_ATTEMPT_STATE_PENDING) {
+    if (attempt.record->state() == v1::CONNECTION_ATTEMPT_STATE_SUCCEEDED) {
+      return absl::FailedPreconditionError("This connection was already made. You can close this window.");
+    }
+    return absl::FailedPreconditionError(
+        ThenAgain("This answer of the provider was already used, and is taken once only."));
+  }
+  if (attempt.IsExpired(context_.clock())) {
+    return absl::FailedPreconditionError(ThenAgain("The time to connect is over."));
+  }
+  return attempt;
+}
+
+absl::StatusOr<ConnectFlow::Completed> ConnectFlow::Complete(
+    absl::string_view query, const std::function<std::string(absl::string_view)>& cookie, const std::string& peer) {
+  absl::StatusOr<CallbackQuery> callback = ParseCallbackQuery(query);
+  if (!callback.ok()) {
+    return absl::InvalidArgumentError(ThenAgain("The provider's answer is malformed."));
+  }
+  if (callback->state.empty()) {
+    return absl::InvalidArgumentError(
+        ThenAgain("This page is where providers send a browser back to. The answer names no connection."));
+  }
+  // Before the code is taken: what finds no place can be repeated.
+  ASSIGN_OR_RETURN(const FoundAttempt attempt, FindForCallback(*context_.store->View(), callback->state, cookie, peer));
+  const absl::StatusOr<NetworkWaits::Place> place = context_.waits->Take(attempt.org);
+  if (!place.ok()) {
+    return absl::ResourceExhaustedError("Keyferry is busy. Reload this page in a moment.");
+  }
+  Taken taken;
+  absl::Status status;
+  for (int i = 0; i < kMaxCommitAttempts; ++i) {
+    status = TakeOnce(*callback, cookie, peer, &taken);
+    if (!absl::IsAborted(status)) break;
+  }
+  if (absl::IsAborted(status)) return StoreFailedForPerson();
+  RETURN_IF_ERROR(status);
+  if (!taken.refused.empty()) return Fail(taken, /*granted=*/nullptr, taken.refused, peer);
+  return Exchange(&taken, peer);
+}
+
+absl::Status ConnectFlow::TakeOnce(const CallbackQuery& callback,
+                                   const std::function<std::string(absl::string_view)>& cookie, const std::string& peer,
+                                   Taken* taken) {
+  const std::unique_ptr<storage::StoreView> view = context_.store->View();
+  ASSIGN_OR_RETURN(taken->attempt, FindForCallback(*view, callback.state, cookie, peer));
+  Record& record = *taken->attempt.record;
+  taken->state = callback.state;
+  storage::Mutation mutation;
+  absl::StatusOr<Standing> standing = CheckStanding(*view, taken->attempt, &mutation);
+  if (!standing.ok() && !absl::IsFailedPrecondition(standing.status())) return StoreFailedForPerson();
+  CallbackQuery query = callback;
+  if (!standing.ok()) {
+    taken->refused = std::string(standing.status().message());
+  } else if (standing->provider.etag != record.provider_etag()) {
+    // Where the code goes must be where the browser was sent (RFC 9700, section 4.4).
+    taken->refused = ThenAgain("The provider's definition was changed while you were there.");
+  } else if (const absl::Status code = TakeCode(standing->provider.definition->provider, &query); !code.ok()) {
+    taken->refused = AsSentence(code.message());
+  } else {
+    taken->provider = standing->provider.definition;
+    taken->exchange.code = std::move(query.code);
+    taken->exchange.code_verifier = storage::SecretBytes::CopyOf(record.code_verifier());
+    taken->exchange.redirect_uri = context_.RedirectUri();
+    taken->exchange.variables = UrlVariablesFrom(record.url_variables());
+    taken->exchange.metadata = MetadataOf(taken->provider->provider, query);
+  }
+  record.set_code_taken(true);
+  storage::WipeString(*record.mutable_code_verifier());
+  // Failing needs nothing to stand.
+  storage::Mutation only_taken;
+  storage::Mutation* const used = taken->refused.empty() ? &mutation : &only_taken;
+  PutAttempt(taken->attempt.org, record, taken->attempt.revision, used);
+  const absl::Status committed = context_.store->Commit(*used, storage::Durability::kSynced).status();
+  if (committed.ok()) return committed;
+  taken->refused.clear();
+  return absl::IsAborted(committed) ? committed : StoreFailedForPerson();
+}
+
+absl::StatusOr<ConnectFlow::Completed> ConnectFlow::Exchange(Taken* taken, const std::string& peer) {
+  std::optional<TokenResult> result = WaitFor<TokenResult>(kProviderWait, [&](std::function<void(TokenResult)> done) {
+    context_.tokens->ExchangeCode(taken->provider, std::move(taken->exchange), kProviderTimeout, std::move(done));
+  });
+  if (!result.has_value()) {
+    return Fail(*taken, /*granted=*/nullptr, ThenAgain("The provider did not answer in time."), peer);
+  }
+  if (const auto* const error = absl::get_if<TokenError>(&*result)) {
+    return Fail(*taken, /*granted=*/nullptr, AsSentence(error->message), peer);
+  }
+  const TokenGrant& grant = absl::get<TokenGrant>(*result);
+  Completed completed;
+  absl::Status status;
+  for (int i = 0; i < kMaxCommitAttempts; ++i) {
+    status = StoreOnce(*taken, grant, peer, &completed);
+    if (!absl::IsAborted(status)) break;
+  }
+  if (!status.ok()) {
+    const bool words = absl::IsFailedPrecondition(status);
+    return Fail(*taken, &grant, std::string(words ? status.message() : StoreFailedForPerson().message()), peer);
+  }
+  const FoundAttempt& attempt = taken->attempt;
+  context_.refresher->Changed({attempt.org, attempt.record->parent(), attempt.record->provider()});
+  return completed;
+}
+
+absl::Status ConnectFlow::StoreOnce(const Taken& taken, const TokenGrant& grant, const std::string& peer,
+                                    Completed* completed) {
+  const std::unique_ptr<storage::StoreView> view = context_.store->View();
+  ASSIGN_OR_RETURN(std::optional<FoundAttempt> found, FindAttempt(*view, AttemptSecret::kState, taken.state));
+  if (!found.has_value()) return absl::FailedPreconditionError(ThenAgain("It took too long."));
+  storage::Mutation mutation;
+  // Again, since the provider may have taken its time.
+  ASSIGN_OR_RETURN(const Standing standing, CheckStanding(*view, *found, &mutation));
+  if (standing.provider.etag != found->record->provider_etag()) {
+    return absl::FailedPreconditionError(ThenAgain("The provider's definition was changed meanwhile."));
+  }
+  const v1::OauthProvider& provider = standing.provider.definition->provider;
+  NewGrant made;
+  made.parent = found->Parent();
+  made.provider = found->record->provider();
+  made.url_variables = UrlVariablesFrom(found->record->url_variables());
+  made.scopes.assign(found->record->scopes().begin(), found->record->scopes().end());
+  made.starter = found->record->starter();
+  records::ConnectionRecord connection;
+  RETURN_IF_ERROR(AddGranted(*view, provider, made, grant, context_.clock(), &mutation, &connection));
+  found->record->set_state(v1::CONNECTION_ATTEMPT_STATE_SUCCEEDED);
+  PutAttempt(found->org, *found->record, found->revision, &mutation);
+
+  completed->connection = found->ConnectionName();
+  completed->account = connection.account();
+  completed->provider_display_name = provider.display_name().empty() ? made.provider : provider.display_name();
+  CallRecord entry =
+      MakeFlowRecord(found->org, kCompleteMethod, made.starter, completed->connection, peer, context_.clock());
+  Caller caller = standing.starter.caller;
+  caller.record = &entry;
+  NoteCredential(caller, completed->connection, connection.version());
+  return CommitAudited(context_.store, caller, std::move(mutation)).status();
+}
+
+absl::Status ConnectFlow::Fail(const Taken& taken, const TokenGrant* granted, const std::string& why,
+                               const std::string& peer) {
+  const std::string words = ShowableText(why, kMaxErrorBytes);
+  absl::Status status;
+  for (int i = 0; i < kMaxCommitAttempts; ++i) {
+    status = FailOnce(taken, granted, words, peer);
+    if (!absl::IsAborted(status)) break;
+  }
+  // An attempt that cannot be ended in the store ends with its time.
+  return status.ok() ? absl::FailedPreconditionError(words) : StoreFailedForPerson();
+}
+
+absl::Status ConnectFlow::FailOnce(const Taken& taken, const TokenGrant* granted, const std::string& why,
+                                   const std::string& peer) {
+  const std::unique_ptr<storage::StoreView> view = context_.store->View();
+  storage::Mutation mutation;
+  if (granted != nullptr) RETURN_IF_ERROR(AddLateRevocation(*view, taken, *granted, &mutation));
+  ASSIGN_OR_RETURN(std::optional<FoundAttempt> found, FindAttempt(*view, AttemptSecret::kState, taken.state));
+  // It is gone with its user or team.
+  if (found.has_value()) {
+    found->record->set_state(v1::CONNECTION_ATTEMPT_STATE_FAILED);
+    found->record->set_error(why);
+    PutAttempt(found->org, *found->record, found->revision, &mutation);
+  }
+  const FoundAttempt& attempt = taken.attempt;
+  CallRecord entry = MakeFlowRecord(attempt.org, kCompleteMethod, attempt.record->starter(), attempt.ConnectionName(),
+                                    peer, context_.clock());
+  NoteFailure(&entry);
+  mutation.Append(entry.org, entry.entry.SerializeAsString());
+  return context_.store->Commit(mutation, storage::Durability::kSynced).status();
+}
+
+absl::Status ConnectFlow::AddLateRevocation(const storage::StoreView& view, const Taken& taken,
+                                            const TokenGrant& granted, storage::Mutation* mutation) const {
+  const Record& attempt = *taken.attempt.record;
+  const ConnectionKey key = {taken.attempt.org, attempt.parent(), attempt.provider()};
+  ASSIGN_OR_RETURN(const bool exists, view.Contains(ConnectionRecordKey(Table::kConnection, key)));
+  ASSIGN_OR_RETURN(auto stored, ReadRecord<records::OauthProviderRecord>(view, ProviderKey(key.org, key.provider)));
+  // Where a connection stands, its grant might end with the new one.
+  if (exists || !stored.has_value()) return absl::OkStatus();
+  const storage::Wiped<records::OauthProviderRecord> provider(std::move(stored->record));
+  records::ConnectionRecord connection;
+  *connection.mutable_url_variables() = attempt.url_variables();
+  storage::Wiped<records::ConnectionTokenRecord> tokens;
+  tokens->set_access_token(granted.access_token.Expose().data(), granted.access_token.size());
+  tokens->set_refresh_token(granted.refresh_token.Expose().data(), granted.refresh_token.size());
+  AddRevocation(key.org, *provider, connection, *tokens, context_.clock(), mutation);
+  return absl::OkStatus();
+}
+
+}  // namespace keyferry::server
