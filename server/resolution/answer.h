@@ -1,6 +1,7 @@
 #ifndef KEYFERRY_SERVER_RESOLUTION_ANSWER_H_
 #define KEYFERRY_SERVER_RESOLUTION_ANSWER_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,8 @@ struct Resolver::Answer {
   storage::Wiped<v1::ResolveResponse> response;
   // What was opened last; its value moves on at once.
   storage::Wiped<storage::records::ValueRecord> opened;
+  // The same of connections; none while no token was opened.
+  std::optional<storage::Wiped<storage::records::ConnectionTokenRecord>> opened_token;
   std::vector<UsedCredential> used;
   std::vector<v1::MissingVariable> missing;
   std::vector<Ended> ended;

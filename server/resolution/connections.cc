@@ -1,7 +1,11 @@
 // Which connection answers for an OAuth provider, and its token.
 #include <algorithm>
+#include <optional>
+#include <string>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
 #include "server/oauth/connection_records.h"
 #include "server/resolution/answer.h"
 #include "server/resolution/connection_state.h"
@@ -18,6 +22,7 @@ namespace {
 
 constexpr absl::Duration kMinRetryDelay = absl::Seconds(1);
 constexpr absl::Duration kMaxRetryDelay = absl::Minutes(1);
+constexpr int64_t kNanosInSecond = 1'000'000'000;
 
 }  // namespace
 
@@ -41,37 +46,44 @@ absl::Status Resolver::ResolveConnection(const storage::StoreView& view, const S
 
 absl::StatusOr<bool> Resolver::OpenToken(const storage::StoreView& view, const Session& session, const Binding& binding,
                                          const ParentName& parent, Answer* answer) const {
-  ConnectionKey key = {session.org, parent.RecordParent(), binding.credential};
-  ASSIGN_OR_RETURN(const auto stored, view.Get(ConnectionRecordKey(Table::kConnectionToken, key)));
+  storage::RecordKey key = {Table::kConnectionToken, session.org, parent.RecordParent(), binding.credential};
+  ASSIGN_OR_RETURN(const auto stored, view.Get(key));
   if (!stored.has_value()) return false;
-  // Wiped at every return: nobody needs the refresh token here.
-  storage::Wiped<storage::records::ConnectionTokenRecord> token;
-  RETURN_IF_ERROR(storage::ParseSecretInto(stored->payload, *token));
-  const bool own = parent.kind != ParentName::kUser || token->user_create_time() == session.user_create_time;
-  const bool ended = token->expire_time() != 0 && answer->now >= absl::FromUnixNanos(token->expire_time());
-  if (!own || token->access_token().empty()) return false;
-  std::string name = ChildName{parent, binding.credential}.Name("connections");
-  if (ended) {
+  if (!answer->opened_token.has_value()) answer->opened_token.emplace();
+  storage::records::ConnectionTokenRecord& token = **answer->opened_token;
+  // At every return: nobody needs the refresh token here, nor an access token that is not given out.
+  const auto wipe = absl::MakeCleanup([&token] {
+    storage::WipeString(*token.mutable_access_token());
+    storage::WipeString(*token.mutable_refresh_token());
+  });
+  RETURN_IF_ERROR(storage::ParseSecretInto(stored->payload, token));
+  const bool own = parent.kind != ParentName::kUser || token.user_create_time() == session.user_create_time;
+  if (!own || token.access_token().empty()) return false;
+  std::string name = absl::StrCat("orgs/", session.org, key.parent.empty() ? "" : "/", key.parent, "/connections/",
+                                  binding.credential);
+  if (token.expire_time() != 0 && absl::ToUnixNanos(answer->now) >= token.expire_time()) {
     ASSIGN_OR_RETURN(const FoundConnection found, FindConnection(view, parent, binding.credential, answer->now));
     if (found.state != GrantState::kEnded) return false;
-    answer->ended.push_back({std::move(key), std::move(name), absl::FromUnixNanos(found.record.next_attempt_time())});
+    answer->ended.push_back({{session.org, std::move(key.parent), binding.credential},
+                             std::move(name),
+                             absl::FromUnixNanos(found.record.next_attempt_time())});
     return true;
   }
   v1::ResolvedVariable* variable = answer->response->add_variables();
   variable->set_variable(binding.variable);
   variable->set_credential(std::move(name));
-  variable->set_version(token->version());
+  variable->set_version(token.version());
   variable->set_scope(parent.Scope());
-  if (token->expire_time() != 0) {
-    const absl::Time expire_time = absl::FromUnixNanos(token->expire_time());
-    variable->mutable_refresh_time()->set_seconds(absl::ToUnixSeconds(expire_time));
-    variable->mutable_refresh_time()->set_nanos(static_cast<int32_t>(token->expire_time() % 1'000'000'000));
+  if (token.expire_time() != 0) {
+    variable->mutable_refresh_time()->set_seconds(token.expire_time() / kNanosInSecond);
+    variable->mutable_refresh_time()->set_nanos(static_cast<int32_t>(token.expire_time() % kNanosInSecond));
     if (answer->dependencies != nullptr) {
-      answer->dependencies->answer_expire_time = std::min(answer->dependencies->answer_expire_time, expire_time);
+      answer->dependencies->answer_expire_time =
+          std::min(answer->dependencies->answer_expire_time, absl::FromUnixNanos(token.expire_time()));
     }
   }
-  Answer::Place(binding, token->mutable_access_token(), variable);
-  answer->used.push_back({std::move(key.parent), binding.credential, token->version(), binding.variable,
+  Answer::Place(binding, token.mutable_access_token(), variable);
+  answer->used.push_back({std::move(key.parent), binding.credential, token.version(), binding.variable,
                           /*connection=*/true});
   return true;
 }
