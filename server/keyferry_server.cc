@@ -152,6 +152,7 @@ void KeyferryServer::Drain(absl::Duration grace) {
   // They would last for the whole grace.
   parts_->watches->Drain();
   const absl::Time deadline = absl::Now() + grace;
+  parts_->dispatcher.Drain();
   parts_->grpc->Drain(grace);
   parts_->oauth->Drain(std::max(deadline - absl::Now(), absl::ZeroDuration()));
 }

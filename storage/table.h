@@ -27,7 +27,7 @@ enum class Table : uint8_t {
   kCredential = 32,       // parent = scope, id = name; metadata only
   kCredentialValue = 33,  // parent = scope, id = name; the current value. Holds values.
   kPreviousValue = 34,    // parent = scope, id = name; the version kept for rollback. Holds values.
-  kCredentialUsage = 35,  // parent = scope, id = name; last use
+  kCredentialUsage = 35,  // parent = scope, id = name, or "connections/{provider}"; last use
   kMcpServer = 48,        // parent = scope, id = server; static values included. Holds values.
   kOauthProvider = 56,    // parent "", id = provider. Holds values: client secret, private keys
   kConnection = 57,       // parent = scope, id = provider; metadata only

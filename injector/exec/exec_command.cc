@@ -1,5 +1,6 @@
 #include "injector/exec/exec_command.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
 #include "injector/exec/environment.h"
+#include "injector/exec/expiry_notice.h"
 #include "injector/exec/launch_failure.h"
 #include "injector/exec/process_description.h"
 #include "injector/source/conversion.h"
@@ -69,12 +71,15 @@ Failure RunExec(const ExecOptions& options, const InheritedState& state) {
   const absl::StatusOr<ServerAccess::Opened> opened = access->Open();
   if (!opened.ok()) return UsageFailure(opened.status());
   absl::StatusOr<Environment> environment;
+  std::string notice;
   {
     ResolvedEnvironment resolved;
     if (std::optional<Failure> failure = Resolve(*access, *opened, options, &resolved)) return *std::move(failure);
     environment = EnvironmentFor(environ, options.inherit, resolved);
+    notice = ExpiryNotice(resolved);
   }
   if (!environment.ok()) return RefusedEnvironment(environment.status(), access->mcp_servers().back());
+  if (!notice.empty()) fprintf(stderr, "keyferry-injector: %s\n", notice.c_str());
   return LaunchFailure(options.command[0], ReplaceProcess(options.command, *std::move(environment), state));
 }
 

@@ -18,8 +18,13 @@ bool WorthRetrying(const client::ApiError& error) {
   return error.code == absl::StatusCode::kUnavailable;
 }
 
+// Of an environment that a provider of access tokens holds up: the stream sends it once there is one.
+bool MayPass(const v1::WatchResponse& message) { return message.problem().reason() == "PROVIDER_UNAVAILABLE"; }
+
 client::ApiError ProblemOf(const v1::WatchResponse& message) {
-  return client::DecodeApiError(absl::StatusCode::kFailedPrecondition, message.problem());
+  const absl::StatusCode code =
+      MayPass(message) ? absl::StatusCode::kUnavailable : absl::StatusCode::kFailedPrecondition;
+  return client::DecodeApiError(code, message.problem());
 }
 
 }  // namespace
@@ -86,7 +91,8 @@ std::optional<Failure> EnvironmentSource::First(ResolvedEnvironment* environment
         break;
       }
       default:
-        return FailureOf(link_.NoAnswer(), mcp_server_);
+        return held_up_.has_value() ? FailureOf(*std::exchange(held_up_, std::nullopt), mcp_server_)
+                                    : FailureOf(link_.NoAnswer(), mcp_server_);
     }
   }
 }
@@ -96,7 +102,11 @@ Event EnvironmentSource::AwaitFirst(absl::Time deadline) {
     const Event event = link_.Wait(deadline);
     if (event == Event::kTimeout || event == Event::kEnded) return event;
     if (event != Event::kMessage) continue;
-    if (!link_.message()->has_heartbeat()) return event;
+    if (MayPass(*link_.message())) {
+      held_up_ = ProblemOf(*link_.message());
+    } else if (!link_.message()->has_heartbeat()) {
+      return event;
+    }
     link_.ReadNext();
   }
 }

@@ -110,6 +110,8 @@ class EnvironmentSource : public ReportSink {
   int64_t handed_on_ = 0;
   EnvironmentFingerprinter::Fingerprint fingerprint_ = {};
   absl::Time last_message_;
+  // Why there is no first environment yet, if the server says so.
+  std::optional<client::ApiError> held_up_;
   // Whether the current stream has brought anything.
   bool reached_ = false;
   // What was told and is not over.

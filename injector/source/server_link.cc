@@ -23,15 +23,14 @@ ServerLink::ServerLink(ServerAccess access) : access_(std::move(access)) {}
 
 ServerLink::~ServerLink() {
   Close();
-  {
-    absl::MutexLock lock(&mutex_);
-    wake_.reset();
-  }
   queue_.Shutdown();
   void* tag = nullptr;
   bool ok = false;
   while (queue_.Next(&tag, &ok)) {
   }
+  // An alarm that is destroyed while it fires is used after that: its event comes first.
+  absl::MutexLock lock(&mutex_);
+  wake_.reset();
 }
 
 absl::Status ServerLink::Watch(const std::string& mcp_server, v1::WatchRequest request) {

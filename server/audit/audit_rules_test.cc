@@ -157,10 +157,11 @@ TEST_P(AuditRulesTest, TheChainIsForAnAdmin) {
 }
 
 TEST_P(AuditRulesTest, APersonalCredentialOfAnotherIsLeftOutForATeamsLead) {
-  const std::vector<std::string> used = {"orgs/acme/users/bob/credentials/A", "orgs/acme/teams/eng/credentials/B",
-                                         "orgs/acme/credentials/C", "orgs/acme/users/ada/credentials/D"};
+  const std::vector<std::string> used = {
+      "orgs/acme/users/bob/credentials/A", "orgs/acme/teams/eng/credentials/B",      "orgs/acme/credentials/C",
+      "orgs/acme/users/ada/credentials/D", "orgs/acme/users/bob/connections/google", "orgs/acme/connections/google"};
   LogResolution("forBobInEng", "orgs/acme/users/bob", "orgs/acme/teams/eng", used);
-  const std::map<std::string, std::string> shown = {{"ada", "1 2 3"}, {"bob", "0 1 2"}, {"root", "0 1 2 3"}};
+  const std::map<std::string, std::string> shown = {{"ada", "1 2 3 5"}, {"bob", "0 1 2 4 5"}, {"root", "0 1 2 3 4 5"}};
   for (const auto& [user, indices] : shown) {
     const auto listed = List(world_.As(user));
     ASSERT_TRUE(listed.ok() && listed->entries_size() == 1) << user;
@@ -175,6 +176,9 @@ TEST_P(AuditRulesTest, APersonalCredentialOfAnotherIsLeftOutForATeamsLead) {
   // Nor does a filter tell of it.
   v1::AuditFilter filter;
   filter.set_resource(used[0]);
+  EXPECT_EQ(Listed(world_.As("ada"), filter), "");
+  EXPECT_EQ(Listed(world_.As("bob"), filter), "forBobInEng");
+  filter.set_resource(used[4]);
   EXPECT_EQ(Listed(world_.As("ada"), filter), "");
   EXPECT_EQ(Listed(world_.As("bob"), filter), "forBobInEng");
 }

@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "server/errors.h"
+#include "server/usage/used_name.h"
 
 namespace keyferry::server {
 namespace {
@@ -35,8 +36,7 @@ void FillEntry(const ResolutionEvent& event, v1::AuditEntry* entry) {
   entry->clear_credentials();
   for (const UsedCredential& used : event.credentials) {
     v1::AuditedCredential* const credential = entry->add_credentials();
-    credential->set_credential(
-        absl::StrCat("orgs/", event.org, used.parent.empty() ? "" : "/", used.parent, "/credentials/", used.id));
+    credential->set_credential(UsedName(event.org, used));
     credential->set_version(used.version);
   }
 }

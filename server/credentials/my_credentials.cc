@@ -4,11 +4,13 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "keyferry/v1/mcp_servers.pb.h"
 #include "server/credentials/conversion.h"
 #include "server/credentials/credential_rules.h"
 #include "server/errors.h"
 #include "server/records.h"
+#include "server/resolution/connection_state.h"
 #include "server/status_macros.h"
 
 namespace keyferry::server {
@@ -22,6 +24,9 @@ struct Answer {
   v1::MyCredentialStatus status = v1::MY_CREDENTIAL_STATUS_NOT_SET;
   ParentName parent;
   records::CredentialRecord record;
+  // Of a variable that is taken from an OAuth provider: its id, and the connection that there is.
+  std::string provider;
+  std::string connection;
 };
 using Answers = std::map<std::string, Answer>;
 
@@ -41,10 +46,58 @@ absl::Status GatherCredentials(const storage::StoreView& view, const ParentName&
                    ScanRecords<records::CredentialRecord>(view, Table::kCredential, parent.org, parent.RecordParent()));
   for (auto& one : stored) {
     const std::string id = one.record.id();
-    answers->try_emplace(id, Answer{StatusFor(parent.kind), parent, std::move(one.record)});
+    answers->try_emplace(id, Answer{StatusFor(parent.kind), parent, std::move(one.record), "", ""});
   }
   return absl::OkStatus();
 }
+
+// Which connection answers for one user, of the scopes that a binding may take it from.
+class Connections {
+ public:
+  Connections(const storage::StoreView& view, const Caller& caller, absl::Time now)
+      : view_(view), caller_(caller), now_(now) {}
+
+  // `owner` is the MCP server's. `teams` are the user's, in the order in which they answer for an MCP server of the
+  // organization's.
+  absl::StatusOr<Answer> Find(const v1::EnvBinding& binding, const ParentName& owner,
+                              const std::vector<ParentName>& teams) const {
+    Answer answer;
+    answer.status = v1::MY_CREDENTIAL_STATUS_CONNECT_NEEDED;
+    answer.provider = binding.oauth();
+    std::vector<ParentName> scopes;
+    if (!binding.not_overridable()) {
+      scopes.push_back({ParentName::kUser, caller_.org, caller_.id});
+      if (owner.kind == ParentName::kTeam) {
+        scopes.push_back(owner);
+      } else {
+        scopes.insert(scopes.end(), teams.begin(), teams.end());
+      }
+    }
+    scopes.push_back({ParentName::kOrg, caller_.org, ""});
+    for (const ParentName& scope : scopes) {
+      const bool own = scope.kind == ParentName::kUser;
+      absl::StatusOr<FoundConnection> found =
+          own ? FindConnectionOfUser(view_, scope, caller_.user_create_time, binding.oauth(), now_)
+              : FindConnection(view_, scope, binding.oauth(), now_);
+      RETURN_IF_ERROR(found.status());
+      if (found->state == GrantState::kNone) continue;
+      const std::string name = ChildName{scope, binding.oauth()}.Name("connections");
+      if (found->state == GrantState::kConnectNeeded) {
+        if (own) answer.connection = name;
+        continue;
+      }
+      answer.status = StatusFor(scope.kind);
+      answer.connection = name;
+      break;
+    }
+    return answer;
+  }
+
+ private:
+  const storage::StoreView& view_;
+  const Caller& caller_;
+  const absl::Time now_;
+};
 
 void GatherBinding(const v1::EnvBinding& binding, Answers* answers) {
   switch (binding.source_case()) {
@@ -57,16 +110,13 @@ void GatherBinding(const v1::EnvBinding& binding, Answers* answers) {
     case v1::EnvBinding::kUserSecret:
       answers->try_emplace(binding.user_secret());
       break;
-    case v1::EnvBinding::kOauth:
-      // No connection can be stored on this server, so whatever needs one is not connected.
-      answers->try_emplace(binding.variable(), Answer{v1::MY_CREDENTIAL_STATUS_CONNECT_NEEDED, {}, {}});
-      break;
     default:
       break;
   }
 }
 
-absl::Status GatherBindings(const storage::StoreView& view, const ParentName& parent, Answers* answers) {
+absl::Status GatherBindings(const storage::StoreView& view, const ParentName& parent, const Connections& connections,
+                            const std::vector<ParentName>& teams, Answers* answers) {
   absl::Status decoded;
   RETURN_IF_ERROR(view.Scan(Table::kMcpServer, parent.org, parent.RecordParent(), [&](storage::Record stored) {
     // Both hold static values.
@@ -77,10 +127,23 @@ absl::Status GatherBindings(const storage::StoreView& view, const ParentName& pa
       decoded = absl::DataLossError("an MCP server's definition does not parse");
     }
     if (!decoded.ok()) return false;
-    for (const v1::EnvBinding& binding : server->env()) GatherBinding(binding, answers);
+    for (const v1::EnvBinding& binding : server->env()) {
+      if (binding.source_case() != v1::EnvBinding::kOauth) {
+        GatherBinding(binding, answers);
+      } else if (answers->count(binding.variable()) == 0) {
+        absl::StatusOr<Answer> answer = connections.Find(binding, parent, teams);
+        decoded = answer.status();
+        if (!decoded.ok()) return false;
+        answers->emplace(binding.variable(), *std::move(answer));
+      }
+    }
     return true;
   }));
   return decoded;
+}
+
+v1::CredentialSource SourceOf(const Answer& answer) {
+  return answer.provider.empty() ? v1::CREDENTIAL_SOURCE_MANUAL : v1::CREDENTIAL_SOURCE_OAUTH;
 }
 
 // The user, the user's teams in order of id, and the org: the order in which they answer.
@@ -94,12 +157,14 @@ std::vector<ParentName> ScopesOf(const Caller& caller) {
   return scopes;
 }
 
-absl::StatusOr<Answers> Gather(const storage::StoreView& view, const Caller& caller) {
+absl::StatusOr<Answers> Gather(const storage::StoreView& view, const Caller& caller, absl::Time now) {
   Answers answers;
   const std::vector<ParentName> scopes = ScopesOf(caller);
   for (const ParentName& scope : scopes) RETURN_IF_ERROR(GatherCredentials(view, scope, &answers));
+  const std::vector<ParentName> teams(scopes.begin() + 1, scopes.end() - 1);
+  const Connections connections(view, caller, now);
   for (const ParentName& scope : scopes) {
-    if (scope.kind != ParentName::kUser) RETURN_IF_ERROR(GatherBindings(view, scope, &answers));
+    if (scope.kind != ParentName::kUser) RETURN_IF_ERROR(GatherBindings(view, scope, connections, teams, &answers));
   }
   return answers;
 }
@@ -112,13 +177,21 @@ absl::StatusOr<v1::ListMyCredentialsResponse> CredentialRules::ListMyCredentials
   if (parent.kind != ParentName::kUser) {
     return InvalidField("parent", "not a user", "Use `orgs/{org}/users/{user}` with the calling user.");
   }
+  if (!v1::CredentialSource_IsValid(request.source())) {
+    return InvalidField("source", "not a source", "Use MANUAL or OAUTH, or leave it out for all.");
+  }
   RETURN_IF_ERROR(Authorize(caller, Action::kSee, CredentialResource(parent, request.parent())));
   const std::unique_ptr<storage::StoreView> view = store_->View();
-  const absl::StatusOr<Answers> answers = Gather(*view, caller);
+  const absl::StatusOr<Answers> answers = Gather(*view, caller, clock_());
   if (!answers.ok()) return FromStore(answers.status(), request.parent());
   std::vector<std::string> ids;
-  for (const auto& [id, answer] : *answers) ids.push_back(id);
-  ASSIGN_OR_RETURN(IdPage page, MakePage(*pages_, caller, "ListMyCredentials", request.parent(), request.page_size(),
+  for (const auto& [id, answer] : *answers) {
+    if (request.source() == v1::CREDENTIAL_SOURCE_UNSPECIFIED || SourceOf(answer) == request.source())
+      ids.push_back(id);
+  }
+  std::string list = request.parent();
+  if (request.source() != v1::CREDENTIAL_SOURCE_UNSPECIFIED) absl::StrAppend(&list, "\n", request.source());
+  ASSIGN_OR_RETURN(IdPage page, MakePage(*pages_, caller, "ListMyCredentials", list, request.page_size(),
                                          request.page_token(), std::move(ids)));
   v1::ListMyCredentialsResponse response;
   for (const std::string& id : page.ids) {
@@ -126,6 +199,11 @@ absl::StatusOr<v1::ListMyCredentialsResponse> CredentialRules::ListMyCredentials
     v1::MyCredential* mine = response.add_my_credentials();
     mine->set_credential_id(id);
     mine->set_status(answer.status);
+    mine->set_source(SourceOf(answer));
+    mine->set_connection(answer.connection);
+    if (!answer.provider.empty()) {
+      mine->set_oauth_provider(ChildName{{ParentName::kOrg, caller.org, ""}, answer.provider}.Name("oauthProviders"));
+    }
     if (answer.record.id().empty()) continue;
     absl::StatusOr<v1::Credential> shown = Show(caller, answer.parent, answer.record, *view);
     if (!shown.ok()) return FromStore(shown.status(), request.parent());

@@ -5,6 +5,7 @@
 #include "keyferry/v1/mcp_servers.pb.h"
 #include "server/credentials/testing_world.h"
 #include "server/mcpservers/mcp_server_rules.h"
+#include "server/resolution/testing_connections.h"
 
 namespace keyferry::server {
 namespace {
@@ -102,6 +103,69 @@ TEST_F(MyCredentialsTest, AnOverrideCountsForItsUserAloneAndRemovingItReverts) {
   remove(world_.As("ada"), "orgs/acme/teams/eng/credentials/ORG_TOKEN");
   remove(world_.As("root"), "orgs/acme/credentials/ORG_TOKEN");
   EXPECT_EQ(Statuses("bob").at("ORG_TOKEN"), "NOT_SET ");
+}
+
+TEST_F(MyCredentialsTest, TellsWhoseConnectionAnswers) {
+  Apply("orgs/acme", "a");
+  Apply("orgs/acme/teams/eng", "b");
+  storage::Store* const store = world_.store.get();
+  // "STATUS connection" of the organization's server and of the team's.
+  const auto both = [&](const Caller& caller) {
+    v1::ListMyCredentialsRequest request;
+    request.set_parent(caller.Name());
+    request.set_source(v1::CREDENTIAL_SOURCE_OAUTH);
+    const auto listed = world_.credentials->ListMyCredentials(caller, request);
+    if (!listed.ok()) return listed.status().ToString();
+    std::string text;
+    for (const auto& mine : listed->my_credentials()) {
+      EXPECT_EQ(mine.source(), v1::CREDENTIAL_SOURCE_OAUTH);
+      EXPECT_EQ(mine.oauth_provider(), "orgs/acme/oauthProviders/google");
+      EXPECT_FALSE(mine.has_credential());
+      text += v1::MyCredentialStatus_Name(mine.status()).substr(21) + " " + mine.connection() + "; ";
+    }
+    return text;
+  };
+  EXPECT_EQ(both(world_.As("ada")), "CONNECT_NEEDED ; CONNECT_NEEDED ; ");
+  PutConnection(store, {""});
+  EXPECT_EQ(both(world_.As("zoe")), "SET_BY_ORG orgs/acme/connections/google; ");
+  PutConnection(store, {"teams/eng"});
+  EXPECT_EQ(both(world_.As("ada")),
+            "SET_BY_TEAM orgs/acme/teams/eng/connections/google; SET_BY_TEAM orgs/acme/teams/eng/connections/google; ");
+  EXPECT_EQ(both(world_.As("zoe")), "SET_BY_ORG orgs/acme/connections/google; ");
+  PutConnection(store, {"users/ada"});
+  const std::string own = "SET_BY_ME orgs/acme/users/ada/connections/google; ";
+  EXPECT_EQ(both(world_.As("ada")), own + own);
+  PutConnection(store, {"users/ada", "t", 1, world_.now});
+  EXPECT_EQ(both(world_.As("ada")), own + own) << "a fresh token can be had";
+  DeleteConnection(store, "");
+  DeleteConnection(store, "teams/eng");
+  PutConnection(store, {"users/ada", "t", 1, world_.now, /*refreshable=*/false});
+  const std::string again = "CONNECT_NEEDED orgs/acme/users/ada/connections/google; ";
+  EXPECT_EQ(both(world_.As("ada")), again + again);
+  // Made before this user was.
+  Caller later = world_.As("ada");
+  later.user_create_time = absl::ToUnixNanos(world_.now);
+  EXPECT_EQ(both(later), "CONNECT_NEEDED ; CONNECT_NEEDED ; ");
+}
+
+TEST_F(MyCredentialsTest, ListsOneSourceIfAsked) {
+  Apply("orgs/acme", "a");
+  v1::ListMyCredentialsRequest request;
+  request.set_parent("orgs/acme/users/bob");
+  request.set_page_size(1);
+  request.set_source(v1::CREDENTIAL_SOURCE_MANUAL);
+  const auto manual = world_.credentials->ListMyCredentials(world_.As("bob"), request);
+  ASSERT_TRUE(manual.ok()) << manual.status();
+  EXPECT_EQ(manual->my_credentials(0).credential_id(), "ORG_TOKEN");
+  EXPECT_EQ(manual->my_credentials(0).source(), v1::CREDENTIAL_SOURCE_MANUAL);
+  request.set_page_token(manual->next_page_token());
+  EXPECT_EQ(world_.credentials->ListMyCredentials(world_.As("bob"), request)->my_credentials(0).credential_id(),
+            "UNSET_FOR_ALL");
+  request.set_source(v1::CREDENTIAL_SOURCE_UNSPECIFIED);
+  EXPECT_EQ(DetailOf(world_.credentials->ListMyCredentials(world_.As("bob"), request).status()).field(), "page_token");
+  request.clear_page_token();
+  request.set_source(static_cast<v1::CredentialSource>(9));
+  EXPECT_EQ(DetailOf(world_.credentials->ListMyCredentials(world_.As("bob"), request).status()).field(), "source");
 }
 
 TEST_F(MyCredentialsTest, PagesAndAnswersTheUserAlone) {

@@ -59,6 +59,7 @@ absl::Status LoadCallingUser(const storage::StoreView& view, Caller* caller) {
   if (!user->has_value()) return Unknown();
   caller->kind = PrincipalKind::kUser;
   caller->role = (*user)->caller.role;
+  caller->user_create_time = (*user)->create_time;
   caller->teams = std::move((*user)->caller.teams);
   return absl::OkStatus();
 }

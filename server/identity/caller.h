@@ -1,6 +1,7 @@
 #ifndef KEYFERRY_SERVER_IDENTITY_CALLER_H_
 #define KEYFERRY_SERVER_IDENTITY_CALLER_H_
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,6 +26,8 @@ struct Caller {
   v1::Tier tier = v1::TIER_UNSPECIFIED;
   // Of a user or a service; unspecified for a workload.
   v1::OrgRole role = v1::ORG_ROLE_UNSPECIFIED;
+  // Of a user: `create_time` of their record. A later user of the same id is somebody else.
+  int64_t user_create_time = 0;
   // Team id and role, for each team of a user. Suspended teams are among them, since their members still see what they
   // hold and may delete it; see IsTeamSuspended.
   std::vector<std::pair<std::string, v1::TeamRole>> teams;

@@ -22,6 +22,7 @@ absl::StatusOr<std::optional<LoadedUser>> LoadUser(const storage::StoreView& vie
   loaded.caller.id = id;
   loaded.caller.role = static_cast<v1::OrgRole>(user->record.role());
   loaded.create_time = user->record.create_time();
+  loaded.caller.user_create_time = loaded.create_time;
   loaded.revision = user->revision;
   ASSIGN_OR_RETURN(const auto memberships,
                    ScanRecords<records::MembershipRecord>(view, Table::kMembership, org, absl::StrCat("users/", id)));

@@ -14,7 +14,9 @@
 #include "server/errors.h"
 #include "server/mcpservers/definition.h"
 #include "server/mcpservers/missing_for.h"
+#include "server/oauth/connection_records.h"
 #include "server/records.h"
+#include "server/resolution/connection_state.h"
 #include "server/status_macros.h"
 
 namespace keyferry::server {
@@ -66,11 +68,26 @@ absl::Status FillDefinition(const v1::McpServer& wanted, const v1::McpServer* st
   return absl::OkStatus();
 }
 
+// Whether a connection to the provider can answer, whoever launches: for a binding that takes the organization's alone,
+// that this is there; for others, that people can connect at all.
+absl::StatusOr<bool> CanConnect(const StoreView& view, const std::string& org, const v1::EnvBinding& binding,
+                                absl::Time now) {
+  if (!binding.not_overridable()) return view.Contains(ProviderKey(org, binding.oauth()));
+  ASSIGN_OR_RETURN(const FoundConnection found,
+                   FindConnection(view, {ParentName::kOrg, org, ""}, binding.oauth(), now));
+  return found.state == GrantState::kValid || found.state == GrantState::kEnded;
+}
+
 // The credential that answers if nobody overrides it, where there is such a one whoever launches.
 absl::StatusOr<std::vector<std::string>> MissingCredentials(const StoreView& view, const ParentName& parent,
-                                                            const v1::McpServer& definition) {
+                                                            const v1::McpServer& definition, absl::Time now) {
   std::set<std::string> missing;
   for (const v1::EnvBinding& binding : definition.env()) {
+    if (binding.source_case() == v1::EnvBinding::kOauth) {
+      ASSIGN_OR_RETURN(const bool can_connect, CanConnect(view, parent.org, binding, now));
+      if (!can_connect) missing.insert(MissingConnectionName(binding.oauth()));
+      continue;
+    }
     storage::RecordKey key = {Table::kCredential, parent.org, "", ""};
     if (binding.source_case() == v1::EnvBinding::kOrgSecret) {
       key.id = binding.org_secret();
@@ -157,9 +174,11 @@ absl::StatusOr<v1::ApplyMcpServerResponse> McpServerRules::ApplyOnce(const Calle
   v1::ApplyMcpServerResponse response;
   *response.mutable_mcp_server() = ToMcpServer(name, *record, *definition);
   response.set_created(found == nullptr);
-  ASSIGN_OR_RETURN(const std::vector<std::string> missing, MissingCredentials(*view, name.parent, *definition));
+  ASSIGN_OR_RETURN(const std::vector<std::string> missing,
+                   MissingCredentials(*view, name.parent, *definition, clock_()));
   for (const std::string& id : missing) response.add_missing_credentials(id);
-  ASSIGN_OR_RETURN(std::vector<v1::MissingFor> missing_for, MissingForUsers(*view, caller, name, *definition));
+  ASSIGN_OR_RETURN(std::vector<v1::MissingFor> missing_for,
+                   MissingForUsers(*view, caller, name, *definition, clock_()));
   for (v1::MissingFor& one : missing_for) *response.add_missing_for() = std::move(one);
   if (request.validate_only()) {
     // There is no such state to come back to.

@@ -10,6 +10,7 @@
 #include "gtest/gtest.h"
 #include "server/credentials/testing_world.h"
 #include "server/records.h"
+#include "server/resolution/testing_connections.h"
 
 namespace keyferry::server {
 namespace {
@@ -100,8 +101,9 @@ TEST_P(McpServerRulesTest, ShowsEverythingButStaticValues) {
   const auto applied = Apply(world_.As("root"), Sample());
   ASSERT_TRUE(applied.ok()) << applied.status();
   EXPECT_TRUE(applied->created());
-  ASSERT_EQ(applied->missing_credentials_size(), 1);
+  ASSERT_EQ(applied->missing_credentials_size(), 2);
   EXPECT_EQ(applied->missing_credentials(0), "TOKEN");
+  EXPECT_EQ(applied->missing_credentials(1), "oauthProviders/google") << "there is no such provider";
   const auto got = Get(world_.As("bob"), kName);
   EXPECT_EQ(got->SerializeAsString(), applied->mcp_server().SerializeAsString());
   EXPECT_EQ(got->SerializeAsString().find("static-secret"), std::string::npos);
@@ -161,13 +163,14 @@ TEST_P(McpServerRulesTest, MissingCredentialsAreThoseOfTheWidestScope) {
   const std::string name = "orgs/acme/teams/eng/mcpServers/github";
   auto applied = Apply(world_.As("ada"), Sample(name));
   ASSERT_TRUE(applied.ok()) << applied.status();
-  ASSERT_EQ(applied->missing_credentials_size(), 2);
+  ASSERT_EQ(applied->missing_credentials_size(), 3);
   EXPECT_EQ(applied->missing_credentials(0), "TEAMS");
   EXPECT_EQ(applied->missing_credentials(1), "TOKEN");
+  EXPECT_EQ(applied->missing_credentials(2), "oauthProviders/google");
   world_.Create(world_.As("ada"), "orgs/acme/teams/eng", "TEAMS", "v");
   world_.Create(world_.As("ada"), "orgs/acme/users/ada", "TOKEN", "v");
   applied = Apply(world_.As("ada"), Sample(name));
-  ASSERT_EQ(applied->missing_credentials_size(), 1);
+  ASSERT_EQ(applied->missing_credentials_size(), 2);
   EXPECT_EQ(applied->missing_credentials(0), "TOKEN");
 }
 
@@ -405,6 +408,48 @@ TEST_P(McpServerRulesTest, WhatIsMissingTellsNothingOfOthersPersonalCredentials)
             (std::vector<std::string>{"ada: O T", "bob: O T", "eve: O T", "root: O", "zoe: O T"}));
   EXPECT_EQ(MissingFor(Apply(root, Binds("orgs/acme/mcpServers/x", "", "T", "", /*pinned=*/true), true)),
             (std::vector<std::string>{"ada: T", "bob: T", "eve: T", "root: T", "zoe: T"}));
+}
+
+TEST_P(McpServerRulesTest, SaysWhoseConnectionsAreMissing) {
+  using Lines = std::vector<std::string>;
+  const Caller root = world_.As("root");
+  const auto server = [](bool pinned) {
+    v1::McpServer made = Binds("orgs/acme/mcpServers/x", "", "", "");
+    made.add_env()->set_variable("A");
+    made.mutable_env(0)->set_oauth("google");
+    made.mutable_env(0)->set_not_overridable(pinned);
+    return made;
+  };
+  const auto missing = [&](bool pinned) {
+    const auto applied = Apply(root, server(pinned), /*validate_only=*/true);
+    EXPECT_TRUE(applied.ok()) << applied.status();
+    Lines lines = MissingFor(applied);
+    lines.push_back(absl::StrCat("all:", applied->missing_credentials_size()));
+    return lines;
+  };
+  const std::string google = " oauthProviders/google";
+  const Lines nobody = {"ada:" + google, "bob:" + google, "eve:" + google, "root:" + google, "zoe:" + google};
+  const auto with = [](Lines lines, const char* all) {
+    lines.push_back(all);
+    return lines;
+  };
+  EXPECT_EQ(missing(false), with(nobody, "all:1")) << "there is no such provider";
+  PutProvider(world_.store.get(), "google");
+  EXPECT_EQ(missing(false), with(nobody, "all:0"));
+  EXPECT_EQ(missing(true), with(nobody, "all:1"));
+  // Nothing depends on a personal connection of anybody but the caller.
+  PutConnection(world_.store.get(), {"users/ada"});
+  EXPECT_EQ(missing(false), with(nobody, "all:0"));
+  PutConnection(world_.store.get(), {"users/root"});
+  EXPECT_EQ(missing(false), (Lines{"ada:" + google, "bob:" + google, "eve:" + google, "zoe:" + google, "all:0"}));
+  PutConnection(world_.store.get(), {"teams/eng"});
+  EXPECT_EQ(missing(false), (Lines{"eve:" + google, "zoe:" + google, "all:0"}));
+  // An ended token counts if a fresh one can be had.
+  PutConnection(world_.store.get(), {"", "t", 1, world_.now - absl::Seconds(1), /*refreshable=*/false});
+  EXPECT_EQ(missing(true), with(nobody, "all:1"));
+  PutConnection(world_.store.get(), {"", "t", 1, world_.now - absl::Seconds(1)});
+  EXPECT_EQ(missing(true), (Lines{"all:0"}));
+  EXPECT_EQ(missing(false), (Lines{"all:0"}));
 }
 
 TEST_P(McpServerRulesTest, ReportsAtMostAHundredUsersTheCallerAmongThem) {

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/access/access.h"
 #include "server/records.h"
+#include "server/resolution/connection_state.h"
 #include "server/status_macros.h"
 #include "storage/records/records.pb.h"
 
@@ -22,14 +23,17 @@ using storage::Table;
 constexpr size_t kMaxReported = 100;
 constexpr size_t kMaxLookedAt = 10000;
 
-// A credential that a required binding names.
+// A credential or connection that a required binding names.
 struct Need {
+  // Of the credential, or of the provider.
   std::string id;
   // The widest scope that may answer.
   ParentName::Kind widest;
   // Only that scope may answer.
   bool pinned;
+  bool connection = false;
 
+  std::string ListedAs() const { return connection ? MissingConnectionName(id) : id; }
   bool Takes(ParentName::Kind scope) const { return pinned ? scope == widest : true; }
 };
 
@@ -43,6 +47,8 @@ std::vector<Need> NeedsOf(const v1::McpServer& definition) {
       needs.push_back({binding.team_secret(), ParentName::kTeam, binding.not_overridable()});
     } else if (binding.source_case() == v1::EnvBinding::kUserSecret) {
       needs.push_back({binding.user_secret(), ParentName::kUser, binding.not_overridable()});
+    } else if (binding.source_case() == v1::EnvBinding::kOauth) {
+      needs.push_back({binding.oauth(), ParentName::kOrg, binding.not_overridable(), /*connection=*/true});
     }
   }
   return needs;
@@ -50,15 +56,15 @@ std::vector<Need> NeedsOf(const v1::McpServer& definition) {
 
 class Search {
  public:
-  Search(const storage::StoreView& view, const Caller& caller, const ChildName& server)
-      : view_(view), caller_(caller), server_(server) {}
+  Search(const storage::StoreView& view, const Caller& caller, const ChildName& server, absl::Time now)
+      : view_(view), caller_(caller), server_(server), now_(now) {}
 
   absl::StatusOr<std::vector<v1::MissingFor>> Run(const v1::McpServer& definition) {
     for (Need& need : NeedsOf(definition)) {
       // What the organization has answers for everybody.
       bool answered = false;
       if (need.widest == ParentName::kOrg) {
-        ASSIGN_OR_RETURN(answered, Has({ParentName::kOrg, server_.parent.org, ""}, need.id));
+        ASSIGN_OR_RETURN(answered, Has({ParentName::kOrg, server_.parent.org, ""}, need));
       }
       if (!answered) open_.push_back(std::move(need));
     }
@@ -144,40 +150,57 @@ class Search {
       bool answered = false;
       if (!personal && need.Takes(ParentName::kTeam)) {
         for (size_t i = 0; i < teams.size() && !answered; ++i) {
-          ASSIGN_OR_RETURN(answered, Has(teams[i], need.id));
+          ASSIGN_OR_RETURN(answered, Has(teams[i], need));
         }
       }
       if (!answered && IsCaller(user) && need.Takes(ParentName::kUser)) {
-        ASSIGN_OR_RETURN(answered, Has({ParentName::kUser, server_.parent.org, user}, need.id));
+        ASSIGN_OR_RETURN(answered, Has({ParentName::kUser, server_.parent.org, user}, need));
       }
-      if (!answered) missing.insert(need.id);
+      if (!answered) missing.insert(need.ListedAs());
     }
     return missing;
   }
 
-  absl::StatusOr<bool> Has(const ParentName& parent, const std::string& id) {
-    const storage::RecordKey key = {Table::kCredential, parent.org, parent.RecordParent(), id};
-    const auto known = known_.find({key.parent, id});
+  absl::StatusOr<bool> Has(const ParentName& parent, const Need& need) {
+    const storage::RecordKey key = {Table::kCredential, parent.org, parent.RecordParent(), need.id};
+    const auto known = known_.find({key.parent, need.ListedAs()});
     if (known != known_.end()) return known->second;
-    ASSIGN_OR_RETURN(const bool has, view_.Contains(key));
-    known_[{key.parent, id}] = has;
+    bool has = false;
+    if (need.connection) {
+      ASSIGN_OR_RETURN(has, HasConnection(parent, need.id));
+    } else {
+      ASSIGN_OR_RETURN(has, view_.Contains(key));
+    }
+    known_[{key.parent, need.ListedAs()}] = has;
     return has;
+  }
+
+  absl::StatusOr<bool> HasConnection(const ParentName& parent, const std::string& provider) const {
+    absl::StatusOr<FoundConnection> found =
+        parent.kind == ParentName::kUser ? FindConnectionOfUser(view_, parent, caller_.user_create_time, provider, now_)
+                                         : FindConnection(view_, parent, provider, now_);
+    RETURN_IF_ERROR(found.status());
+    return found->state == GrantState::kValid || found->state == GrantState::kEnded;
   }
 
   const storage::StoreView& view_;
   const Caller& caller_;
   const ChildName& server_;
+  const absl::Time now_;
   // What the organization does not answer for everybody.
   std::vector<Need> open_;
-  // By parent and id.
+  // By parent and what it is listed as.
   absl::flat_hash_map<std::pair<std::string, std::string>, bool> known_;
 };
 
 }  // namespace
 
+std::string MissingConnectionName(absl::string_view provider) { return absl::StrCat("oauthProviders/", provider); }
+
 absl::StatusOr<std::vector<v1::MissingFor>> MissingForUsers(const storage::StoreView& view, const Caller& caller,
-                                                            const ChildName& server, const v1::McpServer& definition) {
-  return Search(view, caller, server).Run(definition);
+                                                            const ChildName& server, const v1::McpServer& definition,
+                                                            absl::Time now) {
+  return Search(view, caller, server, now).Run(definition);
 }
 
 }  // namespace keyferry::server

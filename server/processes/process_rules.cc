@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "server/access/access.h"
 #include "server/audit/call_record.h"
 #include "server/credentials/conversion.h"
@@ -41,6 +42,19 @@ bool MaySee(const Caller& caller, const Resource& resource) {
   return Decide(caller, Action::kSee, resource) == Decision::kAllow;
 }
 
+bool IsConnectionName(absl::string_view name) {
+  return absl::EndsWith(name.substr(0, name.rfind('/')), "/connections");
+}
+
+// Of a credential or a connection: whoever may see the one in a scope may see the other.
+absl::StatusOr<ChildName> ParseHeldName(absl::string_view name, absl::string_view field) {
+  if (!IsConnectionName(name)) return ParseCredentialName(name, field);
+  ASSIGN_OR_RETURN(ChildName child, ParseChild(name, "connections", field));
+  ASSIGN_OR_RETURN(child.parent, ParseCredentialParent(child.parent.Name(), field));
+  RETURN_IF_ERROR(CheckId(child.id, field));
+  return child;
+}
+
 // Null if `name` is no MCP server that the caller may see.
 std::optional<ChildName> VisibleServer(const Caller& caller, const std::string& name) {
   const absl::StatusOr<ChildName> server = ParseMcpServerName(name, "mcp_server");
@@ -67,7 +81,7 @@ v1::Process Shown(const Caller& caller, const ParentName& owner, const LiveProce
   auto* held = process.mutable_credentials();
   held->erase(std::remove_if(held->begin(), held->end(),
                              [&](const v1::HeldCredential& one) {
-                               const auto name = ParseCredentialName(one.credential(), "credential");
+                               const auto name = ParseHeldName(one.credential(), "credential");
                                return !name.ok() || !MaySee(caller, CredentialResource(name->parent, one.credential()));
                              }),
               held->end());
@@ -173,22 +187,39 @@ absl::StatusOr<v1::ListProcessesResponse> ProcessRules::ListProcesses(const Call
   return response;
 }
 
+absl::StatusOr<ProcessRules::Held> ProcessRules::FindHeld(const storage::StoreView& view, const Caller& caller,
+                                                          const std::string& name) const {
+  Held held;
+  held.connection = IsConnectionName(name);
+  ASSIGN_OR_RETURN(held.name, ParseHeldName(name, "name"));
+  RETURN_IF_ERROR(Authorize(caller, Action::kSee, CredentialResource(held.name.parent, name)));
+  const auto found = [&](const auto& stored) -> absl::Status {
+    if (!stored.ok()) return FromStore(stored.status(), name);
+    if (!stored->has_value()) return NotFound(name);
+    held.version = (*stored)->record.version();
+    held.create_time = (*stored)->record.create_time();
+    return absl::OkStatus();
+  };
+  if (held.connection) {
+    RETURN_IF_ERROR(found(ReadRecord<records::ConnectionRecord>(view, CredentialKey(Table::kConnection, held.name))));
+  } else {
+    RETURN_IF_ERROR(found(ReadRecord<records::CredentialRecord>(view, CredentialKey(Table::kCredential, held.name))));
+  }
+  return held;
+}
+
 absl::StatusOr<v1::CredentialRollout> ProcessRules::GetCredentialRollout(
     const Caller& caller, const v1::GetCredentialRolloutRequest& request) const {
-  ASSIGN_OR_RETURN(const ChildName name, ParseCredentialName(request.name(), "name"));
-  RETURN_IF_ERROR(Authorize(caller, Action::kSee, CredentialResource(name.parent, request.name())));
   const std::unique_ptr<storage::StoreView> view = store_->View();
-  const auto stored = ReadRecord<records::CredentialRecord>(*view, CredentialKey(Table::kCredential, name));
-  if (!stored.ok()) return FromStore(stored.status(), request.name());
-  if (!stored->has_value()) return NotFound(request.name());
-  const records::CredentialRecord& credential = (*stored)->record;
-  const auto since = OrgSince(*view, name.parent.org);
+  ASSIGN_OR_RETURN(const Held wanted, FindHeld(*view, caller, request.name()));
+  const std::string& org = wanted.name.parent.org;
+  const auto since = OrgSince(*view, org);
   if (!since.ok()) return FromStore(since.status(), request.name());
 
   v1::CredentialRollout rollout;
   rollout.set_name(request.name());
-  rollout.set_current_version(credential.version());
-  std::vector<LiveProcess> holders = processes_->Holders(name.parent.org, request.name(), clock_());
+  rollout.set_current_version(wanted.version);
+  std::vector<LiveProcess> holders = processes_->Holders(org, request.name(), clock_());
   DropBefore(*since, &holders);
   std::vector<v1::RolloutProcess> visible;
   for (const LiveProcess& live : holders) {
@@ -197,8 +228,7 @@ absl::StatusOr<v1::CredentialRollout> ProcessRules::GetCredentialRollout(
       if (one.credential() == request.name()) held = one.version();
     }
     // A version of a credential of the same name that was deleted is never the newest.
-    const bool current =
-        held == credential.version() && live.given_time >= absl::FromUnixNanos(credential.create_time());
+    const bool current = held == wanted.version && live.given_time >= absl::FromUnixNanos(wanted.create_time);
     current ? rollout.set_current_count(rollout.current_count() + 1)
             : rollout.set_outdated_count(rollout.outdated_count() + 1);
     const auto server = VisibleServer(caller, live.process->mcp_server());
@@ -215,7 +245,7 @@ absl::StatusOr<v1::CredentialRollout> ProcessRules::GetCredentialRollout(
   });
   if (visible.size() > kMaxRolloutProcesses) visible.resize(kMaxRolloutProcesses);
   for (v1::RolloutProcess& process : visible) *rollout.add_processes() = std::move(process);
-  const auto servers = McpServersFor(*view, caller, name);
+  const auto servers = McpServersFor(*view, caller, wanted);
   if (!servers.ok()) return FromStore(servers.status(), request.name());
   for (const std::string& server : *servers) rollout.add_mcp_servers(server);
   return rollout;
@@ -241,8 +271,8 @@ absl::StatusOr<v1::ConfirmEnvironmentResponse> ProcessRules::ConfirmEnvironment(
 }
 
 absl::StatusOr<std::vector<std::string>> ProcessRules::McpServersFor(const storage::StoreView& view,
-                                                                     const Caller& caller,
-                                                                     const ChildName& credential) const {
+                                                                     const Caller& caller, const Held& held) const {
+  const ChildName& credential = held.name;
   std::vector<std::string> names;
   absl::Status decoded;
   RETURN_IF_ERROR(view.ScanAll(Table::kMcpServer, credential.parent.org, [&](storage::Record stored) {
@@ -262,7 +292,7 @@ absl::StatusOr<std::vector<std::string>> ProcessRules::McpServersFor(const stora
       return false;
     }
     for (const Binding& binding : BindingsOf(*definition).bindings) {
-      if (binding.source == SourceKind::kOauth || binding.credential != credential.id) continue;
+      if ((binding.source == SourceKind::kOauth) != held.connection || binding.credential != credential.id) continue;
       if (!CanAnswer(binding, server.parent, credential.parent)) continue;
       names.push_back(name);
       break;

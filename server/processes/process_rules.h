@@ -38,9 +38,18 @@ class ProcessRules {
                                                                     const v1::ConfirmEnvironmentRequest& request) const;
 
  private:
-  // Names of the MCP servers that the caller may see and one of whose bindings the credential can answer, sorted.
+  // What a rollout is about.
+  struct Held {
+    ChildName name;
+    // A connection, whose id is that of its provider.
+    bool connection = false;
+    int64_t version = 0;
+    int64_t create_time = 0;
+  };
+  absl::StatusOr<Held> FindHeld(const storage::StoreView& view, const Caller& caller, const std::string& name) const;
+  // Names of the MCP servers that the caller may see and one of whose bindings it can answer, sorted.
   absl::StatusOr<std::vector<std::string>> McpServersFor(const storage::StoreView& view, const Caller& caller,
-                                                         const ChildName& credential) const;
+                                                         const Held& held) const;
 
   storage::Store* const store_;
   const Clock clock_;

@@ -12,6 +12,7 @@
 #include "server/errors.h"
 #include "server/mcpservers/mcp_server_rules.h"
 #include "server/resolution/resolver.h"
+#include "server/resolution/testing_connections.h"
 
 namespace keyferry::server {
 namespace {
@@ -182,6 +183,42 @@ TEST_F(ProcessRulesTest, AVersionOfADeletedCredentialIsNeverTheNewest) {
   world_.now += absl::Seconds(1);
   world_.Create(world_.As("root"), "orgs/acme", "TOKEN", "one");
   EXPECT_EQ(RolloutText(world_.As("root"), kToken), "p:OUTDATED@1 | 0 current, 1 outdated");
+}
+
+TEST_F(ProcessRulesTest, ConnectionsAreKeptApartFromCredentialsOfTheSameName) {
+  constexpr char kConnection[] = "orgs/acme/connections/google";
+  constexpr char kOwn[] = "orgs/acme/users/bob/connections/google";
+  v1::ApplyMcpServerRequest request;
+  request.mutable_mcp_server()->set_name(kServer);
+  request.mutable_mcp_server()->set_transport(v1::MCP_TRANSPORT_HTTP);
+  request.mutable_mcp_server()->add_env()->set_variable("VARIABLE");
+  request.mutable_mcp_server()->mutable_env(0)->set_oauth("google");
+  ASSERT_TRUE(servers_.ApplyMcpServer(world_.As("root"), request).ok());
+  world_.Create(world_.As("root"), "orgs/acme", "google", "v");
+  PutConnection(world_.store.get(), {"", "token", 3});
+  Launch(world_.As("zoe"), kServer, "p");
+  EXPECT_EQ(Seen(world_.As("root")), "p:3");
+  EXPECT_EQ(List(world_.As("root"))->processes(0).credentials(0).credential(), kConnection);
+  EXPECT_EQ(RolloutText(world_.As("root"), kConnection), "p:CURRENT@3 | 1 current, 0 outdated");
+  EXPECT_EQ(RolloutText(world_.As("root"), "orgs/acme/credentials/google"), "| 0 current, 0 outdated");
+  EXPECT_EQ(absl::StrJoin(Rollout(world_.As("root"), kConnection)->mcp_servers(), " "), kServer);
+  EXPECT_EQ(Rollout(world_.As("root"), "orgs/acme/credentials/google")->mcp_servers_size(), 0);
+  PutConnection(world_.store.get(), {"", "token", 4});
+  EXPECT_EQ(RolloutText(world_.As("root"), kConnection), "p:OUTDATED@3 | 0 current, 1 outdated");
+
+  PutConnection(world_.store.get(), {"users/bob", "token", 9});
+  Launch(world_.As("bob"), kServer, "p2");
+  EXPECT_EQ(RolloutText(world_.As("bob"), kOwn), "p2:CURRENT@9 | 1 current, 0 outdated");
+  EXPECT_EQ(Seen(world_.As("bob")), "p:3 p2:9");
+  for (const char* other : {"root", "ada"}) {
+    EXPECT_EQ(Seen(world_.As(other)), "p:3 p2:-") << other;
+    EXPECT_EQ(RolloutText(world_.As(other), kOwn), Told(NotFound(kOwn))) << other;
+  }
+  EXPECT_EQ(RolloutText(world_.As("root"), "orgs/acme/connections/none"), Told(NotFound("orgs/acme/connections/none")));
+  for (const char* bad :
+       {"orgs/acme/services/s/connections/google", "orgs/acme/connections/Not!", "connections/google"}) {
+    EXPECT_EQ(DetailOf(Rollout(world_.As("root"), bad).status()).field(), "name") << bad;
+  }
 }
 
 TEST_F(ProcessRulesTest, NamesTheMcpServersThatItCanAnswer) {

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "openssl/sha.h"
 #include "server/processes/process_info.h"
+#include "server/usage/used_name.h"
 
 namespace keyferry::server {
 namespace {
@@ -44,8 +45,7 @@ std::shared_ptr<const v1::Process> ToProcess(const std::string& name, const Reso
   process->set_session(event.session);
   process->set_user(event.user);
   for (const UsedCredential& used : event.credentials) {
-    const std::string credential =
-        absl::StrCat("orgs/", event.org, used.parent.empty() ? "" : "/", used.parent, "/credentials/", used.id);
+    const std::string credential = UsedName(event.org, used);
     auto* held = process->mutable_credentials();
     auto found = std::find_if(held->begin(), held->end(),
                               [&](const v1::HeldCredential& one) { return one.credential() == credential; });

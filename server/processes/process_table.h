@@ -72,7 +72,7 @@ class ProcessTable {
   // In order of name: the org's live processes, of the MCP server unless that is empty.
   std::vector<LiveProcess> List(absl::string_view org, absl::string_view mcp_server, absl::Time now)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // In no order: those that hold the credential, by resource name.
+  // In no order: those that hold the credential or a token of the connection, by resource name.
   std::vector<LiveProcess> Holders(absl::string_view org, const std::string& credential, absl::Time now)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -87,7 +87,7 @@ class ProcessTable {
   struct Org {
     std::map<std::string, std::unique_ptr<Entry>> entries;
     std::map<std::string, Principal> principals;
-    // By the credential's resource name.
+    // By the resource name of the credential or connection.
     absl::flat_hash_map<std::string, absl::flat_hash_set<Entry*>> holders;
   };
 

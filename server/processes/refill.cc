@@ -9,6 +9,7 @@
 #include "server/names.h"
 #include "server/records.h"
 #include "server/status_macros.h"
+#include "server/usage/used_name.h"
 #include "storage/journal.h"
 #include "storage/records/records.pb.h"
 
@@ -39,8 +40,9 @@ absl::StatusOr<ResolutionEvent> EventOf(const std::string& org, const v1::AuditE
   event.revision = entry.revision();
   if (event.revision > 0) event.holding = IsConfirmation(entry) ? Holding::kConfirmed : Holding::kOnceConfirmed;
   for (const v1::AuditedCredential& used : entry.credentials()) {
-    ASSIGN_OR_RETURN(const ChildName name, ParseChild(used.credential(), "credentials", "credential"));
-    event.credentials.push_back({name.parent.RecordParent(), name.id, used.version(), /*variable=*/""});
+    ASSIGN_OR_RETURN(UsedCredential credential, ParseUsedName(used.credential()));
+    credential.version = used.version();
+    event.credentials.push_back(std::move(credential));
   }
   return event;
 }

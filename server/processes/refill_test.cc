@@ -67,6 +67,20 @@ TEST_P(RefillTest, TakesInWhatStillHasALeaseAndItsNewestVersion) {
   EXPECT_EQ(Refilled(), "c:2 ");
 }
 
+TEST_P(RefillTest, KnowsConnectionsByTheirOwnNames) {
+  ResolutionEvent event = {"acme", "orgs/acme/mcpServers/m", "orgs/acme/workloads/w", "", "eng", {}, "", {}};
+  event.credentials.push_back({"teams/eng", "google", 3, "TOKEN", /*connection=*/true});
+  event.process.set_process_id("a");
+  ASSERT_TRUE(world_.usage->RecordNow(event, "ResolutionService/Resolve").ok());
+  world_.Restart();
+  ProcessTable table;
+  ASSERT_TRUE(RefillProcesses(*world_.store->View(), world_.now, &table).ok());
+  const auto holders = table.Holders("acme", "orgs/acme/teams/eng/connections/google", world_.now);
+  ASSERT_EQ(holders.size(), 1u);
+  EXPECT_EQ(holders[0].process->credentials(0).version(), 3);
+  EXPECT_TRUE(table.Holders("acme", "orgs/acme/teams/eng/credentials/google", world_.now).empty());
+}
+
 TEST_P(RefillTest, KnowsWhatIsConfirmedAndWhatWaits) {
   Note("a", 1, 10, "ResolutionService/Watch");
   Note("b", 1, 11, "ResolutionService/Watch");

@@ -9,7 +9,9 @@
 #include "server/credentials/record_fields.h"
 #include "server/errors.h"
 #include "server/mcpservers/definition.h"
+#include "server/oauth/connection_records.h"
 #include "server/records.h"
+#include "server/resolution/connection_state.h"
 #include "server/resolution/missing.h"
 #include "server/resolution/resolver.h"
 #include "server/status_macros.h"
@@ -39,39 +41,60 @@ struct Explainer {
   const storage::StoreView& view;
   const Caller& caller;
   const Session& session;
+  const absl::Time now;
 
   bool IsHidden(ParentName::Kind scope) const {
     return scope == ParentName::kUser && (caller.kind != PrincipalKind::kUser || caller.id != session.user);
   }
 
   absl::Status LookAt(const Binding& binding, const Step& planned, bool answered, v1::ResolutionStep* step) const {
+    const bool oauth = binding.source == SourceKind::kOauth;
     const ParentName parent = ParentIn(session, planned.scope);
     step->set_scope(parent.Scope());
-    if (binding.source == SourceKind::kOauth) {
-      step->set_outcome(v1::STEP_OUTCOME_UNAVAILABLE);
-      return absl::OkStatus();
-    }
     step->set_outcome(OutcomeOf(planned.state));
     const bool exists_in_session = planned.scope == ParentName::kOrg ||
                                    !(planned.scope == ParentName::kUser ? session.user : session.team).empty();
     const ChildName name = {parent, binding.credential};
-    if (exists_in_session) step->set_credential(name.Name("credentials"));
+    if (exists_in_session) step->set_credential(name.Name(oauth ? "connections" : "credentials"));
     if (planned.state != StepState::kApplicable) return absl::OkStatus();
     if (IsHidden(planned.scope)) {
       // Not even looked at.
       step->set_outcome(v1::STEP_OUTCOME_HIDDEN);
       return absl::OkStatus();
     }
+    if (oauth) return LookAtConnection(name, answered, step);
     ASSIGN_OR_RETURN(const auto stored,
                      ReadRecord<records::CredentialRecord>(view, CredentialKey(Table::kCredential, name)));
-    if (!stored.has_value()) return absl::OkStatus();
-    step->set_outcome(answered ? v1::STEP_OUTCOME_OVERRIDDEN : v1::STEP_OUTCOME_CHOSEN);
-    step->set_version(stored->record.version());
-    if (Decide(caller, Action::kSee, CredentialResource(parent, step->credential())) == Decision::kAllow) {
-      step->set_updater(stored->record.updater());
-      *step->mutable_update_time() = TimestampFrom(stored->record.update_time());
-    }
+    if (stored.has_value()) Found(parent, stored->record, answered, step);
     return absl::OkStatus();
+  }
+
+  absl::Status LookAtConnection(const ChildName& name, bool answered, v1::ResolutionStep* step) const {
+    absl::StatusOr<FoundConnection> found =
+        name.parent.kind == ParentName::kUser
+            ? FindConnectionOfUser(view, name.parent, session.user_create_time, name.id, now)
+            : FindConnection(view, name.parent, name.id, now);
+    RETURN_IF_ERROR(found.status());
+    if (found->state == GrantState::kNone) return absl::OkStatus();
+    Found(name.parent, found->record, answered, step);
+    if (found->state == GrantState::kConnectNeeded) step->set_outcome(v1::STEP_OUTCOME_CONNECT_NEEDED);
+    return absl::OkStatus();
+  }
+
+  template <typename Record>
+  void Found(const ParentName& parent, const Record& record, bool answered, v1::ResolutionStep* step) const {
+    step->set_outcome(answered ? v1::STEP_OUTCOME_OVERRIDDEN : v1::STEP_OUTCOME_CHOSEN);
+    step->set_version(record.version());
+    if (Decide(caller, Action::kSee, CredentialResource(parent, step->credential())) == Decision::kAllow) {
+      step->set_updater(record.updater());
+      *step->mutable_update_time() = TimestampFrom(record.update_time());
+    }
+  }
+
+  absl::StatusOr<std::string> NextStep(const Binding& binding, const Plan& plan) const {
+    if (binding.source != SourceKind::kOauth) return NextStepFor(binding, session, plan);
+    ASSIGN_OR_RETURN(const bool exists, view.Contains(ProviderKey(session.org, binding.credential)));
+    return NextStepForConnection(binding, session, plan, exists);
   }
 
   // Sets `refused` if Resolve fails whatever the scopes hold.
@@ -103,17 +126,20 @@ struct Explainer {
       if (step->outcome() == v1::STEP_OUTCOME_CHOSEN) chosen = step;
     }
     explanation->set_resolved(chosen != nullptr);
-    const absl::string_view unless =
-        hidden ? " A personal credential of the user, which only they can see, would go before it." : "";
+    const bool oauth = binding.source == SourceKind::kOauth;
+    const absl::string_view what = oauth ? "connection" : "credential";
+    const std::string unless =
+        hidden ? absl::StrCat(" A personal ", what, " of the user, which only they can see, would go before it.") : "";
     if (chosen != nullptr) {
       explanation->set_summary(
           absl::StrCat("Version ", chosen->version(), " of ", chosen->credential(), " answers.", unless));
     } else if (hidden) {
-      explanation->set_summary(
-          "No scope that you can see has a value; a personal credential of the user may answer, which only they can "
-          "see.");
+      explanation->set_summary(absl::StrCat("No scope that you can see has a ", oauth ? "connection" : "value",
+                                            "; a personal ", what,
+                                            " of the user may answer, which only they can see."));
     } else {
-      explanation->set_summary(absl::StrCat("Nothing answers. ", NextStepFor(binding, session, plan)));
+      ASSIGN_OR_RETURN(const std::string next_step, NextStep(binding, plan));
+      explanation->set_summary(absl::StrCat("Nothing answers. ", next_step));
     }
     return absl::OkStatus();
   }
@@ -140,7 +166,7 @@ absl::StatusOr<v1::ExplainResponse> Resolver::Explain(const Caller& caller, cons
   if (*bindings == nullptr) return NotFound(request.mcp_server());
   v1::ExplainResponse response;
   response.set_resolvable(true);
-  const Explainer explainer = {*view, caller, session};
+  const Explainer explainer = {*view, caller, session, clock_()};
   AllowedNames allowed(*view, session.org);
   bool refused = false;
   for (const Binding& binding : (*bindings)->bindings) {

@@ -5,11 +5,13 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "server/access/access.h"
 #include "server/allowed_names.h"
 #include "server/errors.h"
 #include "server/mcpservers/definition.h"
 #include "server/processes/process_info.h"
+#include "server/resolution/answer.h"
 #include "server/resolution/missing.h"
 #include "server/resolution/template.h"
 #include "server/status_macros.h"
@@ -53,8 +55,9 @@ absl::Status NameNotAllowed(const std::string& resource, const std::string& vari
                    detail);
 }
 
-// Puts the value after the template into the answer; nothing of it is left in `value`.
-void PlaceValue(const Binding& binding, std::string* value, v1::ResolvedVariable* variable) {
+}  // namespace
+
+void Resolver::Answer::Place(const Binding& binding, std::string* value, v1::ResolvedVariable* variable) {
   if (binding.value_template.empty()) {
     variable->mutable_value()->swap(*value);
   } else {
@@ -65,26 +68,18 @@ void PlaceValue(const Binding& binding, std::string* value, v1::ResolvedVariable
   storage::WipeString(*value);
 }
 
-}  // namespace
+Resolver::Resolver(storage::Store* store, Clock clock, UsageRecorder* usage, ProcessTable* processes,
+                   std::string public_url)
+    : store_(store),
+      clock_(std::move(clock)),
+      usage_(usage),
+      processes_(processes),
+      public_url_(absl::StripSuffix(public_url, "/")),
+      sessions_(store, clock_) {}
 
-// What one resolution has gathered. Wiped unless it is given out.
-struct Resolver::Answer {
-  storage::Wiped<v1::ResolveResponse> response;
-  // What was opened last; its value moves on at once.
-  storage::Wiped<records::ValueRecord> opened;
-  std::vector<UsedCredential> used;
-  std::vector<v1::MissingVariable> missing;
-  size_t bytes = 0;
-  std::string mcp_server;
-  // Null: nobody asks.
-  Dependencies* dependencies = nullptr;
-};
-
-Resolver::Resolver(storage::Store* store, Clock clock, UsageRecorder* usage, ProcessTable* processes)
-    : store_(store), clock_(std::move(clock)), usage_(usage), processes_(processes), sessions_(store, clock_) {}
-
-absl::StatusOr<v1::ResolveResponse> Resolver::Resolve(const Caller& caller, const v1::ResolveRequest& request) {
-  ASSIGN_OR_RETURN(Resolution resolution, Compute(caller, request, /*dependencies=*/nullptr));
+absl::StatusOr<v1::ResolveResponse> Resolver::Resolve(const Caller& caller, const v1::ResolveRequest& request,
+                                                      Awaited* awaited) {
+  ASSIGN_OR_RETURN(Resolution resolution, Compute(caller, request, /*dependencies=*/nullptr, awaited));
   const std::string mcp_server = resolution.event.mcp_server;
   NoteProcess(&resolution);
   RETURN_IF_ERROR(FromStore(usage_->Record(caller, std::move(resolution.event)), mcp_server));
@@ -128,7 +123,7 @@ absl::Status Resolver::Check(const Caller& caller, const v1::ResolveRequest& req
 }
 
 absl::StatusOr<Resolution> Resolver::Compute(const Caller& caller, const v1::ResolveRequest& request,
-                                             Dependencies* dependencies) const {
+                                             Dependencies* dependencies, Awaited* awaited) const {
   const uint64_t generation = store_->Generation(Table::kMcpServer);
   const uint64_t session_stamp = sessions_.Stamp();
   const std::unique_ptr<storage::StoreView> view = store_->View();
@@ -142,9 +137,16 @@ absl::StatusOr<Resolution> Resolver::Compute(const Caller& caller, const v1::Res
   Answer answer;
   answer.mcp_server = request.mcp_server();
   answer.dependencies = dependencies;
+  answer.waited = awaited == nullptr || awaited->waited;
   RETURN_IF_ERROR(FromStore(ResolveServer(*view, asked.server, **bindings, session, request.allow_partial(), &answer),
                             request.mcp_server()));
   if (!answer.missing.empty()) return MissingVariables(request.mcp_server(), answer.missing);
+  if (!answer.ended.empty()) {
+    if (awaited != nullptr) {
+      for (const Answer::Ended& one : answer.ended) awaited->connections.push_back(one.key);
+    }
+    if (answer.incomplete) return Unavailable(answer);
+  }
   if (answer.bytes > kMaxEnvironmentBytes) return EnvironmentTooLarge(request.mcp_server());
 
   Resolution resolution;
@@ -193,21 +195,28 @@ absl::Status Resolver::ResolveAll(const storage::StoreView& view, const ServerBi
       if (!allow) return NameNotAllowed(answer->mcp_server, binding.variable);
     }
     const int before = answer->response->variables_size();
+    const size_t ended_before = answer->ended.size();
     const Plan plan = MakePlan(binding, session);
     if (binding.source == SourceKind::kStatic) {
       v1::ResolvedVariable* variable = answer->response->add_variables();
       variable->set_variable(binding.variable);
-      PlaceValue(binding, definition->mutable_env(static_cast<int>(i))->mutable_static_(), variable);
-    } else if (binding.source != SourceKind::kOauth) {
+      answer->Place(binding, definition->mutable_env(static_cast<int>(i))->mutable_static_(), variable);
+    } else if (binding.source == SourceKind::kOauth) {
+      RETURN_IF_ERROR(ResolveConnection(view, session, binding, plan, answer));
+    } else {
       RETURN_IF_ERROR(ResolveCredential(view, session, binding, plan, answer));
     }
+    const bool may_be_missing = !binding.required || allow_partial;
     if (answer->response->variables_size() > before) {
       answer->response->mutable_variables(before)->set_allowed_by_org(binding.hijacking);
       answer->bytes += answer->response->variables(before).value().size() + binding.variable.size();
       // Enough to be refused; nothing more is opened.
       if (answer->bytes > kMaxEnvironmentBytes) break;
-    } else if (binding.required && !allow_partial) {
-      answer->missing.push_back(DescribeMissing(binding, session, plan));
+    } else if (answer->ended.size() > ended_before && !(answer->waited && may_be_missing)) {
+      answer->incomplete = true;
+    } else if (!may_be_missing) {
+      ASSIGN_OR_RETURN(v1::MissingVariable missing, Missing(view, session, binding, plan, answer));
+      answer->missing.push_back(std::move(missing));
     } else {
       answer->response->add_unresolved_variables(binding.variable);
     }
@@ -232,7 +241,7 @@ absl::Status Resolver::ResolveCredential(const storage::StoreView& view, const S
                                           "/credentials/", binding.credential));
     variable->set_version(value->version());
     variable->set_scope(parent.Scope());
-    PlaceValue(binding, value->mutable_value(), variable);
+    answer->Place(binding, value->mutable_value(), variable);
     answer->used.push_back({std::move(key.parent), binding.credential, value->version(), binding.variable});
     return absl::OkStatus();
   }

@@ -1,4 +1,5 @@
-// Resolve of 10 variables in this process on a warm RocksDB store, beside the engine's own gets of as many keys.
+// Resolve of 10 variables in this process on a warm RocksDB store, beside the engine's own gets of as many keys; and
+// the same of 10 OAuth bindings with fresh tokens.
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -8,6 +9,7 @@
 #include "server/credentials/testing_world.h"
 #include "server/mcpservers/mcp_server_rules.h"
 #include "server/resolution/resolver.h"
+#include "server/resolution/testing_connections.h"
 
 namespace keyferry::server {
 namespace {
@@ -28,6 +30,8 @@ struct Bench {
     v1::ApplyMcpServerRequest request;
     request.mutable_mcp_server()->set_name("orgs/acme/mcpServers/m");
     request.mutable_mcp_server()->set_transport(v1::MCP_TRANSPORT_HTTP);
+    v1::ApplyMcpServerRequest oauth = request;
+    oauth.mutable_mcp_server()->set_name("orgs/acme/mcpServers/oauth");
     for (int i = 0; i < kVariables; ++i) {
       const std::string id = absl::StrCat("VARIABLE_", i);
       if (i % 3 == 0) world.Create(world.As("ada"), "orgs/acme/users/ada", id, std::string(40, 'v'));
@@ -36,9 +40,19 @@ struct Bench {
       v1::EnvBinding* binding = request.mutable_mcp_server()->add_env();
       binding->set_variable(id);
       binding->set_org_secret(id);
+      TestConnection connection;
+      connection.parent = i % 3 == 0 ? "users/ada" : i % 3 == 1 ? "teams/eng" : "";
+      connection.provider = absl::StrCat("provider", i);
+      connection.token = std::string(40, 'v');
+      connection.expire_time = absl::Now() + absl::Hours(1);
+      PutConnection(world.store.get(), connection);
+      binding = oauth.mutable_mcp_server()->add_env();
+      binding->set_variable(id);
+      binding->set_oauth(connection.provider);
     }
     McpServerRules rules(world.store.get(), world.clock(), &world.pages);
     if (!rules.ApplyMcpServer(world.As("root"), request).ok()) std::abort();
+    if (!rules.ApplyMcpServer(world.As("root"), oauth).ok()) std::abort();
   }
   World world{storage::EngineKind::kRocksDb};
   std::unique_ptr<Resolver> resolver;
@@ -50,11 +64,11 @@ Bench& TheBench() {
 }
 
 // As a call runs it: its audit entry is made and left to be stored with others'.
-void BM_Resolve(benchmark::State& state) {
+void Resolve(benchmark::State& state, const char* mcp_server) {
   Bench& bench = TheBench();
   Caller ada = bench.world.As("ada");
   v1::ResolveRequest request;
-  request.set_mcp_server("orgs/acme/mcpServers/m");
+  request.set_mcp_server(mcp_server);
   request.set_team("orgs/acme/teams/eng");
   for (auto _ : state) {
     CallRecord record;
@@ -64,7 +78,10 @@ void BM_Resolve(benchmark::State& state) {
     benchmark::DoNotOptimize(resolved->variables_size());
   }
 }
+void BM_Resolve(benchmark::State& state) { Resolve(state, "orgs/acme/mcpServers/m"); }
 BENCHMARK(BM_Resolve)->UseRealTime()->Threads(1)->Threads(2);
+void BM_ResolveOauth(benchmark::State& state) { Resolve(state, "orgs/acme/mcpServers/oauth"); }
+BENCHMARK(BM_ResolveOauth)->UseRealTime()->Threads(1)->Threads(2);
 
 // The reads alone: what the store takes to open 10 values, with the misses before them.
 void BM_StoreGets(benchmark::State& state) {

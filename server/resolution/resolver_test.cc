@@ -222,7 +222,7 @@ TEST_P(ResolverTest, MissingVariablesNameWhatWasTriedAndTheCommand) {
   } kExpected[] = {{"A", 3, "`keyferry credential create TOKEN < VALUE`"},
                    {"B", 2, "`keyferry credential create TOKEN --team eng < VALUE`"},
                    {"C", 1, "`keyferry credential create TOKEN --me < VALUE`"},
-                   {"D", 0, "OAuth"}};
+                   {"D", 3, "no OAuth provider `google`"}};
   for (int i = 0; i < 4; ++i) {
     const v1::MissingVariable& missing = detail.missing_variables(i);
     EXPECT_EQ(missing.variable(), kExpected[i].variable);
@@ -237,7 +237,7 @@ TEST_P(ResolverTest, MissingVariablesNameWhatWasTriedAndTheCommand) {
   EXPECT_EQ(partial->unresolved_variables_size(), 5);
   const auto explained = Explain(world_.As("ada"), server);
   EXPECT_FALSE(explained->resolvable());
-  EXPECT_EQ(explained->variables(3).steps(0).outcome(), v1::STEP_OUTCOME_UNAVAILABLE);
+  EXPECT_EQ(explained->variables(3).steps(0).outcome(), v1::STEP_OUTCOME_NOT_SET);
 }
 
 TEST_P(ResolverTest, OnlyThoseWhoMayResolveDoAndTheRestSeeNothing) {

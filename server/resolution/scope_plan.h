@@ -1,6 +1,7 @@
 #ifndef KEYFERRY_SERVER_RESOLUTION_SCOPE_PLAN_H_
 #define KEYFERRY_SERVER_RESOLUTION_SCOPE_PLAN_H_
 
+#include <cstdint>
 #include <string>
 
 #include "absl/container/inlined_vector.h"
@@ -31,6 +32,8 @@ struct Session {
   std::string org;
   // The user, "" if nobody's personal credentials may answer.
   std::string user;
+  // `create_time` of the user's record: a later user of the same id is somebody else.
+  int64_t user_create_time = 0;
   // The team, "" if there is none.
   std::string team;
   // The organization's tier does not include that team.
@@ -49,7 +52,9 @@ struct Step {
 using Plan = absl::InlinedVector<Step, 3>;
 
 // The scopes at which a binding's credential is looked for, in that order: personal, team, org, up to the widest that
-// the source's kind names (SPEC 3). Only the applicable ones are tried. Empty for a static value.
+// the source's kind names (SPEC 3); for an OAuth provider that is the org. Only the applicable ones are tried, which
+// for a pinned binding is the widest alone: a pinned OAuth binding takes the organization's connection. Empty for a
+// static value.
 Plan MakePlan(const Binding& binding, const Session& session);
 
 // The scope's parent in this session, e.g. the session's team. Meaningful for scopes that exist in it.

@@ -53,6 +53,7 @@ absl::StatusOr<Session> Resolver::SessionFor(const Caller& caller, const ChildNa
   const std::string team_name = session.team.empty() ? "" : TeamName(session.org, session.team);
   if (caller.kind == PrincipalKind::kUser) {
     session.user = caller.id;
+    session.user_create_time = caller.user_create_time;
     if (!session.team.empty() && caller.RoleIn(session.team) == v1::TEAM_ROLE_UNSPECIFIED) {
       const Resource team = {ResourceKind::kTeam, session.org, session.team, "", team_name};
       RETURN_IF_ERROR(Authorize(caller, Action::kSee, team));
@@ -81,6 +82,7 @@ absl::StatusOr<Session> Resolver::PresentedSession(const storage::StoreView& vie
   Session session;
   session.org = server.parent.org;
   session.user = active.user;
+  session.user_create_time = active.user_create_time;
   session.name = active.name;
   if (server.parent.kind == ParentName::kTeam) {
     session.team = server.parent.id;

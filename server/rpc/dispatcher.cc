@@ -1,5 +1,6 @@
 #include "server/rpc/dispatcher.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "absl/strings/str_cat.h"
@@ -13,6 +14,8 @@ namespace keyferry::server {
 namespace {
 
 using google::protobuf::Message;
+
+constexpr absl::Duration kTimeToAnswer = absl::Milliseconds(500);
 
 absl::Status Refuse(absl::StatusCode code, absl::string_view reason, absl::string_view message,
                     absl::string_view next_step, int64_t retry_delay_ms = 0) {
@@ -98,16 +101,14 @@ grpc::ServerUnaryReactor* Dispatcher::Start(grpc::CallbackServerContext* context
     return reactor;
   }
   if ((!traits.mutates && !traits.reads_much) || !caller.ok()) {
-    const absl::Status status = Run(call.get(), caller);
-    Finish(std::move(call), status);
+    RunAndAnswer(std::move(call), caller);
     return reactor;
   }
   UnaryCall* const borrowed = call.release();
   const auto change = [this, borrowed] {
-    std::unique_ptr<UnaryCall> owned(borrowed);
     // Again, since it may have waited: what was revoked meanwhile counts.
-    const absl::Status status = Run(owned.get(), authenticator_->Authenticate(Authorization(*owned->context)));
-    Finish(std::move(owned), status);
+    const Admission again = authenticator_->Authenticate(Authorization(*borrowed->context));
+    RunAndAnswer(std::unique_ptr<UnaryCall>(borrowed), again);
   };
   if (!executor_->TryRun((*caller)->org, change)) {
     Finish(std::unique_ptr<UnaryCall>(borrowed),
@@ -118,12 +119,37 @@ grpc::ServerUnaryReactor* Dispatcher::Start(grpc::CallbackServerContext* context
   return reactor;
 }
 
-absl::Status Dispatcher::Run(UnaryCall* call, const Admission& admitted) const {
+void Dispatcher::RunAndAnswer(std::unique_ptr<UnaryCall> call, const Admission& admitted, bool was_held) {
+  Hold hold;
+  hold.over = was_held;
+  const absl::Status status = Run(call.get(), admitted, &hold);
+  if (status.ok() || was_held || hold.until == nullptr) return Finish(std::move(call), status);
+  Keep(std::move(call), (*admitted)->org, hold);
+}
+
+void Dispatcher::Keep(std::unique_ptr<UnaryCall> call, const std::string& org, const Hold& hold) {
+  UnaryCall* const borrowed = call.release();
+  const auto again = [this, borrowed](const absl::Status& status) {
+    std::unique_ptr<UnaryCall> owned(borrowed);
+    if (!status.ok()) return Finish(std::move(owned), status);
+    const Admission caller = authenticator_->Authenticate(Authorization(*borrowed->context));
+    RunAndAnswer(std::move(owned), caller, /*was_held=*/true);
+  };
+  // Some of the caller's time is kept, so that the answer reaches them.
+  const absl::Time now = absl::Now();
+  const absl::Duration left = absl::FromChrono(borrowed->context->deadline()) - now;
+  const absl::Time deadline = now + left - std::min(left / 10, kTimeToAnswer);
+  const absl::Status held = held_calls_.TryHold(
+      org, deadline, [borrowed] { return borrowed->context->IsCancelled(); }, hold.until, again);
+  if (!held.ok()) Finish(std::unique_ptr<UnaryCall>(borrowed), held);
+}
+
+absl::Status Dispatcher::Run(UnaryCall* call, const Admission& admitted, Hold* hold) const {
   RETURN_IF_ERROR(admitted.status());
   RETURN_IF_ERROR(CheckRequest(*call, *call->request));
   Caller caller = **admitted;
   caller.record = &call->record;
-  return call->rule(caller);
+  return call->rule(caller, hold);
 }
 
 void Dispatcher::Finish(std::unique_ptr<UnaryCall> call, const absl::Status& status) const {

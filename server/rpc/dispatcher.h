@@ -16,6 +16,7 @@
 #include "server/log.h"
 #include "server/rpc/executor.h"
 #include "server/rpc/held_answers.h"
+#include "server/rpc/held_calls.h"
 #include "server/rpc/request_limits.h"
 
 namespace keyferry::server {
@@ -49,6 +50,7 @@ class Dispatcher {
     // How much later than it could a call over its rate is refused, and how many such calls may be open.
     absl::Duration refusal_delay = absl::Milliseconds(100);
     size_t max_held_refusals = 4096;
+    HeldCalls::Limits held_calls;
   };
   using Admission = absl::StatusOr<std::shared_ptr<const Caller>>;
 
@@ -70,15 +72,27 @@ class Dispatcher {
         logger_(logger),
         limits_(limits),
         refusals_(limits.refusal_delay, limits.max_held_refusals),
+        held_calls_(limits.held_calls),
         clock_(std::move(clock)) {}
 
   // Answers a unary call with `rule(caller, request)`, a StatusOr<Response>.
   template <typename Request, typename Response, typename Rule>
   grpc::ServerUnaryReactor* Unary(grpc::CallbackServerContext* context, const MethodTraits& traits,
                                   const Request* request, Response* response, Rule rule) {
+    return HoldableUnary(context, traits, request, response,
+                         [rule = std::move(rule)](const Caller& caller, const Request& r,
+                                                  Hold*) -> absl::StatusOr<Response> { return rule(caller, r); });
+  }
+
+  // The same with `rule(caller, request, hold)`, which may ask that the call be held instead of answering
+  // (held_calls.h). It is then run again, once, for a caller who is authenticated again. Where too many calls are held
+  // it answers RESOURCE_EXHAUSTED.
+  template <typename Request, typename Response, typename Rule>
+  grpc::ServerUnaryReactor* HoldableUnary(grpc::CallbackServerContext* context, const MethodTraits& traits,
+                                          const Request* request, Response* response, Rule rule) {
     // What the rule needs is bound here, so that one function without templates does the rest.
-    auto bound = [rule = std::move(rule), request, response](const Caller& caller) -> absl::Status {
-      absl::StatusOr<Response> answer = rule(caller, *request);
+    auto bound = [rule = std::move(rule), request, response](const Caller& caller, Hold* hold) -> absl::Status {
+      absl::StatusOr<Response> answer = rule(caller, *request, hold);
       if (!answer.ok()) return answer.status();
       response->Swap(&*answer);
       return absl::OkStatus();
@@ -93,8 +107,11 @@ class Dispatcher {
                   const google::protobuf::Message& request, Call* call) const;
   void End(Call* call, const absl::Status& status, std::function<void(const absl::Status&)> done) const;
 
+  // Answers the calls that are held with UNAVAILABLE, and holds no more.
+  void Drain() { held_calls_.Drain(); }
+
  private:
-  using BoundRule = std::function<absl::Status(const Caller&)>;
+  using BoundRule = std::function<absl::Status(const Caller&, Hold*)>;
   struct UnaryCall;
 
   grpc::ServerUnaryReactor* Start(grpc::CallbackServerContext* context, const MethodTraits& traits,
@@ -107,7 +124,10 @@ class Dispatcher {
   absl::Status CheckRequest(const Call& call, const google::protobuf::Message& request) const;
   // Everything after admission up to the rule's answer.
   static void Note(const Admission& caller, Call* call);
-  absl::Status Run(UnaryCall* call, const Admission& admitted) const;
+  absl::Status Run(UnaryCall* call, const Admission& admitted, Hold* hold) const;
+  // Then answers, or holds the call unless it was held before.
+  void RunAndAnswer(std::unique_ptr<UnaryCall> call, const Admission& admitted, bool was_held = false);
+  void Keep(std::unique_ptr<UnaryCall> call, const std::string& org, const Hold& hold);
   // Stores the entry, then answers. Ends the call.
   void Finish(std::unique_ptr<UnaryCall> call, const absl::Status& status) const;
   void WriteLog(const Call& call, const absl::Status& status) const;
@@ -119,6 +139,7 @@ class Dispatcher {
   Logger* const logger_;
   const Limits limits_;
   HeldAnswers refusals_;
+  HeldCalls held_calls_;
   const std::function<absl::Time()> clock_;
 };
 

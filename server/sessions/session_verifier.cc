@@ -101,6 +101,7 @@ absl::StatusOr<ActiveSession> SessionVerifier::Verify(const storage::StoreView& 
   ActiveSession active;
   active.name = absl::StrCat("orgs/", workload.org, "/sessions/", session.id());
   active.user = user->id;
+  active.user_create_time = (*loaded)->create_time;
   if (!session.workload().empty() && session.workload() != workload.Name()) {
     return NotAllowed(active.name, "another workload's", "Present it as the workload that it was made for.");
   }

@@ -29,6 +29,8 @@ struct ActiveSession {
   // Ids of the user and of the session's team, "" if it names none.
   std::string user;
   std::string team;
+  // `create_time` of the user's record.
+  int64_t user_create_time = 0;
   absl::Time expire_time;
   // The records that say so: until it expires it holds for the same caller and MCP server while none of them changes.
   std::vector<storage::RecordKey> records;

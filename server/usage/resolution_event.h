@@ -9,16 +9,20 @@
 
 namespace keyferry::server {
 
-// One credential version that a resolution gives out. `parent` and `id` are those of its RecordKey.
+// One credential version, or access token of a connection, that a resolution gives out. `parent` and `id` are those of
+// its RecordKey.
 struct UsedCredential {
   std::string parent;
   std::string id;
   int64_t version = 0;
   // The environment variable that carries it.
   std::string variable;
+  // `id` is that of a provider, and names a connection.
+  bool connection = false;
 
   friend bool operator==(const UsedCredential& a, const UsedCredential& b) {
-    return a.parent == b.parent && a.id == b.id && a.version == b.version && a.variable == b.variable;
+    return a.parent == b.parent && a.id == b.id && a.version == b.version && a.variable == b.variable &&
+           a.connection == b.connection;
   }
 };
 

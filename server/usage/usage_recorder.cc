@@ -7,11 +7,12 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "server/errors.h"
 #include "server/log.h"
-#include "server/names.h"
 #include "server/records.h"
 #include "server/status_macros.h"
+#include "server/usage/used_name.h"
 #include "storage/records/records.pb.h"
 
 namespace keyferry::server {
@@ -24,7 +25,20 @@ using storage::Table;
 // A fold commits in steps of so many credentials, so that nobody waits long behind one.
 constexpr size_t kFoldStep = 64;
 
+// Before the provider's id, in the id of a connection's record.
+constexpr absl::string_view kConnections = "connections/";
+
 std::string UseKey(absl::string_view parent, absl::string_view id) { return absl::StrCat(parent, "\n", id); }
+
+std::string UsageId(const UsedCredential& used) {
+  return used.connection ? absl::StrCat(kConnections, used.id) : used.id;
+}
+
+// What is used, by the id of its record in kCredentialUsage.
+storage::RecordKey UsedKey(const std::string& org, const std::string& parent, absl::string_view usage_id) {
+  const bool connection = absl::ConsumePrefix(&usage_id, kConnections);
+  return {connection ? Table::kConnection : Table::kCredential, org, parent, std::string(usage_id)};
+}
 
 storage::RecordKey StateKey(const std::string& org) { return {Table::kUsageState, org, "", "state"}; }
 
@@ -52,6 +66,10 @@ absl::StatusOr<std::optional<Stored<records::CredentialUsageRecord>>> ReadUsage(
 }
 
 }  // namespace
+
+storage::RecordKey ConnectionUsageKey(absl::string_view org, absl::string_view parent, absl::string_view provider) {
+  return {Table::kCredentialUsage, std::string(org), std::string(parent), absl::StrCat(kConnections, provider)};
+}
 
 UsageRecorder::UsageRecorder(storage::Store* store, AuditLog* audit, Clock clock, Logger* logger, Options options)
     : store_(store), audit_(audit), clock_(std::move(clock)), logger_(logger), options_(options) {}
@@ -111,7 +129,9 @@ void UsageRecorder::Observe(const AuditedCall& call) {
   pending.sequence = call.sequence;
   if (call.resolution == nullptr) return;
   const LastUse use = {call.time, call.resolution->mcp_server, 1};
-  for (const UsedCredential& used : call.resolution->credentials) Add(UseKey(used.parent, used.id), use, pending);
+  for (const UsedCredential& used : call.resolution->credentials) {
+    Add(UseKey(used.parent, UsageId(used)), use, pending);
+  }
 }
 
 void UsageRecorder::Add(const std::string& key, const LastUse& use, OrgPending& pending) {
@@ -139,6 +159,12 @@ absl::StatusOr<LastUse> UsageRecorder::Find(const storage::StoreView& view, absl
     }
   }
   return found.time < created ? LastUse() : found;
+}
+
+absl::StatusOr<LastUse> UsageRecorder::FindOfConnection(const storage::StoreView& view, absl::string_view org,
+                                                        absl::string_view parent, absl::string_view provider,
+                                                        absl::Time created) const {
+  return Find(view, org, parent, absl::StrCat(kConnections, provider), created);
 }
 
 absl::Status UsageRecorder::FoldNow() {
@@ -197,7 +223,7 @@ absl::Status UsageRecorder::FoldStep(const storage::StoreView& view, const std::
     const size_t newline = key.find('\n');
     const std::string parent = key.substr(0, newline);
     const std::string id = key.substr(newline + 1);
-    ASSIGN_OR_RETURN(const bool exists, view.Contains({Table::kCredential, org, parent, id}));
+    ASSIGN_OR_RETURN(const bool exists, view.Contains(UsedKey(org, parent, id)));
     if (!exists) continue;
     ASSIGN_OR_RETURN(const auto stored, ReadUsage(view, org, parent, id));
     LastUse total;
@@ -259,11 +285,12 @@ absl::Status UsageRecorder::ReplayEntry(const storage::StoreView& view, const st
   const int64_t sequence = static_cast<int64_t>(entry.sequence);
   if (!resolution) call.clear_credentials();
   for (const v1::AuditedCredential& used : call.credentials()) {
-    ASSIGN_OR_RETURN(const ChildName name, ParseChild(used.credential(), "credentials", "credential"));
-    ASSIGN_OR_RETURN(const auto stored, ReadUsage(view, org, name.parent.RecordParent(), name.id));
+    ASSIGN_OR_RETURN(const UsedCredential name, ParseUsedName(used.credential()));
+    const std::string id = UsageId(name);
+    ASSIGN_OR_RETURN(const auto stored, ReadUsage(view, org, name.parent, id));
     if (stored.has_value() && stored->record.counted_sequence() >= sequence) continue;
     absl::MutexLock lock(&mutex_);
-    Add(UseKey(name.parent.RecordParent(), name.id), {time, call.resource(), 1}, pending_[org]);
+    Add(UseKey(name.parent, id), {time, call.resource(), 1}, pending_[org]);
   }
   absl::MutexLock lock(&mutex_);
   pending_[org].sequence = sequence;

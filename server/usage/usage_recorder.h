@@ -26,6 +26,10 @@ namespace keyferry::server {
 using Clock = std::function<absl::Time()>;
 class Logger;
 
+// Where the last use of `{parent}/connections/{provider}` stands; whoever deletes the connection deletes it too. That
+// of a credential stands under its own id, which never has a slash.
+storage::RecordKey ConnectionUsageKey(absl::string_view org, absl::string_view parent, absl::string_view provider);
+
 struct LastUse {
   absl::Time time = absl::InfinitePast();
   // Resource name of the MCP server that it was last resolved for.
@@ -34,7 +38,7 @@ struct LastUse {
   int64_t count = 0;
 };
 
-// Keeps each credential's last use, from what the audit log tells of resolutions. Thread-safe.
+// Keeps the last use of each credential and connection, from what the audit log tells of resolutions. Thread-safe.
 //
 // Uses are counted in memory as their entries are written, and folded into one record per credential in the background;
 // until then they are overlaid. Which entry of the journal a record counts is stored with it, so that after a crash
@@ -72,12 +76,16 @@ class UsageRecorder {
   // part. Uses before `created` were those of a deleted credential of the same name.
   absl::StatusOr<LastUse> Find(const storage::StoreView& view, absl::string_view org, absl::string_view parent,
                                absl::string_view id, absl::Time created) const ABSL_LOCKS_EXCLUDED(mutex_);
+  // The same of `{parent}/connections/{provider}`.
+  absl::StatusOr<LastUse> FindOfConnection(const storage::StoreView& view, absl::string_view org,
+                                           absl::string_view parent, absl::string_view provider,
+                                           absl::Time created) const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Folds everything that was recorded before the call, durably. What the store refuses stays pending.
   absl::Status FoldNow() ABSL_LOCKS_EXCLUDED(mutex_, fold_mutex_);
 
  private:
-  // By RecordKey parent and id, joined by a newline, which neither can hold.
+  // By parent and id of their records in kCredentialUsage, joined by a newline, which neither can hold.
   using Uses = absl::flat_hash_map<std::string, LastUse>;
   struct OrgPending {
     Uses uses;

@@ -84,6 +84,40 @@ TEST_P(UsageRecorderTest, AStartFoldsWhatACrashLeftAndCountsItOnce) {
   }
 }
 
+TEST_P(UsageRecorderTest, AConnectionIsCountedApartFromACredentialOfItsName) {
+  world_.Create(world_.As("root"), "orgs/acme", "google", "v");
+  const auto of_connection = [&] {
+    const auto found = world_.usage->FindOfConnection(*world_.store->View(), "acme", "", "google", start_);
+    return found.ok() ? absl::StrCat(found->count, " ", found->mcp_server) : found.status().ToString();
+  };
+  const auto use = [&] {
+    ResolutionEvent event = {"acme", "m", "orgs/acme/users/ada", "", "", {}};
+    event.credentials.push_back({"", "google", 1, "TOKEN", /*connection=*/true});
+    return world_.usage->RecordNow(event, "ResolutionService/Resolve");
+  };
+  const storage::RecordKey connection = {Table::kConnection, "acme", "", "google"};
+  storage::Mutation put;
+  put.Put(connection, storage::SecretBytes::CopyOf(""), 1, std::nullopt);
+  ASSERT_TRUE(world_.store->Commit(put, storage::Durability::kSynced).ok());
+  ASSERT_TRUE(use().ok());
+  EXPECT_EQ(of_connection(), "1 m");
+  ASSERT_TRUE(world_.usage->FoldNow().ok());
+  ASSERT_TRUE(use().ok());
+  EXPECT_EQ(of_connection(), "2 m") << "folded and pending";
+  world_.Restart();
+  EXPECT_EQ(of_connection(), "2 m") << "counted once from the log";
+  EXPECT_TRUE(*world_.store->View()->Contains(ConnectionUsageKey("acme", "", "google")));
+  EXPECT_EQ(Last("google"), "never");
+  // What was disconnected leaves no record behind.
+  storage::Mutation remove;
+  remove.Delete(connection, std::nullopt);
+  remove.Delete(ConnectionUsageKey("acme", "", "google"), std::nullopt);
+  ASSERT_TRUE(world_.store->Commit(remove, storage::Durability::kSynced).ok());
+  ASSERT_TRUE(use().ok());
+  ASSERT_TRUE(world_.usage->FoldNow().ok());
+  EXPECT_FALSE(*world_.store->View()->Contains(ConnectionUsageKey("acme", "", "google")));
+}
+
 TEST_P(UsageRecorderTest, TheJournalSaysWhoGotWhat) {
   ASSERT_TRUE(Use({"A", "B"}, "orgs/acme/mcpServers/m").ok());
   const auto view = world_.store->View();

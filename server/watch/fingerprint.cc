@@ -55,7 +55,10 @@ Fingerprinter::Fingerprint Fingerprinter::Of(const v1::ResolveResponse& environm
 
 Fingerprinter::Fingerprint Fingerprinter::Of(const v1::ErrorDetail& problem) const {
   Hash hash(key_, 'P');
-  hash.Text(problem.SerializeAsString());
+  // When to come again is another time at each look, and nothing new.
+  v1::ErrorDetail what = problem;
+  what.clear_retry_delay_ms();
+  hash.Text(what.SerializeAsString());
   return hash.Finish();
 }
 

@@ -14,6 +14,10 @@ bool IsWatched(Table table) {
     case Table::kJournalBlock:
     case Table::kTeamMember:
     case Table::kSessionKey:
+    case Table::kConnectionLease:
+    case Table::kConnectionAttempt:
+    case Table::kConnectionAttemptIndex:
+    case Table::kRevocation:
       return false;
     default:
       return true;

@@ -10,8 +10,8 @@
 
 namespace keyferry::server {
 
-// Whether resolutions depend on records of the table. Last uses and usage events, which every resolution writes, and
-// what is kept for rollback are none of their business.
+// Whether resolutions depend on records of the table. Last uses and usage events, which every resolution writes, what
+// is kept for rollback, and who is just refreshing a connection or making one, are none of their business.
 bool IsWatched(storage::Table table);
 
 // Which watched records the newest commits touched, as far as memory is given to it. Not thread-safe.

@@ -64,12 +64,13 @@ WatchWorld::WatchWorld(storage::EngineKind engine, WatchOptions options)
   if (options.threads == 0) options.monotonic_clock = [this] { return monotonic; };
   auto started = WatchHub::Start(
       world.store.get(), &resolver, &processes, [this](const std::string& hash) { return CallerOf(hash); },
-      world.clock(), options);
+      world.clock(), options, &refresher);
   EXPECT_TRUE(started.ok()) << started.status();
   hub = *std::move(started);
 }
 
 WatchWorld::~WatchWorld() {
+  if (hub == nullptr) return;
   hub->Drain();
   hub->RunDue();
   Ack();
@@ -96,9 +97,12 @@ void WatchWorld::Apply(const std::string& name, const std::vector<std::string>& 
   if (!arg.empty()) request.mutable_mcp_server()->add_args(arg);
   for (const std::string& text : bindings) {
     v1::EnvBinding* binding = request.mutable_mcp_server()->add_env();
-    const size_t end = text.find_first_of("=:");
+    const size_t end = text.find_first_of("=:@");
+    const std::string source = text.substr(end + 1);
     binding->set_variable(text.substr(0, end));
-    text[end] == '=' ? binding->set_org_secret(text.substr(end + 1)) : binding->set_static_(text.substr(end + 1));
+    if (text[end] == '=') binding->set_org_secret(source);
+    if (text[end] == ':') binding->set_static_(source);
+    if (text[end] == '@') binding->set_oauth(source);
   }
   const auto applied = servers.ApplyMcpServer(world.As("root"), request);
   ASSERT_TRUE(applied.ok()) << applied.status();

@@ -9,6 +9,7 @@
 #include "absl/synchronization/mutex.h"
 #include "server/credentials/testing_world.h"
 #include "server/mcpservers/mcp_server_rules.h"
+#include "server/oauth/testing_refresher.h"
 #include "server/processes/process_table.h"
 #include "server/resolution/resolver.h"
 #include "server/watch/watch_hub.h"
@@ -41,7 +42,8 @@ class WatchWorld {
   ~WatchWorld();
   static WatchOptions NoThreads();
 
-  // Applies as an ADMIN; each binding is "VARIABLE=CREDENTIAL" from org_secret, or "VARIABLE:LITERAL".
+  // Applies as an ADMIN; each binding is "VARIABLE=CREDENTIAL" from org_secret, "VARIABLE:LITERAL" or
+  // "VARIABLE@PROVIDER".
   void Apply(const std::string& name, const std::vector<std::string>& bindings, const std::string& arg = "");
   void Rotate(const std::string& credential, const std::string& value);
   void Delete(const std::string& credential);
@@ -72,6 +74,7 @@ class WatchWorld {
   McpServerRules servers;
   ProcessTable processes;
   Resolver resolver;
+  FakeRefresher refresher;
   std::unique_ptr<WatchHub> hub;
 
  private:

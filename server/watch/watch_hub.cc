@@ -55,24 +55,31 @@ absl::StatusOr<absl::Duration> DebounceOf(const v1::WatchRequest& request, absl:
 }  // namespace
 
 WatchHub::WatchHub(storage::Store* store, Resolver* resolver, ProcessTable* processes, CallerSource callers,
-                   std::function<absl::Time()> clock, WatchOptions options, storage::Revision since)
+                   std::function<absl::Time()> clock, WatchOptions options, ConnectionRefresher* refresher,
+                   storage::Revision since)
     : store_(store),
       resolver_(resolver),
       processes_(processes),
       callers_(std::move(callers)),
       clock_(std::move(clock)),
       options_(std::move(options)),
+      refresher_(refresher),
       recent_(since, options_.recent_changes) {}
 
 absl::StatusOr<std::unique_ptr<WatchHub>> WatchHub::Start(storage::Store* store, Resolver* resolver,
                                                           ProcessTable* processes, CallerSource callers,
-                                                          std::function<absl::Time()> clock, WatchOptions options) {
+                                                          std::function<absl::Time()> clock, WatchOptions options,
+                                                          ConnectionRefresher* refresher) {
   if (options.monotonic_clock == nullptr) options.monotonic_clock = MonotonicNow;
   // What is durable now survives, so that its revision means the same after a restart.
   RETURN_IF_ERROR(store->Sync());
   const storage::Revision since = store->View()->revision();
-  std::unique_ptr<WatchHub> hub(
-      new WatchHub(store, resolver, processes, std::move(callers), std::move(clock), std::move(options), since));
+  std::unique_ptr<WatchHub> hub(new WatchHub(store, resolver, processes, std::move(callers), std::move(clock),
+                                             std::move(options), refresher, since));
+  {
+    absl::MutexLock lock(&hub->bridge_->mutex);
+    hub->bridge_->hub = hub.get();
+  }
   ASSIGN_OR_RETURN(hub->feed_, store->Watch(since, [h = hub.get()](const auto& change) { h->OnChange(change); }));
   for (size_t i = 0; i < hub->options_.threads; ++i) hub->threads_.emplace_back([h = hub.get()] { h->RunWorker(); });
   if (hub->options_.threads > 0) hub->threads_.emplace_back([h = hub.get()] { h->RunTimers(); });
@@ -81,6 +88,10 @@ absl::StatusOr<std::unique_ptr<WatchHub>> WatchHub::Start(storage::Store* store,
 
 WatchHub::~WatchHub() {
   feed_.reset();
+  {
+    absl::MutexLock lock(&bridge_->mutex);
+    bridge_->hub = nullptr;
+  }
   {
     absl::MutexLock lock(&mutex_);
     stopping_ = true;
@@ -198,6 +209,9 @@ void WatchHub::FireTimers() {
     Watcher* const watcher = expiries_.begin()->second;
     SetExpiry(watcher, absl::InfiniteFuture());
     watcher->check = true;
+    // It may be that of a token in the answer.
+    watcher->dirty = true;
+    watcher->dirty_since = absl::InfinitePast();
     if (watcher->state == Watcher::kIdle || watcher->state == Watcher::kWaiting) Enqueue(watcher);
   }
   const absl::Time now = options_.monotonic_clock();

@@ -18,6 +18,7 @@
 #include "absl/time/time.h"
 #include "keyferry/v1/resolution.pb.h"
 #include "server/identity/caller.h"
+#include "server/oauth/connection_refresher.h"
 #include "server/processes/process_table.h"
 #include "server/resolution/resolver.h"
 #include "server/watch/fair_queue.h"
@@ -56,15 +57,20 @@ using WatchId = uint64_t;
 //
 // The revision of an environment is that of the change feed when it was resolved: everything up to it is in the
 // environment, and it survives power loss, so that a client may resume from it.
+//
+// An answer that needs a fresh access token is awaited before anything is sent, 20 seconds at most: the commit of the
+// token wakes the watcher, or the refusal of the provider becomes a problem. Its end by the clock wakes it too.
 class WatchHub {
  public:
   // Who the holder of a token is now, by Caller::token_hash.
   using CallerSource = std::function<absl::StatusOr<std::shared_ptr<const Caller>>(const std::string& token_hash)>;
 
-  // All pointers must outlive the hub. `clock` is the one that tokens expire by.
+  // All pointers must outlive the hub, but for `refresher`, which must until every watcher has ended and may call back
+  // later; without one nothing is awaited. `clock` is the one that tokens expire by.
   static absl::StatusOr<std::unique_ptr<WatchHub>> Start(storage::Store* store, Resolver* resolver,
                                                          ProcessTable* processes, CallerSource callers,
-                                                         std::function<absl::Time()> clock, WatchOptions options);
+                                                         std::function<absl::Time()> clock, WatchOptions options,
+                                                         ConnectionRefresher* refresher = nullptr);
   // Every watcher must have ended.
   ~WatchHub();
   WatchHub(const WatchHub&) = delete;
@@ -95,8 +101,16 @@ class WatchHub {
   using Timers = absl::btree_set<std::pair<absl::Time, Watcher*>>;
   using Index = absl::flat_hash_map<storage::WatchKey, absl::flat_hash_set<Watcher*>>;
 
+  // What refreshes hold of the hub.
+  struct Bridge {
+    absl::Mutex mutex;
+    // Null once it has gone.
+    WatchHub* hub ABSL_GUARDED_BY(mutex) = nullptr;
+  };
+
   WatchHub(storage::Store* store, Resolver* resolver, ProcessTable* processes, CallerSource callers,
-           std::function<absl::Time()> clock, WatchOptions options, storage::Revision since);
+           std::function<absl::Time()> clock, WatchOptions options, ConnectionRefresher* refresher,
+           storage::Revision since);
 
   absl::Status TakePlace(const std::string& principal, const std::string& org) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OnChange(const storage::StoreChange& change) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -112,6 +126,13 @@ class WatchHub {
   // One turn of a watcher that was taken from the queue; no other thread touches it meanwhile.
   void Run(Watcher* watcher) ABSL_LOCKS_EXCLUDED(mutex_);
   Outcome Resolve(Watcher* watcher, const Caller& caller, storage::Revision since) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Asks for fresh tokens that the watcher has not asked for; false if there is none to wait for.
+  bool AwaitTokens(Watcher* watcher, const std::vector<ConnectionKey>& connections) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Whether what was asked for was answered, or took too long.
+  bool HasWaited(const Watcher* watcher) const ABSL_LOCKS_EXCLUDED(mutex_);
+  void OnRefreshed(WatchId id) ABSL_LOCKS_EXCLUDED(mutex_);
+  // When something happens to a watcher that has nothing to do.
+  absl::Time NextTimer(const Watcher& watcher) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   absl::Status Register(Watcher* watcher, const Caller& caller, Dependencies dependencies, storage::Revision since)
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Whether nothing that the answer depends on has changed since `resume`.
@@ -136,6 +157,8 @@ class WatchHub {
   const std::function<absl::Time()> clock_;
   const WatchOptions options_;
   const Fingerprinter fingerprinter_;
+  ConnectionRefresher* const refresher_;
+  const std::shared_ptr<Bridge> bridge_ = std::make_shared<Bridge>();
 
   mutable absl::Mutex mutex_;
   absl::CondVar work_;

@@ -32,6 +32,16 @@ TEST(RecentChangesTest, KnowsTheNewestChangesOfWhatIsWatched) {
   EXPECT_FALSE(recent.MayHaveChanged(a, 12));
 }
 
+TEST(RecentChangesTest, OfConnectionsWhatAnswersIsWatchedAndNotWhoRefreshesThem) {
+  for (const Table table : {Table::kConnection, Table::kConnectionToken, Table::kOauthProvider}) {
+    EXPECT_TRUE(IsWatched(table)) << static_cast<int>(table);
+  }
+  for (const Table table :
+       {Table::kConnectionLease, Table::kConnectionAttempt, Table::kConnectionAttemptIndex, Table::kRevocation}) {
+    EXPECT_FALSE(IsWatched(table)) << static_cast<int>(table);
+  }
+}
+
 TEST(FairQueueTest, OrganizationsTakeTurns) {
   FairQueue<std::string> queue;
   EXPECT_TRUE(queue.empty());

@@ -4,6 +4,7 @@
 
 #include "server/errors.h"
 #include "server/identity/authenticator.h"
+#include "server/resolution/when_refreshed.h"
 #include "server/status_macros.h"
 #include "server/watch/watch_hub.h"
 #include "server/watch/watcher.h"
@@ -11,8 +12,15 @@
 namespace keyferry::server {
 namespace {
 
+// How long nothing is sent for a token that is being refreshed.
+constexpr absl::Duration kLongestWait = absl::Seconds(20);
+
 // Whether Resolve's refusal ends the watch; others are states that may pass.
-bool Ends(const absl::Status& status) { return !status.ok() && !absl::IsFailedPrecondition(status); }
+bool Ends(const absl::Status& status) {
+  if (status.ok() || absl::IsFailedPrecondition(status)) return false;
+  v1::ErrorDetail detail;
+  return !absl::IsUnavailable(status) || !GetDetail(status, &detail) || detail.reason() != "PROVIDER_UNAVAILABLE";
+}
 
 absl::StatusOr<std::vector<storage::WatchKey>> ToKeys(const storage::StoreView& view,
                                                       const std::vector<storage::RecordKey>& records) {
@@ -50,6 +58,11 @@ void WatchHub::Run(Watcher* watcher) {
     watcher->state = Watcher::kRunning;
     watcher->check = false;
     ending = watcher->ending.has_value();
+    if (watcher->awaiting != absl::InfinitePast() && now >= watcher->awaiting) {
+      watcher->awaiting = absl::InfinitePast();
+      watcher->dirty = true;
+      watcher->dirty_since = absl::InfinitePast();
+    }
     // Whatever the feed has told by now is in every view from here on, and no cache is older.
     since = recent_.revision();
     resolve = watcher->dirty && now >= watcher->dirty_since + watcher->debounce;
@@ -77,13 +90,15 @@ void WatchHub::Run(Watcher* watcher) {
 WatchHub::Outcome WatchHub::Resolve(Watcher* watcher, const Caller& caller, storage::Revision since) {
   Outcome outcome;
   Dependencies dependencies;
-  absl::StatusOr<Resolution> resolution = resolver_->Compute(caller, *watcher->request, &dependencies);
+  Awaited awaited;
+  awaited.waited = refresher_ == nullptr || HasWaited(watcher);
+  absl::StatusOr<Resolution> resolution = resolver_->Compute(caller, *watcher->request, &dependencies, &awaited);
   if (Ends(resolution.status())) {
     outcome.end = resolution.status();
     return outcome;
   }
   outcome.end = Register(watcher, caller, std::move(dependencies), since);
-  if (!outcome.end.ok()) return outcome;
+  if (!outcome.end.ok() || AwaitTokens(watcher, awaited.connections)) return outcome;
 
   const storage::Revision resume = std::exchange(watcher->resume, 0);
   const auto await_confirmation = [&](storage::Revision revision) {
@@ -133,6 +148,45 @@ WatchHub::Outcome WatchHub::Resolve(Watcher* watcher, const Caller& caller, stor
   return outcome;
 }
 
+bool WatchHub::HasWaited(const Watcher* watcher) const {
+  absl::MutexLock lock(&mutex_);
+  return !watcher->asked.empty() && watcher->awaiting == absl::InfinitePast();
+}
+
+bool WatchHub::AwaitTokens(Watcher* watcher, const std::vector<ConnectionKey>& connections) {
+  std::vector<ConnectionKey> fresh;
+  for (const ConnectionKey& key : connections) {
+    if (std::find(watcher->asked.begin(), watcher->asked.end(), key) == watcher->asked.end()) fresh.push_back(key);
+  }
+  watcher->asked = connections;
+  const WatchId id = watcher->id;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (refresher_ == nullptr || connections.empty()) watcher->awaiting = absl::InfinitePast();
+    // It may have been woken by something else.
+    if (refresher_ == nullptr || fresh.empty()) return watcher->awaiting != absl::InfinitePast();
+    watcher->awaiting = options_.monotonic_clock() + kLongestWait;
+  }
+  WhenRefreshed(refresher_, fresh, [bridge = bridge_, id] {
+    absl::MutexLock lock(&bridge->mutex);
+    if (bridge->hub != nullptr) bridge->hub->OnRefreshed(id);
+  });
+  return true;
+}
+
+void WatchHub::OnRefreshed(WatchId id) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = watchers_.find(id);
+  if (found == watchers_.end()) return;
+  found->second->awaiting = absl::InfinitePast();
+  Touch(found->second.get(), /*urgent=*/false);
+}
+
+absl::Time WatchHub::NextTimer(const Watcher& watcher) const {
+  const absl::Time heartbeat = watcher.last_write + options_.heartbeat;
+  return watcher.awaiting == absl::InfinitePast() ? heartbeat : std::min(heartbeat, watcher.awaiting);
+}
+
 void WatchHub::TrackProcess(Watcher* watcher, const std::string& process) {
   if (processes_ == nullptr || process.empty() || !watcher->process.empty()) return;
   if (processes_->WatchBegins(process)) watcher->process = process;
@@ -148,7 +202,7 @@ absl::Status WatchHub::Register(Watcher* watcher, const Caller& caller, Dependen
   if (!answer_keys.ok()) return FromStore(answer_keys.status(), watcher->request->mcp_server());
 
   absl::MutexLock lock(&mutex_);
-  SetExpiry(watcher, std::min(caller.token_expire_time, dependencies.expire_time));
+  SetExpiry(watcher, std::min({caller.token_expire_time, dependencies.expire_time, dependencies.answer_expire_time}));
   SetKeys(&caller_index_, watcher, &watcher->caller_keys, *std::move(caller_keys));
   SetKeys(&answer_index_, watcher, &watcher->answer_keys, *std::move(answer_keys));
   // What was told between the reading and now has woken nobody for keys that are new.
@@ -212,7 +266,7 @@ void WatchHub::Settle(Watcher* watcher) {
       SetTimer(watcher, watcher->dirty_since + watcher->debounce);
     } else {
       watcher->state = Watcher::kIdle;
-      SetTimer(watcher, watcher->last_write + options_.heartbeat);
+      SetTimer(watcher, NextTimer(*watcher));
     }
   }
   if (removed != nullptr) Finish(std::move(removed), status);

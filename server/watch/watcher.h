@@ -10,7 +10,7 @@
 namespace keyferry::server {
 
 // One open watch. Members up to the empty line never change. Those after it belong to the hub's lock, except while the
-// state is kRunning: `sent`, `resume` and `process` then belong to the thread that runs it.
+// state is kRunning: `sent`, `resume`, `process` and `asked` then belong to the thread that runs it.
 struct WatchHub::Watcher {
   enum State {
     // Nothing to do but heartbeats.
@@ -47,6 +47,8 @@ struct WatchHub::Watcher {
   // Where it stands in timers_ and expiries_; infinite if it does not.
   absl::Time timer = absl::InfiniteFuture();
   absl::Time expiry = absl::InfiniteFuture();
+  // Until then nothing is sent, since a refresh is under way; infinitely past if none is.
+  absl::Time awaiting = absl::InfinitePast();
   // Sorted.
   std::vector<storage::WatchKey> caller_keys;
   std::vector<storage::WatchKey> answer_keys;
@@ -57,6 +59,8 @@ struct WatchHub::Watcher {
   storage::Revision resume = 0;
   // The process record that this watch keeps alive.
   std::string process;
+  // The connections whose tokens have ended and were asked for.
+  std::vector<ConnectionKey> asked;
 };
 
 }  // namespace keyferry::server
