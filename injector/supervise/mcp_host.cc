@@ -80,7 +80,12 @@ void McpHost::RenewPatterns(const std::shared_ptr<Generation>& coming) {
 }
 
 void McpHost::ToClient(absl::string_view line) {
-  client_output_.Write(line);
+  if (speaking_ != nullptr && speaking_->gathered_line().text().data() == line.data()) {
+    // Passed on as it came, and perhaps many megabytes.
+    client_output_.Write(speaking_->gathered_line());
+  } else {
+    client_output_.Write(line);
+  }
   HoldBackOrGoOn();
 }
 
@@ -113,7 +118,11 @@ void McpHost::ClientEnded() {
   });
 }
 
-void McpHost::ServerLine(McpProcess& process, absl::string_view line) { router_.FromServer(process.id(), line); }
+void McpHost::ServerLine(McpProcess& process, absl::string_view line) {
+  speaking_ = &process;
+  router_.FromServer(process.id(), line);
+  speaking_ = nullptr;
+}
 
 void McpHost::ServerOversizedLine(McpProcess& process) { router_.OversizedFromServer(process.id()); }
 

@@ -1,6 +1,7 @@
 #include "injector/supervise/supervisor.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -24,6 +25,10 @@
 
 namespace keyferry::injector {
 namespace {
+
+// Larger blocks, as a message of many megabytes needs them, are given back to the system when they are freed. Unless it
+// is told a size, glibc keeps such memory for the next time.
+constexpr int kOwnMapping = 256 * 1024;
 
 OnRotate PolicyOf(const SuperviseOptions& options) {
   if (options.on_rotate != OnRotate::kByStreams) return options.on_rotate;
@@ -50,6 +55,7 @@ class Supervisor {
   }
 
   Failure Run(std::shared_ptr<Generation> first) {
+    mallopt(M_MMAP_THRESHOLD, kOwnMapping);
     AdoptOrphans();
     signal(SIGPIPE, SIG_IGN);
     // Where it is ignored, as some daemons pass it on, the kernel tells nobody that a child has ended.
