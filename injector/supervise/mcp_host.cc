@@ -190,7 +190,8 @@ void McpHost::Forward(const struct signalfd_siginfo& signal) {
 // The server is gone, and whoever does not read its last output cannot hold this process.
 void McpHost::GiveUpOutput() {
   const McpProcess* const last = Find(current_);
-  if (!exit_code_.has_value() && last != nullptr) exit_code_ = ExitCodeOfStatus(last->status());
+  const std::optional<int> status = last == nullptr ? status_ : last->status();
+  if (!exit_code_.has_value() && status.has_value()) exit_code_ = ExitCodeOfStatus(*status);
   flushed_ = exit_code_.has_value();
 }
 

@@ -66,7 +66,7 @@ class Supervisor {
     loop_.Watch(signals_.descriptor(), EPOLLIN, [this](uint32_t) { TakeSignals(); });
     loop_.Watch(mailbox_.descriptor(), EPOLLIN, [this](uint32_t) { TakeMail(); });
     while (!host_->exit_code().has_value()) loop_.RunOnce();
-    error_output_.Finish([this] { flushed_ = true; });
+    if (!flushed_) error_output_.Finish([this] { flushed_ = true; });
     while (!flushed_) loop_.RunOnce();
     CollectChildren([](pid_t, int) {});
     return {*host_->exit_code(), ""};
@@ -81,9 +81,9 @@ class Supervisor {
         // From a write of this process's own; it waits here although it is ignored, because it is blocked.
         continue;
       } else {
+        host_->Forward(*signal);
         // After the command's end only standard error keeps this process.
         flushed_ |= host_->exit_code().has_value() && AsksToEnd(static_cast<int>(signal->ssi_signo));
-        host_->Forward(*signal);
       }
     }
   }
