@@ -3,21 +3,15 @@
 #include <cstring>
 
 namespace keyferry::injector::mcp {
-namespace {
-
-// One very long line shall not cost its memory for the rest of the process's life.
-constexpr size_t kKeptCapacity = size_t{256} << 10;
-
-}  // namespace
 
 bool LineFramer::Append(absl::string_view part, LineSink& sink) {
   if (part.size() > max_line_bytes_ - partial_.size()) {
-    partial_ = std::string();
+    partial_.Clear();
     skipping_ = true;
     sink.OnOversizedLine();
     return false;
   }
-  partial_.append(part.data(), part.size());
+  partial_.Append(part);
   return true;
 }
 
@@ -34,10 +28,9 @@ void LineFramer::Write(absl::string_view input, LineSink& sink) {
     } else if (partial_.empty() && length <= max_line_bytes_) {
       sink.OnLine(input.substr(0, length + 1));
     } else if (Append(input.substr(0, length), sink)) {
-      partial_.push_back('\n');
-      sink.OnLine(partial_);
-      if (partial_.capacity() > kKeptCapacity) partial_ = std::string();
-      partial_.clear();
+      partial_.Append("\n");
+      sink.OnLine(partial_.text());
+      partial_.Clear();
     } else {
       skipping_ = false;
     }
@@ -46,8 +39,8 @@ void LineFramer::Write(absl::string_view input, LineSink& sink) {
 }
 
 void LineFramer::Finish(LineSink& sink) {
-  if (!partial_.empty()) sink.OnLine(partial_);
-  partial_ = std::string();
+  if (!partial_.empty()) sink.OnLine(partial_.text());
+  partial_.Clear();
   skipping_ = false;
 }
 

@@ -2,9 +2,9 @@
 #define KEYFERRY_INJECTOR_MCP_LINE_FRAMER_H_
 
 #include <cstddef>
-#include <string>
 
 #include "absl/strings/string_view.h"
+#include "injector/mcp/growing_buffer.h"
 
 namespace keyferry::injector::mcp {
 
@@ -30,11 +30,14 @@ class LineFramer {
 
   size_t held() const { return partial_.size(); }
 
+  // While a sink is being given a line: that line, if it came in several pieces. A sink may move it out.
+  GrowingBuffer& gathered() { return partial_; }
+
  private:
   bool Append(absl::string_view part, LineSink& sink);
 
   const size_t max_line_bytes_;
-  std::string partial_;
+  GrowingBuffer partial_;
   bool skipping_ = false;  // To the end of an oversized line.
 };
 

@@ -80,7 +80,12 @@ void McpHost::RenewPatterns(const std::shared_ptr<Generation>& coming) {
 }
 
 void McpHost::ToClient(absl::string_view line) {
-  client_output_.Write(line);
+  if (speaking_ != nullptr && speaking_->gathered_line().text().data() == line.data()) {
+    // Passed on as it came, and perhaps many megabytes.
+    client_output_.Write(speaking_->gathered_line());
+  } else {
+    client_output_.Write(line);
+  }
   HoldBackOrGoOn();
 }
 
@@ -113,7 +118,11 @@ void McpHost::ClientEnded() {
   });
 }
 
-void McpHost::ServerLine(McpProcess& process, absl::string_view line) { router_.FromServer(process.id(), line); }
+void McpHost::ServerLine(McpProcess& process, absl::string_view line) {
+  speaking_ = &process;
+  router_.FromServer(process.id(), line);
+  speaking_ = nullptr;
+}
 
 void McpHost::ServerOversizedLine(McpProcess& process) { router_.OversizedFromServer(process.id()); }
 
@@ -181,7 +190,8 @@ void McpHost::Forward(const struct signalfd_siginfo& signal) {
 // The server is gone, and whoever does not read its last output cannot hold this process.
 void McpHost::GiveUpOutput() {
   const McpProcess* const last = Find(current_);
-  if (!exit_code_.has_value() && last != nullptr) exit_code_ = ExitCodeOfStatus(last->status());
+  const std::optional<int> status = last == nullptr ? status_ : last->status();
+  if (!exit_code_.has_value() && status.has_value()) exit_code_ = ExitCodeOfStatus(*status);
   flushed_ = exit_code_.has_value();
 }
 

@@ -83,6 +83,8 @@ class McpHost : public Host, private mcp::RouterOutput, private mcp::LineSink, p
   std::map<mcp::ProcessId, EventLoop::TimerId> timers_;
   std::shared_ptr<const PatternSet> patterns_;
 
+  // Whose line the router is being given.
+  McpProcess* speaking_ = nullptr;
   mcp::ProcessId last_id_ = 0;
   // Gets new requests; it may be gone already while a replacement starts.
   mcp::ProcessId current_ = 0;

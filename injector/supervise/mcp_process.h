@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "absl/strings/string_view.h"
+#include "injector/mcp/growing_buffer.h"
 #include "injector/mcp/line_framer.h"
 #include "injector/mcp/server_process.h"
 #include "injector/supervise/generation.h"
@@ -56,6 +57,9 @@ class McpProcess : private mcp::LineSink {
   // Nobody reads any more: the process is to find out when it writes.
   void CloseOutput();
   void SetPatterns(const std::shared_ptr<const PatternSet>& patterns);
+
+  // While the listener is being given a line: that line, if it came in several pieces. It may be moved out.
+  mcp::GrowingBuffer& gathered_line() { return framer_.gathered(); }
 
   // waitpid has told its end.
   void Exited(int status);

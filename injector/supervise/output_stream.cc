@@ -37,38 +37,56 @@ void OutputStream::Watch() {
   }
 }
 
-void OutputStream::Write(absl::string_view data) {
-  if (data.empty() || broken_ || finishing_) return;
+bool OutputStream::Accepts(absl::string_view data) {
+  if (data.empty() || broken_ || finishing_) return false;
   at_line_start_ = data.back() == '\n';
-  while (pending_ == 0 && !data.empty()) {
-    const ssize_t written = endpoint_.Write(data.data(), data.size());
+  return true;
+}
+
+void OutputStream::Write(absl::string_view data) {
+  if (!Accepts(data)) return;
+  data.remove_prefix(WriteNow(data));
+  if (!data.empty() && !broken_) Keep(data);
+}
+
+void OutputStream::Write(mcp::GrowingBuffer& data) {
+  if (!Accepts(data.text())) return;
+  const size_t written = WriteNow(data.text());
+  if (written == data.size() || broken_) return;
+  if (chunks_.empty()) offset_ = written;
+  pending_ += data.size() - written;
+  chunks_.push_back(std::move(data));
+  Watch();
+}
+
+// Answers how much of it went out; nothing may overtake what is pending.
+size_t OutputStream::WriteNow(absl::string_view data) {
+  size_t size = 0;
+  while (pending_ == 0 && size < data.size()) {
+    const ssize_t written = endpoint_.Write(data.data() + size, data.size() - size);
     if (written >= 0) {
-      data.remove_prefix(static_cast<size_t>(written));
-      continue;
+      size += static_cast<size_t>(written);
+    } else if (errno != EINTR) {
+      if (errno != EAGAIN) Break();
+      break;
     }
-    if (errno == EINTR) continue;
-    if (errno != EAGAIN) {
-      Break();
-      return;
-    }
-    break;
   }
-  if (!data.empty()) Keep(data);
+  return size;
 }
 
 void OutputStream::Keep(absl::string_view data) {
   if (chunks_.empty() || chunks_.back().size() + data.size() > kChunk) {
     chunks_.emplace_back();
-    chunks_.back().reserve(std::max(data.size(), size_t{4096}));
+    chunks_.back().Reserve(std::max(data.size(), size_t{4096}));
   }
-  chunks_.back().append(data.data(), data.size());
+  chunks_.back().Append(data);
   pending_ += data.size();
   Watch();
 }
 
 void OutputStream::WriteSome() {
   while (!chunks_.empty()) {
-    const std::string& chunk = chunks_.front();
+    const absl::string_view chunk = chunks_.front().text();
     const ssize_t written = endpoint_.Write(chunk.data() + offset_, chunk.size() - offset_);
     if (written < 0) {
       if (errno == EINTR) continue;
@@ -95,10 +113,12 @@ void OutputStream::Ready(uint32_t events) {
 void OutputStream::Break() {
   broken_ = true;
   chunks_.clear();
+  offset_ = 0;
   pending_ = 0;
   loop_.Forget(watch_);
   watch_ = 0;
   // Not from within a Write of whoever is to hear of it.
+  loop_.Cancel(notice_);
   notice_ = loop_.After(absl::ZeroDuration(), [this] {
     notice_ = 0;
     if (on_broken_ != nullptr) on_broken_();

@@ -4,10 +4,10 @@
 #include <cstddef>
 #include <deque>
 #include <functional>
-#include <string>
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "injector/mcp/growing_buffer.h"
 #include "injector/supervise/descriptor.h"
 #include "injector/supervise/event_loop.h"
 
@@ -27,6 +27,8 @@ class OutputStream {
 
   // Takes all of it, however full. Dropped if the stream is broken or finishing.
   void Write(absl::string_view data);
+  // The same without a copy: moves from `data` unless it could be written at once.
+  void Write(mcp::GrowingBuffer& data);
   bool full() const { return pending_ >= kFull; }
   size_t pending() const { return pending_; }
   // Whether the last byte that was given to Write ended a line, or none was.
@@ -49,6 +51,8 @@ class OutputStream {
 
  private:
   void Ready(uint32_t events);
+  bool Accepts(absl::string_view data);
+  size_t WriteNow(absl::string_view data);
   void WriteSome();
   void Keep(absl::string_view data);
   void Break();
@@ -60,7 +64,7 @@ class OutputStream {
   EventLoop::WatchId watch_ = 0;
   EventLoop::TimerId notice_ = 0;
   // Written from `offset_` of the first on.
-  std::deque<std::string> chunks_;
+  std::deque<mcp::GrowingBuffer> chunks_;
   size_t offset_ = 0;
   size_t pending_ = 0;
   bool at_line_start_ = true;

@@ -1,6 +1,7 @@
 #include "injector/supervise/supervisor.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -24,6 +25,10 @@
 
 namespace keyferry::injector {
 namespace {
+
+// Larger blocks, as a message of many megabytes needs them, are given back to the system when they are freed. Unless it
+// is told a size, glibc keeps such memory for the next time.
+constexpr int kOwnMapping = 256 * 1024;
 
 OnRotate PolicyOf(const SuperviseOptions& options) {
   if (options.on_rotate != OnRotate::kByStreams) return options.on_rotate;
@@ -50,6 +55,7 @@ class Supervisor {
   }
 
   Failure Run(std::shared_ptr<Generation> first) {
+    mallopt(M_MMAP_THRESHOLD, kOwnMapping);
     AdoptOrphans();
     signal(SIGPIPE, SIG_IGN);
     // Where it is ignored, as some daemons pass it on, the kernel tells nobody that a child has ended.
@@ -60,7 +66,7 @@ class Supervisor {
     loop_.Watch(signals_.descriptor(), EPOLLIN, [this](uint32_t) { TakeSignals(); });
     loop_.Watch(mailbox_.descriptor(), EPOLLIN, [this](uint32_t) { TakeMail(); });
     while (!host_->exit_code().has_value()) loop_.RunOnce();
-    error_output_.Finish([this] { flushed_ = true; });
+    if (!flushed_) error_output_.Finish([this] { flushed_ = true; });
     while (!flushed_) loop_.RunOnce();
     CollectChildren([](pid_t, int) {});
     return {*host_->exit_code(), ""};
@@ -75,9 +81,9 @@ class Supervisor {
         // From a write of this process's own; it waits here although it is ignored, because it is blocked.
         continue;
       } else {
+        host_->Forward(*signal);
         // After the command's end only standard error keeps this process.
         flushed_ |= host_->exit_code().has_value() && AsksToEnd(static_cast<int>(signal->ssi_signo));
-        host_->Forward(*signal);
       }
     }
   }

@@ -77,9 +77,9 @@ void Program::CloseOutput() {
   out_ = -1;
 }
 
-bool Program::ReadSome() {
-  struct pollfd both[] = {{out_, POLLIN, 0}, {err_, POLLIN, 0}};
-  if (out_ < 0 && err_ < 0) return false;
+bool Program::ReadSome(bool errors) {
+  struct pollfd both[] = {{out_, POLLIN, 0}, {errors ? err_ : -1, POLLIN, 0}};
+  if (both[0].fd < 0 && both[1].fd < 0) return false;
   if (poll(both, 2, kPatienceMs) <= 0) GiveUp("the program says nothing");
   int* const descriptors[] = {&out_, &err_};
   std::string* const texts[] = {&output_, &errors_};
@@ -100,9 +100,9 @@ bool Program::ReadSome() {
 // Reads meanwhile: the program may write as much as it is written to.
 void Program::Write(absl::string_view data) {
   while (!data.empty()) {
-    struct pollfd all[] = {{in_, POLLOUT, 0}, {out_, POLLIN, 0}, {err_, POLLIN, 0}};
+    struct pollfd all[] = {{in_, POLLOUT, 0}, {out_, POLLIN, 0}, {errors_read_ ? err_ : -1, POLLIN, 0}};
     if (poll(all, 3, kPatienceMs) <= 0) GiveUp("the program does not read");
-    if (all[1].revents != 0 || all[2].revents != 0) ReadSome();
+    if (all[1].revents != 0 || all[2].revents != 0) ReadSome(errors_read_);
     if (all[0].revents == 0) continue;
     const ssize_t size = write(in_, data.data(), data.size());
     if (size > 0) {
@@ -124,14 +124,14 @@ std::string Program::ReadLine() {
       return line;
     }
     if (out_ < 0) return "";
-    ReadSome();
+    ReadSome(errors_read_);
   }
 }
 
 std::string Program::ErrorsSoFar() {
   struct pollfd one = {err_, POLLIN, 0};
   while (err_ >= 0 && poll(&one, 1, 0) > 0) {
-    ReadSome();
+    ReadSome(/*errors=*/true);
     one.fd = err_;
   }
   return errors_;
@@ -139,12 +139,12 @@ std::string Program::ErrorsSoFar() {
 
 void Program::AwaitError(absl::string_view text) {
   while (!absl::StrContains(errors_, text)) {
-    if (!ReadSome()) GiveUp(("never said: " + std::string(text) + "\n" + errors_).c_str());
+    if (!ReadSome(/*errors=*/true)) GiveUp(("never said: " + std::string(text) + "\n" + errors_).c_str());
   }
 }
 
 int Program::Finish() {
-  while (ReadSome()) {
+  while (ReadSome(/*errors=*/true)) {
   }
   int status = 0;
   waitpid(pid_, &status, 0);

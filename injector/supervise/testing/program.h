@@ -32,6 +32,8 @@ class Program {
   void Write(absl::string_view data);
   void CloseInput();
   void CloseOutput();
+  // From now on standard error is not read, except by ErrorsSoFar, AwaitError and Finish.
+  void LeaveErrorsUnread() { errors_read_ = false; }
   // Without the '\n'; "" at the end of the stream.
   std::string ReadLine();
   // Standard error so far, without waiting for more.
@@ -46,13 +48,14 @@ class Program {
   const std::string& errors() const { return errors_; }
 
  private:
-  // Reads what there is; false at the end of both streams.
-  bool ReadSome();
+  // Reads what there is, of standard error only if it is asked for; false at the end of both streams.
+  bool ReadSome(bool errors);
 
   pid_t pid_ = -1;
   int in_ = -1;
   int out_ = -1;
   int err_ = -1;
+  bool errors_read_ = true;
   std::string output_;
   std::string errors_;
 };

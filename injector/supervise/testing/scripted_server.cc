@@ -7,7 +7,9 @@
 //                of its input and SIGTERM; `finish`: answers what it has before it ends with its input
 //
 // Tools: `who`; `slow MS` answers after that time; `big BYTES`; `die CODE`; `ask` sends the client a request of its own
-// (sampling) and answers with what that answered; `token` answers with TOKEN.
+// (sampling) and answers with what that answered; `token` answers with TOKEN; `deaf` never reads again; `shout CODE`
+// ends once nobody has taken any more of its standard error for a while.
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -79,6 +81,15 @@ void Initialize(const std::string& id) {
       "\"serverInfo\":{\"name\":\"scripted\",\"version\":\"1\"}}}");
 }
 
+void Shout() {
+  fcntl(2, F_SETFL, O_NONBLOCK);
+  const std::string noise(4096, '!');
+  for (int waited = 0; waited < 30; ++waited) {
+    while (write(2, noise.data(), noise.size()) > 0) waited = 0;
+    usleep(10000);
+  }
+}
+
 void Call(const std::string& id, const std::string& line) {
   const std::string tool = Unquoted(Member(line, "name"));
   const std::string argument = Unquoted(Member(line, "argument"));
@@ -86,6 +97,13 @@ void Call(const std::string& id, const std::string& line) {
   if (tool == "slow") g_later.push_back({NowMs() + atoi(argument.c_str()), id});
   if (tool == "big") Answer(id, std::string(static_cast<size_t>(atoi(argument.c_str())), 'x'));
   if (tool == "die") _exit(atoi(argument.c_str()));
+  if (tool == "deaf") {
+    while (true) pause();
+  }
+  if (tool == "shout") {
+    Shout();
+    _exit(atoi(argument.c_str()));
+  }
   if (tool == "token") Answer(id, Get("TOKEN"));
   if (tool == "ask") {
     g_asking = id;

@@ -1,0 +1,77 @@
+// Whoever does not read holds back nobody but who writes to him: not the client of an MCP server, not the news that a
+// process has ended, not the injector's own end.
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <string>
+
+#include "absl/time/time.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "injector/supervise/testing/rotation_fixture.h"
+
+namespace keyferry::injector {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+using UnreadStreamsTest = testing::RotationTest;
+
+TEST_F(UnreadStreamsTest, WhoDoesNotReadTheLastOutputHoldsNothingAfterSigterm) {
+  for (const char* policy : {"--on-rotate=mcp", "--on-rotate=restart"}) {
+    // More than the pipe to the reader takes, less than the injector holds: lines, so that MCP mode has them as well.
+    Launch({"sh", "-c",
+            "i=0; while [ $i -lt 1500 ]; do i=$((i + 1)); "
+            "echo '{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"data\":"
+            "\"0123456789012345678901234567890123456789\"}}'; done; exit 3"},
+           {policy}, "GENERATION=1");
+    EXPECT_FALSE(EndsWithin(absl::Seconds(1))) << policy;
+    kill(program_->pid(), SIGTERM);
+    EXPECT_TRUE(EndsWithin(absl::Seconds(10))) << policy;
+    EXPECT_EQ(WEXITSTATUS(program_->Finish()), 3) << policy;
+  }
+}
+
+TEST_F(UnreadStreamsTest, ReplacedProcessThatDoesNotReadDoesNotHoldBackTheClient) {
+  LaunchServer({"--drain-timeout=60s", "--stop-timeout=200ms"});
+  SendCall(1, "deaf");
+  // More than its pipe and the injector hold of it.
+  SendCall(2, "who", std::string(1 << 20, 'x'));
+  Change("GENERATION=2");
+  program_->AwaitError("has taken over");
+  EXPECT_THAT(Call(3, "who"), StartsWith("2 "));
+  EndOfInput();
+}
+
+TEST_F(UnreadStreamsTest, EndOfAServerIsKnownThoughNobodyReadsItsErrors) {
+  LaunchServer({});
+  program_->LeaveErrorsUnread();
+  SendCall(1, "shout", "42");
+  EXPECT_THAT(Receive(), HasSubstr("\"id\":1,\"error\""));
+  EXPECT_EQ(WEXITSTATUS(program_->Finish()), 42);
+}
+
+TEST_F(UnreadStreamsTest, SerialRotationGoesOnThoughNobodyReadsErrors) {
+  LaunchServer({"--rotation=serial"});
+  program_->LeaveErrorsUnread();
+  SendCall(1, "shout", "42");
+  Change("GENERATION=2");
+  EXPECT_THAT(Receive(), HasSubstr("\"id\":1,\"error\""));
+  EXPECT_THAT(Call(2, "who"), StartsWith("2 "));
+  EndOfInput();
+}
+
+TEST_F(UnreadStreamsTest, WhoDoesNotReadTheLastErrorsHoldsNothingAfterSigterm) {
+  for (const char* policy : {"--on-rotate=mcp", "--on-rotate=restart"}) {
+    // More than the pipe to the reader takes and the injector holds, so that some is left in the command's own pipe.
+    Launch({"sh", "-c", "head -c 390000 /dev/zero >&2; exit 3"}, {policy}, "GENERATION=1");
+    EXPECT_FALSE(EndsWithin(absl::Seconds(2))) << policy;
+    kill(program_->pid(), SIGTERM);
+    EXPECT_TRUE(EndsWithin(absl::Seconds(10))) << policy;
+    EXPECT_EQ(WEXITSTATUS(program_->Finish()), 3) << policy;
+  }
+}
+
+}  // namespace
+}  // namespace keyferry::injector
