@@ -211,11 +211,10 @@ bool VerifySignature(const PublicKeyNumbers& key, SignatureAlgorithm algorithm, 
   }
   bssl::ScopedEVP_MD_CTX context;
   EVP_PKEY_CTX* padding = nullptr;
-  const bool valid = parsed != nullptr &&
-                     EVP_DigestVerifyInit(context.get(), &padding, EVP_sha256(), nullptr, parsed.get()) == 1 &&
-                     SetPadding(padding, algorithm) &&
-                     EVP_DigestVerify(context.get(), Bytes(signature), signature.size(), Bytes(message),
-                                      message.size()) == 1;
+  const bool valid =
+      parsed != nullptr && EVP_DigestVerifyInit(context.get(), &padding, EVP_sha256(), nullptr, parsed.get()) == 1 &&
+      SetPadding(padding, algorithm) &&
+      EVP_DigestVerify(context.get(), Bytes(signature), signature.size(), Bytes(message), message.size()) == 1;
   ForgetErrors();
   return valid;
 }

@@ -78,10 +78,8 @@ absl::StatusOr<v1::Connection> ConnectionRules::Show(const Caller& caller, const
                                                      const storage::StoreView& view) const {
   LastUse use;
   if (context_.usage != nullptr) {
-    // No credential's id has a slash.
-    ASSIGN_OR_RETURN(
-        use, context_.usage->Find(view, parent.org, record.parent(), absl::StrCat(kConnections, "/", record.id()),
-                                  absl::FromUnixNanos(record.create_time())));
+    ASSIGN_OR_RETURN(use, context_.usage->FindOfConnection(view, parent.org, record.parent(), record.id(),
+                                                           absl::FromUnixNanos(record.create_time())));
   }
   return ToConnection(parent, record, use, caller.tier, context_.clock());
 }

@@ -34,8 +34,11 @@ class QueryWriter {
   void Add(absl::string_view name, absl::string_view escaped) {
     if (name.empty()) return;
     const bool first = !absl::StrContains(url_, '?');
-    absl::StrAppend(&url_, first ? "?" : (url_.back() == '?' || url_.back() == '&') ? "" : "&", UriEscape(name), "=",
-                    escaped);
+    absl::StrAppend(&url_,
+                    first                                        ? "?"
+                    : (url_.back() == '?' || url_.back() == '&') ? ""
+                                                                 : "&",
+                    UriEscape(name), "=", escaped);
   }
   const std::string& url() const { return url_; }
 
@@ -47,8 +50,8 @@ class QueryWriter {
 
 absl::StatusOr<std::string> AuthorizationUrl(const v1::OauthProvider& provider, const AuthorizationRequest& request) {
   ASSIGN_OR_RETURN(const UrlVariables variables, ResolveUrlVariables(provider, request.variables, "url_variables"));
-  ASSIGN_OR_RETURN(std::string url, ExpandUrl(provider.endpoints().authorization_url(), variables,
-                                              "endpoints.authorization_url"));
+  ASSIGN_OR_RETURN(std::string url,
+                   ExpandUrl(provider.endpoints().authorization_url(), variables, "endpoints.authorization_url"));
   const v1::OauthAuthorization& authorization = provider.authorization();
   ParameterList own;
   for (const v1::OauthParameter& parameter : authorization.parameters()) {

@@ -20,7 +20,8 @@ bool IsPrintable(absl::string_view text) {
 // What a person can do about the errors of RFC 6749, section 4.1.2.1.
 absl::string_view Advice(absl::string_view error) {
   if (error == "access_denied") return "access was not granted. Start again and agree, or ask who may agree for you";
-  if (error == "invalid_scope") return "a scope is unknown there or not allowed. An administrator must correct the scopes";
+  if (error == "invalid_scope")
+    return "a scope is unknown there or not allowed. An administrator must correct the scopes";
   if (error == "server_error" || error == "temporarily_unavailable") {
     return "it is out of order for now. Start again in a while";
   }
@@ -66,7 +67,8 @@ absl::Status TakeCode(const v1::OauthProvider& provider, CallbackQuery* query) {
   const std::string& issuer = provider.endpoints().issuer();
   if (!query->issuer.empty() && !issuer.empty() && query->issuer != issuer) {
     return absl::FailedPreconditionError(
-        "the answer comes from another authorization server than the one that was asked. Start again; if that fails, an "
+        "the answer comes from another authorization server than the one that was asked. Start again; if that fails, "
+        "an "
         "administrator must correct the provider's issuer");
   }
   if (query->issuer.empty() && provider.authorization().require_issuer()) {
@@ -83,9 +85,11 @@ absl::Status TakeCode(const v1::OauthProvider& provider, CallbackQuery* query) {
   const auto found = query->parameters.find(own.empty() ? "code" : own);
   if (found == query->parameters.end() || found->second.empty()) {
     return absl::FailedPreconditionError(
-        "the provider sent no code. Start again; if that fails, an administrator must look at the provider's definition");
+        "the provider sent no code. Start again; if that fails, an administrator must look at the provider's "
+        "definition");
   }
-  if (!IsPrintable(found->second)) return absl::FailedPreconditionError("the provider sent a damaged code. Start again");
+  if (!IsPrintable(found->second))
+    return absl::FailedPreconditionError("the provider sent a damaged code. Start again");
   query->code = found->second;
   return absl::OkStatus();
 }

@@ -26,7 +26,8 @@ constexpr char kCommon[] = R"(
   authorization { scopes: "read" scopes: "write" })";
 
 constexpr Quirk kQuirks[kQuirkCount] = {
-    {"client authenticates with HTTP Basic", "client { authentication: OAUTH_CLIENT_AUTHENTICATION_CLIENT_SECRET_BASIC }"},
+    {"client authenticates with HTTP Basic",
+     "client { authentication: OAUTH_CLIENT_AUTHENTICATION_CLIENT_SECRET_BASIC }"},
     {"client authenticates in the body", "client { authentication: OAUTH_CLIENT_AUTHENTICATION_CLIENT_SECRET_POST }"},
     {"public client, PKCE only", "client { authentication: OAUTH_CLIENT_AUTHENTICATION_NONE client_secret: '' }"},
     {"Basic with the secret as user", "client { authentication: OAUTH_CLIENT_AUTHENTICATION_SECRET_AS_BASIC_USER }"},
@@ -35,13 +36,15 @@ constexpr Quirk kQuirks[kQuirkCount] = {
      "client { authentication: OAUTH_CLIENT_AUTHENTICATION_TLS_CLIENT_AUTH client_secret: '' certificate: 'PEM of the "
      "certificate' certificate_private_key: 'PEM of the key' }"},
     {"token request as JSON", "token { format: OAUTH_REQUEST_FORMAT_JSON }"},
-    {"token request by GET", "token { format: OAUTH_REQUEST_FORMAT_GET } "
-                             "client { authentication: OAUTH_CLIENT_AUTHENTICATION_CLIENT_SECRET_POST }"},
+    {"token request by GET",
+     "token { format: OAUTH_REQUEST_FORMAT_GET } "
+     "client { authentication: OAUTH_CLIENT_AUTHENTICATION_CLIENT_SECRET_POST }"},
     {"scopes joined by comma", "authorization { scope_separator: ',' }"},
     {"scopes joined by +, not escaped", "authorization { scope_separator: '+' scopes_unescaped: true }"},
     {"PKCE must be off", "authorization { pkce: OAUTH_PKCE_OFF }"},
     {"extra authorization parameters",
-     "authorization { parameters { name: 'access_type' value: 'offline' } parameters { name: 'prompt' value: 'consent' } "
+     "authorization { parameters { name: 'access_type' value: 'offline' } parameters { name: 'prompt' value: 'consent' "
+     "} "
      "parameters { name: 'audience' value: 'api.provider.test/all of it' } }"},
     {"offline access as a scope", "authorization { scopes: 'offline_access' }"},
     {"parameters under other names",
@@ -71,7 +74,8 @@ constexpr Quirk kQuirks[kQuirkCount] = {
     {"success with another 2xx", ""},
     {"form-encoded response", ""},
     {"no expires_in", "token { lifetime { seconds: 7200 } }"},
-    {"expiry in another format", "token { response { expiry_path: 'expires' expiry_format: OAUTH_EXPIRY_FORMAT_DATE } }"},
+    {"expiry in another format",
+     "token { response { expiry_path: 'expires' expiry_format: OAUTH_EXPIRY_FORMAT_DATE } }"},
     {"refresh token rotates", ""},
     {"refresh response omits the refresh token", ""},
     {"refreshed by the access token",

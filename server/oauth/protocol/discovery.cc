@@ -68,10 +68,9 @@ class Discovery : public std::enable_shared_from_this<Discovery> {
   // Asks the first of `urls_` that is left; what is not found there is looked for at the next.
   void AskNext(Then then) {
     if (urls_.empty()) {
-      return Fail(absl::FailedPreconditionError(
-          absl::StrCat("no metadata was found (tried ", absl::StrJoin(tried_, ", "),
-                       "): correct the identifier, or give the endpoints themselves", problem_.empty() ? "" : "; ",
-                       problem_)));
+      return Fail(absl::FailedPreconditionError(absl::StrCat(
+          "no metadata was found (tried ", absl::StrJoin(tried_, ", "),
+          "): correct the identifier, or give the endpoints themselves", problem_.empty() ? "" : "; ", problem_)));
     }
     HttpRequest request;
     request.url = urls_.front();
@@ -87,14 +86,14 @@ class Discovery : public std::enable_shared_from_this<Discovery> {
   void OnResponse(absl::StatusOr<HttpResponse> response, Then then) {
     if (!response.ok()) {
       const absl::Status& status = response.status();
-      const bool wrong = absl::IsInvalidArgument(status) || absl::IsPermissionDenied(status) ||
-                         absl::IsResourceExhausted(status);
+      const bool wrong =
+          absl::IsInvalidArgument(status) || absl::IsPermissionDenied(status) || absl::IsResourceExhausted(status);
       const std::string message = absl::StrCat("the metadata could not be read: ", status.message());
       return Fail(wrong ? absl::FailedPreconditionError(message) : absl::UnavailableError(message));
     }
     if (response->status >= 500 || response->status == 429) {
-      return Fail(absl::UnavailableError(
-          absl::StrCat(tried_.back(), " answered ", response->status, ": it may work later")));
+      return Fail(
+          absl::UnavailableError(absl::StrCat(tried_.back(), " answered ", response->status, ": it may work later")));
     }
     if (response->status != 200) {
       problem_ = absl::StrCat("the last one answered ", response->status,
@@ -160,8 +159,8 @@ v1::OauthClientAuthentication PickAuthentication(const DiscoveredMetadata& metad
   }
   // Public clients are often taken without being named.
   if (client.client_secret().empty()) return v1::OAUTH_CLIENT_AUTHENTICATION_NONE;
-  for (const auto method : {v1::OAUTH_CLIENT_AUTHENTICATION_CLIENT_SECRET_BASIC,
-                            v1::OAUTH_CLIENT_AUTHENTICATION_CLIENT_SECRET_POST}) {
+  for (const auto method :
+       {v1::OAUTH_CLIENT_AUTHENTICATION_CLIENT_SECRET_BASIC, v1::OAUTH_CLIENT_AUTHENTICATION_CLIENT_SECRET_POST}) {
     if (Takes(metadata, method)) return method;
   }
   return v1::OAUTH_CLIENT_AUTHENTICATION_UNSPECIFIED;

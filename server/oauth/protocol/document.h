@@ -12,8 +12,8 @@
 
 namespace keyferry::server {
 
-// What a provider answered: JSON (RFC 8259), or a form as an object of strings. Its texts may be secrets: they are wiped
-// with it. Moved, never copied.
+// What a provider answered: JSON (RFC 8259), or a form as an object of strings. Its texts may be secrets: they are
+// wiped with it. Moved, never copied.
 class Document {
  public:
   enum class Kind { kNull, kBool, kNumber, kString, kArray, kObject };

@@ -84,8 +84,8 @@ TokenError Describe(const HttpResponse& response, absl::Time now, std::string co
     error.retry_after = ParseRetryAfter(response.Header("Retry-After"), now);
   }
   error.message = absl::StrCat("the provider answered ", response.status, code.empty() ? "" : " `", code,
-                               code.empty() ? "" : "`", words.empty() ? "" : " (", words, words.empty() ? "" : ")", ": ",
-                               Advice(error.kind, response.status, code));
+                               code.empty() ? "" : "`", words.empty() ? "" : " (", words, words.empty() ? "" : ")",
+                               ": ", Advice(error.kind, response.status, code));
   error.code = std::move(code);
   return error;
 }
@@ -96,9 +96,8 @@ TokenError ErrorOfDocument(const Document& document, const HttpResponse& respons
                            absl::Time now, const std::vector<absl::string_view>& secrets) {
   const absl::string_view path = rules.error_path().empty() ? "error" : absl::string_view(rules.error_path());
   absl::string_view code = document.TextAt(path);
-  absl::string_view words = document.TextAt(rules.error_description_path().empty()
-                                                ? "error_description"
-                                                : absl::string_view(rules.error_description_path()));
+  absl::string_view words = document.TextAt(
+      rules.error_description_path().empty() ? "error_description" : absl::string_view(rules.error_description_path()));
   // Some wrap the code: {"error": {"code": ..., "message": ...}}.
   const Document* const wrapped = document.Find(path);
   if (wrapped != nullptr && wrapped->is_object()) {

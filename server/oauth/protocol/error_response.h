@@ -15,9 +15,9 @@ namespace keyferry::server {
 
 // The error of a response that is no success, whatever its endpoint: by its status, and by its document if it has one
 // (RFC 6749, section 5.2). 429 is kRateLimited, 408, 425 and all 5xx are kTemporary whatever they say, a redirect is
-// kRejected, and `invalid_grant`, of these alone, kInvalidGrant. Other refusals are kRejected: a connection is not given
-// up for words that are not the standard's. `secrets` are those that were sent: the provider's words are not repeated
-// where they hold one, nor where they hold what looks like one.
+// kRejected, and `invalid_grant`, of these alone, kInvalidGrant. Other refusals are kRejected: a connection is not
+// given up for words that are not the standard's. `secrets` are those that were sent: the provider's words are not
+// repeated where they hold one, nor where they hold what looks like one.
 TokenError ReadErrorResponse(const HttpResponse& response, const v1::OauthResponse& rules, absl::Time now,
                              const std::vector<absl::string_view>& secrets);
 

@@ -60,12 +60,18 @@ bool ParseIsoDuration(absl::string_view text, absl::Duration* duration) {
     double number;
     if (digits == 0 || digits == rest.size() || !ParseNumber(rest.substr(0, digits), &number)) return false;
     const char unit = static_cast<char>(absl::ascii_toupper(rest[digits]));
-    if (!in_time && unit == 'W') *duration += absl::Hours(number * 24 * 7);
-    else if (!in_time && unit == 'D') *duration += absl::Hours(number * 24);
-    else if (in_time && unit == 'H') *duration += absl::Hours(number);
-    else if (in_time && unit == 'M') *duration += absl::Minutes(number);
-    else if (in_time && unit == 'S') *duration += absl::Seconds(number);
-    else return false;
+    if (!in_time && unit == 'W')
+      *duration += absl::Hours(number * 24 * 7);
+    else if (!in_time && unit == 'D')
+      *duration += absl::Hours(number * 24);
+    else if (in_time && unit == 'H')
+      *duration += absl::Hours(number);
+    else if (in_time && unit == 'M')
+      *duration += absl::Minutes(number);
+    else if (in_time && unit == 'S')
+      *duration += absl::Seconds(number);
+    else
+      return false;
     any = true;
     rest.remove_prefix(digits + 1);
   }

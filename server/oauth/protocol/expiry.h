@@ -12,8 +12,8 @@ namespace keyferry::server {
 // not end.
 absl::Duration LifetimeOf(absl::string_view text, v1::OauthExpiryFormat format, absl::Time now);
 
-// The value of a Retry-After header (RFC 9110, section 10.2.3): seconds, or a date of any of the three forms. Zero if it
-// is neither or past; at most a day.
+// The value of a Retry-After header (RFC 9110, section 10.2.3): seconds, or a date of any of the three forms. Zero if
+// it is neither or past; at most a day.
 absl::Duration ParseRetryAfter(absl::string_view text, absl::Time now);
 
 }  // namespace keyferry::server

@@ -58,9 +58,10 @@ JwtClaims ClaimsOf(const v1::OauthProvider& provider, const UrlVariables& variab
 
 // Characters of XML 1.0, section 2.2, less carriage returns, which canonical form would write in another way.
 bool IsXmlText(absl::string_view text) {
-  return IsUtf8(text) && std::all_of(text.begin(), text.end(), [](char c) {
-           return static_cast<unsigned char>(c) >= 0x20 || c == '\n' || c == '\t';
-         }) && text.find("\xEF\xBF\xBE") == absl::string_view::npos && text.find("\xEF\xBF\xBF") == absl::string_view::npos;
+  return IsUtf8(text) &&
+         std::all_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) >= 0x20 || c == '\n' || c == '\t'; }) &&
+         text.find("\xEF\xBF\xBE") == absl::string_view::npos && text.find("\xEF\xBF\xBF") == absl::string_view::npos;
 }
 
 // As canonical form writes text and attributes (Canonical XML 1.0, section 2.3).
@@ -68,8 +69,7 @@ std::string XmlText(absl::string_view text) {
   return absl::StrReplaceAll(text, {{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}});
 }
 std::string XmlAttribute(absl::string_view text) {
-  return absl::StrReplaceAll(text,
-                             {{"&", "&amp;"}, {"<", "&lt;"}, {"\"", "&quot;"}, {"\t", "&#x9;"}, {"\n", "&#xA;"}});
+  return absl::StrReplaceAll(text, {{"&", "&amp;"}, {"<", "&lt;"}, {"\"", "&quot;"}, {"\t", "&#x9;"}, {"\n", "&#xA;"}});
 }
 
 std::string XmlTime(absl::Time time) { return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone()); }
@@ -97,9 +97,9 @@ std::pair<std::string, std::string> Halves(const JwtClaims& claims, absl::string
       "<saml2:SubjectConfirmationData NotOnOrAfter=\"",
       expires, "\" Recipient=\"", XmlAttribute(claims.audience),
       "\"></saml2:SubjectConfirmationData></saml2:SubjectConfirmation></saml2:Subject><saml2:Conditions NotBefore=\"",
-      issued, "\" NotOnOrAfter=\"", expires, "\"><saml2:AudienceRestriction><saml2:Audience>",
-      XmlText(claims.audience), "</saml2:Audience></saml2:AudienceRestriction></saml2:Conditions>",
-      "<saml2:AuthnStatement AuthnInstant=\"", issued,
+      issued, "\" NotOnOrAfter=\"", expires, "\"><saml2:AudienceRestriction><saml2:Audience>", XmlText(claims.audience),
+      "</saml2:Audience></saml2:AudienceRestriction></saml2:Conditions>", "<saml2:AuthnStatement AuthnInstant=\"",
+      issued,
       "\"><saml2:AuthnContext><saml2:AuthnContextClassRef>urn:oasis:names:tc:SAML:2.0:ac:classes:X509"
       "</saml2:AuthnContextClassRef></saml2:AuthnContext></saml2:AuthnStatement>",
       Attributes(claims.others), "</saml2:Assertion>");
@@ -122,8 +122,9 @@ std::string SignedInfo(absl::string_view id, absl::string_view assertion) {
 }
 
 std::string KeyInfo(const storage::PublicKeyNumbers& key) {
-  return absl::StrCat("<ds:KeyInfo><ds:KeyValue><ds:RSAKeyValue><ds:Modulus>", Base64(key.n), "</ds:Modulus><ds:Exponent>",
-                      Base64(key.e), "</ds:Exponent></ds:RSAKeyValue></ds:KeyValue></ds:KeyInfo>");
+  return absl::StrCat("<ds:KeyInfo><ds:KeyValue><ds:RSAKeyValue><ds:Modulus>", Base64(key.n),
+                      "</ds:Modulus><ds:Exponent>", Base64(key.e),
+                      "</ds:Exponent></ds:RSAKeyValue></ds:KeyValue></ds:KeyInfo>");
 }
 
 }  // namespace

@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "server/oauth/protocol/token_exchange.h"
 #include "server/oauth/protocol/revocation.h"
+#include "server/oauth/protocol/token_exchange.h"
 #include "server/oauth/protocol/url_template.h"
 
 namespace keyferry::server {
@@ -63,11 +63,11 @@ class HttpTokenClient final : public TokenClient {
  private:
   // Null, and `done` called, if the variables are wrong.
   std::shared_ptr<TokenExchange> Begin(std::shared_ptr<const ProviderDefinition> provider, const UrlVariables& given,
-                                  absl::Duration timeout, Done done) {
+                                       absl::Duration timeout, Done done) {
     absl::StatusOr<UrlVariables> variables = ResolveUrlVariables(provider->provider, given, "url_variables");
     if (variables.ok()) {
       return std::make_shared<TokenExchange>(http_, clock_, std::move(provider), *std::move(variables), timeout,
-                                        std::move(done));
+                                             std::move(done));
     }
     TokenError error;
     error.kind = TokenErrorKind::kRejected;

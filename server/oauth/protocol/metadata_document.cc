@@ -112,8 +112,9 @@ void TakeGrantTypes(const Document& document, DiscoveredMetadata* found) {
     if (Contains(names, name)) found->grant_types.push_back(grant_type);
   }
   if (!names.empty() && Contains(names, "authorization_code") && !Contains(names, "refresh_token")) {
-    found->notes.push_back("the server does not say that it gives refresh tokens: connections may end with their first "
-                           "access token");
+    found->notes.push_back(
+        "the server does not say that it gives refresh tokens: connections may end with their first "
+        "access token");
   }
 }
 
@@ -121,8 +122,9 @@ void TakePkce(const Document& document, DiscoveredMetadata* found) {
   if (Contains(document.StringsAt("code_challenge_methods_supported"), "S256")) {
     found->pkce = v1::OAUTH_PKCE_S256;
   } else {
-    found->notes.push_back("the server does not say that it supports PKCE; it is sent all the same, unless it is "
-                           "switched off");
+    found->notes.push_back(
+        "the server does not say that it supports PKCE; it is sent all the same, unless it is "
+        "switched off");
   }
 }
 
@@ -143,7 +145,8 @@ absl::Status ReadResourceMetadata(const Document& document, absl::string_view re
   if (servers.empty()) return Wrong("the resource's metadata names no authorization server");
   RETURN_IF_ERROR(CheckIdentifier(servers[0], "the resource's authorization server"));
   if (servers.size() > 1) {
-    found->notes.push_back(absl::StrCat("the resource names ", servers.size(), " authorization servers; the first is used"));
+    found->notes.push_back(
+        absl::StrCat("the resource names ", servers.size(), " authorization servers; the first is used"));
   }
   *issuer = servers[0];
   found->resource = std::string(says);

@@ -19,9 +19,9 @@ absl::Status CheckIdentifier(absl::string_view identifier, absl::string_view wha
 absl::Status ReadResourceMetadata(const Document& document, absl::string_view resource, DiscoveredMetadata* found,
                                   std::string* issuer);
 
-// Reads the metadata of the authorization server `found->endpoints.issuer()` (RFC 8414, section 2) into what is empty of
-// `found`. FAILED_PRECONDITION if the document is of another issuer, an endpoint is no https URL, or an endpoint that a
-// connection needs is missing; `found` is then to be thrown away.
+// Reads the metadata of the authorization server `found->endpoints.issuer()` (RFC 8414, section 2) into what is empty
+// of `found`. FAILED_PRECONDITION if the document is of another issuer, an endpoint is no https URL, or an endpoint
+// that a connection needs is missing; `found` is then to be thrown away.
 absl::Status ReadServerMetadata(const Document& document, DiscoveredMetadata* found);
 
 // The method of that name in the registry of token endpoint authentication methods; UNSPECIFIED for any that Keyferry

@@ -32,7 +32,7 @@ std::string Text(const Json& object, const std::string& name) {
 
 int64_t Number(const Json& object, const std::string& name) {
   return object.is_object() && object.contains(name) && object[name].is_number_integer() ? object[name].get<int64_t>()
-                                                                                        : -1;
+                                                                                         : -1;
 }
 
 bool RegisteredKey(const MockClient& client, const std::string& kid, storage::PublicKeyNumbers* key) {
@@ -122,8 +122,8 @@ absl::Status CheckMockClient(const MockClient& client, const HttpRequest& reques
         return Refused("wrong client_assertion_type");
       }
       ParameterList claims;
-      const absl::Status valid = CheckMockJwt(client, std::string(parameters.Get("client_assertion")), audience, now,
-                                              seen, &claims);
+      const absl::Status valid =
+          CheckMockJwt(client, std::string(parameters.Get("client_assertion")), audience, now, seen, &claims);
       if (!valid.ok()) return valid;
       return claims.Get("iss") == client.id && claims.Get("sub") == client.id ? absl::OkStatus()
                                                                               : Refused("wrong iss or sub");
@@ -172,8 +172,7 @@ absl::Status CheckMockSaml(const MockClient& client, const std::string& assertio
   if (signature.empty()) return Refused("no signature, or two");
   // Enveloped-signature transform, then exclusive canonicalization, which leaves canonical text as it is.
   const std::string digested = absl::StrReplaceAll(xml, {{signature, ""}});
-  if (Content(xml, "<ds:DigestValue>", "</ds:DigestValue>") !=
-      Base64(storage::View(storage::Sha256({digested})))) {
+  if (Content(xml, "<ds:DigestValue>", "</ds:DigestValue>") != Base64(storage::View(storage::Sha256({digested})))) {
     return Refused("wrong digest");
   }
   // Canonicalized by itself, SignedInfo declares the namespace that it uses.

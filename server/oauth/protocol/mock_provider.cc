@@ -118,8 +118,8 @@ absl::StatusOr<ParameterList> MockProvider::Read(const HttpRequest& request,
     if (parameters->Has(standard)) return absl::InvalidArgumentError("a parameter under the standard's name");
     parameters->Rename(own, standard);
   }
-  const absl::Status client = CheckMockClient(options_.client, request, *parameters, absl::StrCat(options_.issuer, "/token"),
-                                              clock_(), &assertion_ids_);
+  const absl::Status client = CheckMockClient(options_.client, request, *parameters,
+                                              absl::StrCat(options_.issuer, "/token"), clock_(), &assertion_ids_);
   if (!client.ok()) return client;
   return parameters;
 }
@@ -231,8 +231,8 @@ HttpResponse MockProvider::SecondExchange(const HttpRequest& request) {
 
 HttpResponse MockProvider::Revoke(const HttpRequest& request) {
   const absl::StatusOr<ParameterList> parameters =
-      Read(request, options_.token_names, options_.format == v1::OAUTH_REQUEST_FORMAT_JSON ? options_.format
-                                                                                           : v1::OAUTH_REQUEST_FORMAT_FORM);
+      Read(request, options_.token_names,
+           options_.format == v1::OAUTH_REQUEST_FORMAT_JSON ? options_.format : v1::OAUTH_REQUEST_FORMAT_FORM);
   if (absl::IsUnauthenticated(parameters.status())) {
     return Fail(401, "invalid_client", std::string(parameters.status().message()));
   }
@@ -248,8 +248,7 @@ HttpResponse MockProvider::Revoke(const HttpRequest& request) {
 }
 
 HttpResponse MockProvider::Introspect(const HttpRequest& request) {
-  const absl::StatusOr<ParameterList> parameters =
-      Read(request, options_.token_names, v1::OAUTH_REQUEST_FORMAT_FORM);
+  const absl::StatusOr<ParameterList> parameters = Read(request, options_.token_names, v1::OAUTH_REQUEST_FORMAT_FORM);
   if (!parameters.ok()) return Fail(401, "invalid_client", std::string(parameters.status().message()));
   const auto found = access_tokens_.find(std::string(parameters->Get("token")));
   if (found == access_tokens_.end() || !Works(found->second)) return JsonResponse(200, {{"active", false}});

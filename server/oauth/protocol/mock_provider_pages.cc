@@ -48,7 +48,8 @@ absl::StatusOr<std::string> MockProvider::Authorize(const std::string& url, bool
   if (parameters->Get("client_id") != options_.client.id) return absl::InvalidArgumentError("unknown client");
   if (parameters->Get("response_type") != "code") return absl::InvalidArgumentError("wrong response_type");
   if (!absl::StartsWith(parameters->Get("redirect_uri"), "https://")) return absl::InvalidArgumentError("redirect_uri");
-  if (options_.refuses_pkce && parameters->Has("code_challenge")) return absl::InvalidArgumentError("unknown parameter");
+  if (options_.refuses_pkce && parameters->Has("code_challenge"))
+    return absl::InvalidArgumentError("unknown parameter");
   if (options_.requires_pkce && challenge.empty()) return absl::InvalidArgumentError("code_challenge is missing");
   if (!challenge.empty() && (challenge.size() != 43 || parameters->Get("code_challenge_method") != "S256")) {
     return absl::InvalidArgumentError("wrong code_challenge");
@@ -58,9 +59,11 @@ absl::StatusOr<std::string> MockProvider::Authorize(const std::string& url, bool
   if (consents) {
     const std::string code = absl::StrCat("code/", ++serial_, "+of the person");
     std::string resource;
-    if (!FormUnescape(absl::StrJoin(resources, "+", [](std::string* out, absl::string_view piece) {
-                        absl::StrAppend(out, piece.substr(piece.find('=') + 1));
-                      }), &resource)) {
+    if (!FormUnescape(absl::StrJoin(resources, "+",
+                                    [](std::string* out, absl::string_view piece) {
+                                      absl::StrAppend(out, piece.substr(piece.find('=') + 1));
+                                    }),
+                      &resource)) {
       return absl::InvalidArgumentError("resource");
     }
     codes_[code] = {std::string(parameters->Get("redirect_uri")), challenge,

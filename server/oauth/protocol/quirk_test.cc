@@ -21,8 +21,7 @@ std::string Text(const storage::SecretBytes& secret) { return std::string(secret
 TokenGrant LiveThrough(QuirkWorld& world, const UrlVariables& variables = {}) {
   TokenGrant first = GrantOf(world.Connect(variables));
   EXPECT_TRUE(world.provider().IsActive(Text(first.access_token))) << world.provider().last_problem();
-  const TokenGrant second =
-      GrantOf(world.Refresh(Text(first.refresh_token), Text(first.access_token), variables));
+  const TokenGrant second = GrantOf(world.Refresh(Text(first.refresh_token), Text(first.access_token), variables));
   EXPECT_TRUE(world.provider().IsActive(Text(second.access_token))) << world.provider().last_problem();
   EXPECT_EQ(world.provider().refreshes(), 1);
   const std::string last = Text(second.refresh_token.empty() ? first.refresh_token : second.refresh_token);
@@ -81,8 +80,8 @@ TEST(QuirkTest, Row04_SecretAsBasicUser) {
 }
 
 TEST(QuirkTest, Row05_PrivateKeyJwt) {
-  for (const auto algorithm : {v1::OAUTH_SIGNING_ALGORITHM_RS256, v1::OAUTH_SIGNING_ALGORITHM_PS256,
-                               v1::OAUTH_SIGNING_ALGORITHM_ES256}) {
+  for (const auto algorithm :
+       {v1::OAUTH_SIGNING_ALGORITHM_RS256, v1::OAUTH_SIGNING_ALGORITHM_PS256, v1::OAUTH_SIGNING_ALGORITHM_ES256}) {
     SCOPED_TRACE(AlgorithmName(algorithm));
     const storage::SecretBytes key = GenerateSigningKey(algorithm);
     MockProviderOptions options;
@@ -130,8 +129,8 @@ TEST(QuirkTest, Row09_ScopesByComma) {
   options.required_authorization = {{"scope", "read,write"}};
   options.answer = [](const MockGrant& grant) {
     return Answer(200, "application/json",
-                  absl::StrCat(R"({"access_token":")", grant.access_token, R"(","refresh_token":")", grant.refresh_token,
-                               R"(","scope":"read,write"})"));
+                  absl::StrCat(R"({"access_token":")", grant.access_token, R"(","refresh_token":")",
+                               grant.refresh_token, R"(","scope":"read,write"})"));
   };
   QuirkWorld world(QuirkDefinition(9), options);
   EXPECT_EQ(LiveThrough(world).scopes, (std::vector<std::string>{"read", "write"}));
@@ -188,7 +187,8 @@ TEST(QuirkTest, Row16_TemplatedUrls) {
   options.issuer = "https://acme.provider.test";
   QuirkWorld world(QuirkDefinition(16), options);
   LiveThrough(world, {{"subdomain", "acme"}});
-  for (const char* value : {"", "acme.evil", "evil.test/", "evil.test#", "a?b", "a@b", "a:1", "a\\b", "a b", "\xC3\xA4"}) {
+  for (const char* value :
+       {"", "acme.evil", "evil.test/", "evil.test#", "a?b", "a@b", "a:1", "a\\b", "a b", "\xC3\xA4"}) {
     const TokenError error = ErrorOf(world.Connect({{"subdomain", value}}));
     EXPECT_TRUE(absl::StrContains(error.message, "url_variables.subdomain")) << value << ": " << error.message;
   }
@@ -198,9 +198,10 @@ TEST(QuirkTest, Row17_Metadata) {
   MockProviderOptions options;
   options.callback_parameters = {{"realmId", "123145"}};
   options.answer = [](const MockGrant& grant) {
-    return Answer(200, "application/json",
-                  absl::StrCat(R"({"access_token":")", grant.access_token, R"(","refresh_token":")", grant.refresh_token,
-                               R"(","instance_url":"https://na1.provider.test","team":{"id":7}})"));
+    return Answer(
+        200, "application/json",
+        absl::StrCat(R"({"access_token":")", grant.access_token, R"(","refresh_token":")", grant.refresh_token,
+                     R"(","instance_url":"https://na1.provider.test","team":{"id":7}})"));
   };
   QuirkWorld world(QuirkDefinition(17), options);
   EXPECT_EQ(LiveThrough(world).metadata,
@@ -263,8 +264,8 @@ TEST(QuirkTest, Row22_Other2xx) {
   MockProviderOptions options;
   options.answer = [](const MockGrant& grant) {
     return Answer(201, "application/json",
-                  absl::StrCat(R"({"access_token":")", grant.access_token, R"(","refresh_token":")", grant.refresh_token,
-                               R"("})"));
+                  absl::StrCat(R"({"access_token":")", grant.access_token, R"(","refresh_token":")",
+                               grant.refresh_token, R"("})"));
   };
   QuirkWorld world(QuirkDefinition(22), options);
   LiveThrough(world);
@@ -274,8 +275,9 @@ TEST(QuirkTest, Row23_FormEncodedResponse) {
   for (const char* type : {"application/x-www-form-urlencoded; charset=utf-8", "text/plain", ""}) {
     MockProviderOptions options;
     options.answer = [type](const MockGrant& grant) {
-      return Answer(200, type, absl::StrCat("access_token=", grant.access_token, "&refresh_token=", grant.refresh_token,
-                                            "&scope=repo%2Cgist&token_type=bearer&expires_in=60"));
+      return Answer(200, type,
+                    absl::StrCat("access_token=", grant.access_token, "&refresh_token=", grant.refresh_token,
+                                 "&scope=repo%2Cgist&token_type=bearer&expires_in=60"));
     };
     QuirkWorld world(QuirkDefinition(23), options);
     const TokenGrant grant = LiveThrough(world);
@@ -285,9 +287,9 @@ TEST(QuirkTest, Row23_FormEncodedResponse) {
 }
 
 HttpResponse WithoutExpiry(const MockGrant& grant) {
-  return Answer(200, "application/json",
-                absl::StrCat(R"({"access_token":")", grant.access_token, R"(","refresh_token":")", grant.refresh_token,
-                             R"("})"));
+  return Answer(
+      200, "application/json",
+      absl::StrCat(R"({"access_token":")", grant.access_token, R"(","refresh_token":")", grant.refresh_token, R"("})"));
 }
 
 TEST(QuirkTest, Row24_LifetimeDeclared) {
@@ -394,10 +396,11 @@ TEST(QuirkTest, Row29_SecondExchange) {
   int answers = 0;
   options.answer = [&answers](const MockGrant& grant) {
     // The second exchange names no expiry, which the definition does.
-    return ++answers % 2 == 1 ? Answer(200, "application/json",
-                                       absl::StrCat(R"({"access_token":")", grant.access_token, R"(","refresh_token":")",
-                                                    grant.refresh_token, R"(","expires_in":60})"))
-                              : WithoutExpiry(grant);
+    return ++answers % 2 == 1
+               ? Answer(200, "application/json",
+                        absl::StrCat(R"({"access_token":")", grant.access_token, R"(","refresh_token":")",
+                                     grant.refresh_token, R"(","expires_in":60})"))
+               : WithoutExpiry(grant);
   };
   QuirkWorld world(QuirkDefinition(29), options);
   const TokenGrant grant = LiveThrough(world);

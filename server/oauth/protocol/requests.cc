@@ -136,7 +136,8 @@ absl::StatusOr<HttpRequest> RefreshRequest(const RequestContext& context, const 
   // The refresh's own name for a parameter first: after the token's, the standard's name is gone.
   RenameParameters(refresh.renamed_parameters(), &request.parameters);
   RenameParameters(provider.token().renamed_parameters(), &request.parameters);
-  request.format = refresh.format() == v1::OAUTH_REQUEST_FORMAT_UNSPECIFIED ? provider.token().format() : refresh.format();
+  request.format =
+      refresh.format() == v1::OAUTH_REQUEST_FORMAT_UNSPECIFIED ? provider.token().format() : refresh.format();
   RETURN_IF_ERROR(AddOwn({}, provider.token().headers(), context.variables, &request));
   RETURN_IF_ERROR(AddOwn(refresh.parameters(), refresh.headers(), context.variables, &request));
   const v1::OauthResponse& response = refresh.has_response() ? refresh.response() : provider.token().response();
@@ -175,8 +176,7 @@ absl::StatusOr<HttpRequest> UserinfoRequest(const RequestContext& context, const
   HttpRequest request;
   ASSIGN_OR_RETURN(request.url, ExpandUrl(context.provider().endpoints().userinfo_url(), context.variables,
                                           "endpoints.userinfo_url"));
-  request.headers = {{"Accept", "application/json"},
-                     {"Authorization", absl::StrCat("Bearer ", access_token.Expose())}};
+  request.headers = {{"Accept", "application/json"}, {"Authorization", absl::StrCat("Bearer ", access_token.Expose())}};
   // Headers that an API wants everywhere, such as its version.
   for (const v1::OauthParameter& header : context.provider().token().headers()) {
     bool own = false;

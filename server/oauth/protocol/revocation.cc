@@ -27,8 +27,8 @@ class Revocation : public std::enable_shared_from_this<Revocation> {
         done_(std::move(done)) {}
 
   void Start(bool refresh_token) {
-    absl::StatusOr<HttpRequest> request = RevocationRequest(
-        context_, refresh_token ? tokens_.refresh_token : tokens_.access_token, refresh_token);
+    absl::StatusOr<HttpRequest> request =
+        RevocationRequest(context_, refresh_token ? tokens_.refresh_token : tokens_.access_token, refresh_token);
     if (!request.ok()) return done_(absl::FailedPreconditionError(request.status().message()));
     http_->Send(*std::move(request), deadline_.Remaining(),
                 [self = shared_from_this(), refresh_token](absl::StatusOr<HttpResponse> response) {

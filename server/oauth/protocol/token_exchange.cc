@@ -41,8 +41,8 @@ std::string AccountOf(const Document& document, const std::string& path) {
 }  // namespace
 
 TokenExchange::TokenExchange(HttpClient* http, std::function<absl::Time()> clock,
-                   std::shared_ptr<const ProviderDefinition> definition, UrlVariables variables, absl::Duration timeout,
-                   TokenClient::Done done)
+                             std::shared_ptr<const ProviderDefinition> definition, UrlVariables variables,
+                             absl::Duration timeout, TokenClient::Done done)
     : http_(http),
       clock_(std::move(clock)),
       definition_(std::move(definition)),
@@ -59,7 +59,9 @@ const v1::OauthResponse& TokenExchange::FirstRules() const {
   return provider.token().response();
 }
 
-bool TokenExchange::HasSecond() const { return context_.provider().token().has_second() && kind_ != kRefreshByAccessToken; }
+bool TokenExchange::HasSecond() const {
+  return context_.provider().token().has_second() && kind_ != kRefreshByAccessToken;
+}
 
 std::vector<absl::string_view> TokenExchange::Secrets() const {
   std::vector<absl::string_view> views = {context_.provider().client().client_secret()};
@@ -74,13 +76,13 @@ void TokenExchange::Start(absl::StatusOr<HttpRequest> request, Kind kind) {
 
 void TokenExchange::Send(absl::StatusOr<HttpRequest> request, absl::Duration timeout, Then then) {
   if (!request.ok()) return (this->*then)(request.status());
-  http_->Send(*std::move(request), timeout,
-              [self = shared_from_this(), then](absl::StatusOr<HttpResponse> response) {
-                ((*self).*then)(std::move(response));
-              });
+  http_->Send(*std::move(request), timeout, [self = shared_from_this(), then](absl::StatusOr<HttpResponse> response) {
+    ((*self).*then)(std::move(response));
+  });
 }
 
-bool TokenExchange::ReadGrant(absl::StatusOr<HttpResponse>& response, const v1::OauthResponse& rules, TokenGrant* grant) {
+bool TokenExchange::ReadGrant(absl::StatusOr<HttpResponse>& response, const v1::OauthResponse& rules,
+                              TokenGrant* grant) {
   if (!response.ok()) {
     Fail(ErrorOfSending(response.status()));
     return false;
@@ -130,7 +132,8 @@ void TokenExchange::FindLifetime() {
   if (grant_.lifetime == absl::InfiniteDuration() && token.second().has_lifetime()) {
     grant_.lifetime = DurationOf(token.second().lifetime());
   }
-  if (grant_.lifetime == absl::InfiniteDuration() && token.has_lifetime()) grant_.lifetime = DurationOf(token.lifetime());
+  if (grant_.lifetime == absl::InfiniteDuration() && token.has_lifetime())
+    grant_.lifetime = DurationOf(token.lifetime());
   if (grant_.lifetime != absl::InfiniteDuration() || !token.introspect() ||
       context_.provider().endpoints().introspection_url().empty()) {
     return FindAccount();

@@ -17,13 +17,13 @@
 
 namespace keyferry::server {
 
-// One way to tokens, from the request to the grant: the exchange, the second exchange where there is one, the lifetime by
-// introspection where nothing else says it, and the account. Its parts follow one another, on whatever thread answers.
-// Held by its requests; calls `done` once.
+// One way to tokens, from the request to the grant: the exchange, the second exchange where there is one, the lifetime
+// by introspection where nothing else says it, and the account. Its parts follow one another, on whatever thread
+// answers. Held by its requests; calls `done` once.
 //
 // A grant is never given up for what follows it: without introspection the lifetime stays unknown, without userinfo the
-// account stays empty. A second exchange that fails for a moment is tried once more, because what the first one gave may
-// not be given again.
+// account stays empty. A second exchange that fails for a moment is tried once more, because what the first one gave
+// may not be given again.
 class TokenExchange : public std::enable_shared_from_this<TokenExchange> {
  public:
   enum Kind {
@@ -35,8 +35,9 @@ class TokenExchange : public std::enable_shared_from_this<TokenExchange> {
     kRefreshByAccessToken,
   };
 
-  TokenExchange(HttpClient* http, std::function<absl::Time()> clock, std::shared_ptr<const ProviderDefinition> definition,
-           UrlVariables variables, absl::Duration timeout, TokenClient::Done done);
+  TokenExchange(HttpClient* http, std::function<absl::Time()> clock,
+                std::shared_ptr<const ProviderDefinition> definition, UrlVariables variables, absl::Duration timeout,
+                TokenClient::Done done);
 
   const RequestContext& context() const { return context_; }
   // Not to be repeated in an error.

@@ -96,7 +96,8 @@ TokenResult ReadTokenResponse(const HttpResponse& response, const ResponseRules&
   if (NeedsProof(document->TextAt("token_type"))) {
     TokenError error;
     error.kind = TokenErrorKind::kRejected;
-    error.message = "the provider gives tokens that need a proof of possession; the client must be set to bearer tokens";
+    error.message =
+        "the provider gives tokens that need a proof of possession; the client must be set to bearer tokens";
     return error;
   }
 

@@ -17,8 +17,8 @@ struct ResponseRules {
   absl::string_view scope_separator = " ";
 };
 
-// What the token endpoint granted, or why not (RFC 6749, sections 5.1 and 5.2). Any 2xx may be a success. The lifetime is
-// infinite if the response does not say.
+// What the token endpoint granted, or why not (RFC 6749, sections 5.1 and 5.2). Any 2xx may be a success. The lifetime
+// is infinite if the response does not say.
 //
 // Tokens are printable ASCII (RFC 6749, appendix A.12) of at most 16 KiB; a token type that a bearer cannot use (mac,
 // dpop) is refused. `now` turns dates into durations. `secrets` are those that were sent: the provider's words are not

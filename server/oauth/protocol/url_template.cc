@@ -36,12 +36,12 @@ bool StaysInItsPlace(absl::string_view value) {
 }
 
 absl::Status CheckValue(const v1::OauthUrlVariable& variable, absl::string_view value, absl::string_view field) {
-  const absl::string_view pattern = variable.pattern().empty() ? kDefaultPattern : absl::string_view(variable.pattern());
+  const absl::string_view pattern =
+      variable.pattern().empty() ? kDefaultPattern : absl::string_view(variable.pattern());
   if (!value.empty() && StaysInItsPlace(value) && MatchesPattern(value, pattern)) return absl::OkStatus();
   return InvalidField(field, absl::StrCat("does not match `", Printable(pattern, 128), "`"),
-                      variable.description().empty()
-                          ? "Give the value that the provider uses for your account."
-                          : absl::StrCat("Give: ", Printable(variable.description(), 256)));
+                      variable.description().empty() ? "Give the value that the provider uses for your account."
+                                                     : absl::StrCat("Give: ", Printable(variable.description(), 256)));
 }
 
 bool IsNameByte(char c) { return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '_'; }
