@@ -176,12 +176,55 @@ std::vector<MatrixRow> AuditRows() {
   };
 }
 
+// Providers: an ADMIN manages and checks them, everybody of the org sees them, workloads do not.
+std::vector<MatrixRow> ProviderRows() {
+  const std::string create =
+      "parent: '@' oauth_provider_id: 'new-$N' oauth_provider { endpoints { "
+      "authorization_url: 'https://127.0.0.1:1/authorize' token_url: 'https://127.0.0.1:1/token' } "
+      "client { client_id: 'keyferry' client_secret: 'marker-5e11ed' } }";
+  const std::string update = "oauth_provider { name: '@' display_name: 'same' } update_mask { paths: 'display_name' }";
+  return {
+      {"OauthProviderService.CreateOauthProvider", Place::kOrg, "", create, "+D +D NN N"},
+      {"OauthProviderService.GetOauthProvider", Place::kOrg, "oauthProviders/idp", "name: '@'", "++ ++ NN N"},
+      {"OauthProviderService.ListOauthProviders", Place::kOrg, "", "parent: '@'", "++ ++ NN N"},
+      {"OauthProviderService.UpdateOauthProvider", Place::kOrg, "oauthProviders/idp", update, "+D +D NN N"},
+      {"OauthProviderService.CheckOauthProvider", Place::kOrg, "oauthProviders/idp", "name: '@'", "+D +D NN N"},
+      {"OauthProviderService.DeleteOauthProvider", Place::kOrg, "oauthProviders/doomed-$N", "name: '@'", "+D +D NN N"},
+  };
+}
+
+// Connections: as credentials of the same scope. How far an attempt is, is for who started it.
+std::vector<MatrixRow> ConnectionRows() {
+  const std::string start = "parent: '@' oauth_provider_id: 'idp'";
+  return {
+      {"ConnectionService.StartConnection", Place::kOrg, "", start, "+D +D NN N"},
+      {"ConnectionService.GetConnection", Place::kOrg, "connections/idp", "name: '@'", "++ ++ NN N"},
+      {"ConnectionService.ListConnections", Place::kOrg, "", "parent: '@'", "++ ++ NN N"},
+      {"ConnectionService.RefreshConnection", Place::kOrg, "connections/idp", "name: '@'", "+D +D NN N"},
+      {"ConnectionService.DeleteConnection", Place::kOrg, "connections/ended-$N", "name: '@'", "+D +D NN N"},
+      // Of the ADMIN's own.
+      {"ConnectionService.GetConnectionAttempt", Place::kOrg, "connectionAttempts/$ATTEMPT", "name: '@'", "+N NN NN N"},
+
+      {"ConnectionService.StartConnection", Place::kTeam, "", start, "D++DN DN NN N", true},
+      {"ConnectionService.GetConnection", Place::kTeam, "connections/idp", "name: '@'", "++++N +N NN N"},
+      {"ConnectionService.ListConnections", Place::kTeam, "", "parent: '@'", "++++N +N NN N"},
+      {"ConnectionService.RefreshConnection", Place::kTeam, "connections/idp", "name: '@'", "D++DN DN NN N", true},
+      {"ConnectionService.DeleteConnection", Place::kTeam, "connections/ended-$N", "name: '@'", "+++DN +N NN N"},
+
+      {"ConnectionService.StartConnection", Place::kUser, "", start, "+DN DN NN N"},
+      {"ConnectionService.GetConnection", Place::kUser, "connections/idp", "name: '@'", "+NN NN NN N"},
+      {"ConnectionService.ListConnections", Place::kUser, "", "parent: '@'", "+NN NN NN N"},
+      {"ConnectionService.RefreshConnection", Place::kUser, "connections/idp", "name: '@'", "+NN NN NN N"},
+      {"ConnectionService.DeleteConnection", Place::kUser, "connections/ended-$N", "name: '@'", "+NN NN NN N"},
+  };
+}
+
 }  // namespace
 
 std::vector<MatrixRow> AccessMatrix() {
   std::vector<MatrixRow> rows;
-  for (const auto& part :
-       {CredentialRows(), McpServerRows(), DirectoryRows(), TokenRows(), SessionAndProcessRows(), AuditRows()})
+  for (const auto& part : {CredentialRows(), McpServerRows(), DirectoryRows(), TokenRows(), SessionAndProcessRows(),
+                           ProviderRows(), ConnectionRows(), AuditRows()})
     Append(part, &rows);
   return rows;
 }

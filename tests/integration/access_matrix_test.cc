@@ -13,7 +13,9 @@
 #include "google/protobuf/descriptor.h"
 #include "gtest/gtest.h"
 #include "keyferry/v1/audit.pb.h"
+#include "keyferry/v1/connections.pb.h"
 #include "keyferry/v1/credentials.pb.h"
+#include "keyferry/v1/oauth_providers.pb.h"
 #include "keyferry/v1/processes.pb.h"
 #include "keyferry/v1/resolution.pb.h"
 #include "keyferry/v1/sessions.pb.h"
@@ -34,17 +36,19 @@ struct Case {
   const MatrixRow* row;
   const PlaceName* place;
   int number = 0;
-  // What $TOKEN, $SESSION or $PROCESS stands for.
+  // What $TOKEN, $SESSION, $ATTEMPT or $PROCESS stands for.
   std::string live;
   // What $REVISION stands for.
   int64_t revision = 1;
 
   std::string Target() const {
     if (row->target.empty()) return place->Name();
-    return absl::StrCat(
-        place->Name(), "/",
-        absl::StrReplaceAll(row->target,
-                            {{"$N", absl::StrCat(number)}, {"$TOKEN", live}, {"$SESSION", live}, {"$PROCESS", live}}));
+    return absl::StrCat(place->Name(), "/",
+                        absl::StrReplaceAll(row->target, {{"$N", absl::StrCat(number)},
+                                                          {"$TOKEN", live},
+                                                          {"$SESSION", live},
+                                                          {"$ATTEMPT", live},
+                                                          {"$PROCESS", live}}));
   }
   // Of the same kind and in the same place where that is not the target itself, and of nobody.
   std::string Absent() const {
@@ -83,6 +87,7 @@ class AccessMatrixTest : public ::testing::Test {
   void Revive(Case* one) {
     if (absl::StrContains(one->row->target, "$TOKEN")) one->live = world_->LiveToken(*one->place);
     if (absl::StrContains(one->row->target, "$SESSION")) one->live = world_->LiveSession(*one->place);
+    if (absl::StrContains(one->row->target, "$ATTEMPT")) one->live = world_->LiveAttempt(*one->place);
     if (absl::StrContains(one->row->target, "$PROCESS")) one->live = world_->LiveProcess(*one->place, &one->revision);
   }
 
@@ -232,6 +237,7 @@ TEST_F(AccessMatrixTest, EveryMethodOfTheServerHasARow) {
        {v1::Credential::descriptor()->file(), v1::Org::descriptor()->file(),
         v1::ListProcessesRequest::descriptor()->file(), v1::ResolveRequest::descriptor()->file(),
         v1::Session::descriptor()->file(), v1::AuditEntry::descriptor()->file(),
+        v1::OauthProvider::descriptor()->file(), v1::Connection::descriptor()->file(),
         google::protobuf::DescriptorPool::generated_pool()->FindFileByName("keyferry/v1/tokens.proto"),
         google::protobuf::DescriptorPool::generated_pool()->FindFileByName("keyferry/v1/mcp_servers.proto")}) {
     for (int s = 0; s < file->service_count(); ++s) {
@@ -250,7 +256,7 @@ TEST_F(AccessMatrixTest, EveryMethodOfTheServerHasARow) {
       }
     }
   }
-  EXPECT_GE(with_rows, 42);
+  EXPECT_GE(with_rows, 54);
 }
 
 }  // namespace

@@ -28,7 +28,7 @@ TEST(BadInputTest, EveryMethodHasOneEntryWithBadRequests) {
     EXPECT_NE(entry.bad.empty(), !takes_nothing) << entry.method;
   }
   const std::vector<std::string> methods = AllMethods();
-  EXPECT_GE(methods.size(), 42u);
+  EXPECT_GE(methods.size(), 54u);
   EXPECT_EQ(entries, std::set<std::string>(methods.begin(), methods.end()));
 }
 
@@ -140,6 +140,10 @@ TEST(BadInputTest, SuspendedScopesRefuseAndChangeNothing) {
       {Who::kTeamMember, "ResolutionService.Resolve", "mcp_server: 'orgs/acme/teams/eng/mcpServers/builder'",
        "SCOPE_SUSPENDED"},
       {Who::kTeamMember, "ResolutionService.Explain", "mcp_server: 'orgs/acme/teams/eng/mcpServers/builder'",
+       "SCOPE_SUSPENDED"},
+      {Who::kOwner, "ConnectionService.StartConnection", "parent: 'orgs/acme/teams/eng' oauth_provider_id: 'idp'",
+       "SCOPE_SUSPENDED"},
+      {Who::kOwner, "ConnectionService.RefreshConnection", "name: 'orgs/acme/teams/eng/connections/idp'",
        "SCOPE_SUSPENDED"},
       {Who::kAdmin, "DirectoryService.SetTeamMember",
        "member { name: 'orgs/acme/teams/eng/members/mia' role: TEAM_ROLE_MEMBER }", "SCOPE_SUSPENDED"},

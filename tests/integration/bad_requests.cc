@@ -233,7 +233,7 @@ std::vector<MethodEntry> AllEntries() {
   std::vector<MethodEntry> all;
   for (const auto& some :
        {CredentialEntries(), McpServerEntries(), ResolutionEntries(), ProcessEntries(), TokenEntries(),
-        SessionEntries(), AuditEntries(), PeopleEntries(), PrincipalEntries(), OrgEntries()}) {
+        SessionEntries(), OauthEntries(), AuditEntries(), PeopleEntries(), PrincipalEntries(), OrgEntries()}) {
     all.insert(all.end(), some.begin(), some.end());
   }
   return all;

@@ -49,6 +49,7 @@ MethodEntry WatchEntry(BadRequests of_resolve);
 std::vector<MethodEntry> ProcessEntries();
 std::vector<MethodEntry> TokenEntries();
 std::vector<MethodEntry> SessionEntries();
+std::vector<MethodEntry> OauthEntries();
 std::vector<MethodEntry> PeopleEntries();
 std::vector<MethodEntry> AuditEntries();
 std::vector<MethodEntry> PrincipalEntries();

@@ -73,7 +73,7 @@ TEST_F(HiddenTest, AnotherOrganization) {
     EXPECT_EQ(Told(hidden, "orgs/acme"), Told(world_->Call(Who::kRival, entry.method, absent), "orgs/void"));
     ++compared;
   }
-  EXPECT_GE(compared, 41);
+  EXPECT_GE(compared, 53);
 }
 
 TEST_F(HiddenTest, Credentials) {
@@ -216,6 +216,39 @@ TEST_F(HiddenTest, Sessions) {
   ExpectIndistinguishable({{"SessionService.CreateSession", with_team}},
                           {{"a team", Who::kMember, "orgs/acme/teams/ops", "orgs/acme/teams/void"},
                            {"a team, as a service", Who::kService, "orgs/acme/teams/ops", "orgs/acme/teams/void"}});
+}
+
+TEST_F(HiddenTest, ProvidersAndConnections) {
+  ExpectIndistinguishable(
+      {{"OauthProviderService.GetOauthProvider", "name: '@'"},
+       {"OauthProviderService.UpdateOauthProvider",
+        "oauth_provider { name: '@' etag: 'stale' } update_mask { paths: 'display_name' }"},
+       {"OauthProviderService.CheckOauthProvider", "name: '@'"},
+       {"OauthProviderService.DeleteOauthProvider", "name: '@'"},
+       {"OauthProviderService.DeleteOauthProvider", "name: '@' etag: 'stale' validate_only: true"}},
+      {{"as a workload", Who::kWorkload, "orgs/acme/oauthProviders/idp", "orgs/acme/oauthProviders/void"},
+       {"another org's", Who::kAdmin, "orgs/rival/oauthProviders/idp", "orgs/rival/oauthProviders/void"}});
+  ExpectIndistinguishable(
+      {{"ConnectionService.GetConnection", "name: '@'"},
+       {"ConnectionService.RefreshConnection", "name: '@'"},
+       {"ConnectionService.DeleteConnection", "name: '@'"},
+       {"ConnectionService.DeleteConnection", "name: '@' etag: 'stale'"}},
+      {{"a user's, as the org's ADMIN", Who::kAdmin, "orgs/acme/users/mia/connections/idp",
+        "orgs/acme/users/mia/connections/void"},
+       {"of an absent user", Who::kAdmin, "orgs/acme/users/mia/connections/idp",
+        "orgs/acme/users/void/connections/idp"},
+       {"a user's", Who::kOwner, "orgs/acme/users/mia/connections/idp", "orgs/acme/users/mia/connections/void"},
+       {"another team's", Who::kOwner, "orgs/acme/teams/ops/connections/idp", "orgs/acme/teams/ops/connections/void"},
+       {"of an absent team", Who::kMember, "orgs/acme/teams/ops/connections/idp",
+        "orgs/acme/teams/void/connections/idp"},
+       {"an org's, as a workload", Who::kWorkload, "orgs/acme/connections/idp", "orgs/acme/connections/void"},
+       {"another org's", Who::kAdmin, "orgs/rival/connections/idp", "orgs/rival/connections/void"}});
+  const std::string attempt = world_->Fill("$ATTEMPT");
+  const std::string absent = "orgs/acme/users/mia/connectionAttempts/00000000000000000000000000000000";
+  for (const Who who : {Who::kAdmin, Who::kOwner, Who::kService, Who::kWorkload, Who::kRival}) {
+    ExpectIndistinguishable({{"ConnectionService.GetConnectionAttempt", "name: '@'"}},
+                            {{"another's attempt", who, attempt, absent}});
+  }
 }
 
 TEST_F(HiddenTest, McpServers) {

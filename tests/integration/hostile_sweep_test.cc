@@ -91,6 +91,8 @@ void SetNumber(Message* message, const FieldDescriptor* field, int64_t number) {
       return reflection->SetInt32(message, field, static_cast<int32_t>(number));
     case FieldDescriptor::CPPTYPE_INT64:
       return reflection->SetInt64(message, field, number);
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      return reflection->SetDouble(message, field, static_cast<double>(number));
     default:
       FAIL() << "a field of a type that this sweep does not know: " << field->full_name();
   }

@@ -8,10 +8,12 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "keyferry/v1/connections.pb.h"
 #include "keyferry/v1/resolution.pb.h"
 #include "keyferry/v1/sessions.pb.h"
 #include "keyferry/v1/tokens.pb.h"
 #include "tests/integration/counting_store.h"
+#include "tests/integration/world_connections.h"
 
 namespace keyferry::testing {
 namespace {
@@ -156,6 +158,10 @@ void MatrixWorld::AddPeople() {
   for (const auto& [who, org] : {std::pair(Who::kAdmin, "orgs/acme"), std::pair(Who::kRival, "orgs/rival")}) {
     const std::string parent = absl::StrCat("parent: '", org, "' ");
     for (int i = 0; i < kDoomed; ++i) {
+      for (const char* use : {"doomed-", "ended-"}) {
+        world_.MustCall(who, "OauthProviderService.CreateOauthProvider",
+                        NewProvider(who == Who::kAdmin ? "acme" : "rival", absl::StrCat(use, i)));
+      }
       world_.MustCall(who, "DirectoryService.CreateService",
                       absl::StrCat(parent, "service_id: 'doomed-", i, "' service { role: ORG_ROLE_MEMBER }"));
       world_.MustCall(who, "DirectoryService.CreateWorkload", absl::StrCat(parent, "workload_id: 'doomed-", i, "'"));
@@ -208,6 +214,12 @@ void MatrixWorld::FillPlace(const PlaceName& place) {
        absl::StrCat("name: '", name, "/credentials/KEY' value: '", World::kMarker, "-second'"));
   for (int i = 0; i < kDoomed; ++i) {
     Must(writer, "CredentialService.CreateCredential", Credential(place, absl::StrCat("DOOMED_", i)));
+  }
+  const std::string parent =
+      place.kind == Place::kOrg ? "" : absl::StrCat(place.kind == Place::kTeam ? "teams/" : "users/", place.id);
+  PutConnection(world_.store(), world_.now(), place.org, parent, "idp");
+  for (int i = 0; i < kDoomed; ++i) {
+    PutConnection(world_.store(), world_.now(), place.org, parent, absl::StrCat("ended-", i));
   }
   if (place.kind == Place::kUser) return;
   const std::string source = place.kind == Place::kOrg ? "org_secret" : "team_secret";
@@ -275,6 +287,20 @@ std::string MatrixWorld::LiveSession(const PlaceName& org) {
     abort();
   }
   const std::string& name = created.session().name();
+  return name.substr(name.rfind('/') + 1);
+}
+
+std::string MatrixWorld::LiveAttempt(const PlaceName& org) {
+  const Identity& admin = Find(org.org, org.org == "acme" ? "root" : "eve");
+  std::string response;
+  const grpc::Status status = Call(admin, "ConnectionService.StartConnection",
+                                   absl::StrCat("parent: '", org.Name(), "' oauth_provider_id: 'idp'"), &response);
+  v1::StartConnectionResponse started;
+  if (!status.ok() || !started.ParseFromString(response)) {
+    fprintf(stderr, "no attempt: %s\n", status.error_message().c_str());
+    abort();
+  }
+  const std::string& name = started.attempt().name();
   return name.substr(name.rfind('/') + 1);
 }
 

@@ -42,7 +42,7 @@ struct PlaceName {
 };
 
 // The World with callers in every relation, and in each place the same things: KEY with a previous version, the MCP
-// server `tool`, and things to be used up by deletions ("doomed").
+// server `tool`, a connection to the provider `idp`, and things to be used up by deletions ("doomed").
 class MatrixWorld {
  public:
   MatrixWorld();
@@ -66,6 +66,8 @@ class MatrixWorld {
   std::string LiveToken(const PlaceName& user);
   // The id of a new session of the organization's ADMIN.
   std::string LiveSession(const PlaceName& org);
+  // The id of a new attempt of the organization's ADMIN to connect it.
+  std::string LiveAttempt(const PlaceName& org);
   // The id of a process that watches `tool` of the organization as its granted workload and confirms, and the revision
   // that it was sent. Of `rival`, which has no such workload, nobody's.
   std::string LiveProcess(const PlaceName& org, int64_t* revision);

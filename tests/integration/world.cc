@@ -18,9 +18,11 @@
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/grpcpp.h"
 #include "keyferry/v1/audit.pb.h"
+#include "keyferry/v1/connections.pb.h"
 #include "keyferry/v1/credentials.pb.h"
 #include "keyferry/v1/directory.pb.h"
 #include "keyferry/v1/mcp_servers.pb.h"
+#include "keyferry/v1/oauth_providers.pb.h"
 #include "keyferry/v1/processes.pb.h"
 #include "keyferry/v1/resolution.pb.h"
 #include "keyferry/v1/sessions.pb.h"
@@ -32,6 +34,7 @@
 #include "storage/journal.h"
 #include "storage/open.h"
 #include "storage/testing_store.h"
+#include "tests/integration/world_connections.h"
 #include "tests/integration/world_contents.h"
 
 namespace keyferry::testing {
@@ -203,7 +206,8 @@ std::vector<std::string> AllMethods() {
   for (const FileDescriptor* file :
        {v1::Credential::descriptor()->file(), v1::Org::descriptor()->file(), v1::McpServer::descriptor()->file(),
         v1::ResolveRequest::descriptor()->file(), v1::Process::descriptor()->file(), v1::Token::descriptor()->file(),
-        v1::Session::descriptor()->file(), v1::AuditEntry::descriptor()->file()}) {
+        v1::Session::descriptor()->file(), v1::AuditEntry::descriptor()->file(),
+        v1::OauthProvider::descriptor()->file(), v1::Connection::descriptor()->file()}) {
     for (int s = 0; s < file->service_count(); ++s) {
       for (int m = 0; m < file->service(s)->method_count(); ++m) {
         methods.push_back(absl::StrCat(file->service(s)->name(), ".", file->service(s)->method(m)->name()));
@@ -289,7 +293,21 @@ void World::Populate() {
   }
   for (const SetUpCall& call : SetUpCallsWithTokens()) MustCall(call.who, call.method, call.request);
   session_token_ = NewSession();
+  Connect();
   WatchProcess();
+}
+
+void World::Connect() {
+  for (const auto& [parent, provider] :
+       {std::pair("", "idp"), std::pair("", "spare"), std::pair("teams/eng", "idp"), std::pair("teams/ops", "idp"),
+        std::pair("users/mia", "idp"), std::pair("users/ben", "idp")}) {
+    PutConnection(store(), now(), "acme", parent, provider);
+  }
+  PutConnection(store(), now(), "rival", "", "idp");
+  v1::StartConnectionResponse started;
+  started.ParseFromString(MustCall(Who::kMember, "ConnectionService.StartConnection",
+                                   "parent: 'orgs/acme/users/mia' oauth_provider_id: 'idp'"));
+  attempt_ = started.attempt().name();
 }
 
 std::string World::NewSession() {
@@ -339,6 +357,7 @@ void World::LearnWords() {
     list_sessions();
   }
   words_.emplace_back("$SESSION", sessions.sessions(0).name());
+  words_.emplace_back("$ATTEMPT", attempt_);
   words_.emplace_back("$PROCESS", process_);
   words_.emplace_back("$REVISION", absl::StrCat(revision_));
   v1::ListUsersResponse users;

@@ -58,6 +58,7 @@ class World {
   ~World();
 
   // The server's clock stands still between these.
+  absl::Time now() const { return absl::FromUnixNanos(clock_nanos_); }
   void Advance(absl::Duration by) { clock_nanos_ += absl::ToInt64Nanoseconds(by); }
 
   // Drains the server, with running calls given a while.
@@ -71,8 +72,9 @@ class World {
   std::string MustCall(Who who, const std::string& method, const std::string& request);
 
   // Replaces the words that only a running server knows: $ORG_ETAG, $GITHUB_ETAG, $TOKEN (the token of users/mia),
-  // $SESSION (a session of users/mia, made anew if there is none), $PROCESS (of a watch of kWorkload's that confirms)
-  // and $REVISION (that it was sent), $PAGE_TOKEN (of ListUsers as kAdmin) and $CHANGED_PAGE_TOKEN.
+  // $SESSION (a session of users/mia, made anew if there is none), $ATTEMPT (of users/mia to connect), $PROCESS (of a
+  // watch of kWorkload's that confirms) and $REVISION (that it was sent), $PAGE_TOKEN (of ListUsers as kAdmin) and
+  // $CHANGED_PAGE_TOKEN.
   std::string Fill(const std::string& text) const;
   // Reads them again.
   void LearnWords();
@@ -104,6 +106,8 @@ class World {
   void StartServer(const WrapStore& wrap);
   void Populate();
   std::string NewSession();
+  // Makes the connections, and the attempt that $ATTEMPT names.
+  void Connect();
   // Makes the process record that $PROCESS names.
   void WatchProcess();
 
@@ -116,6 +120,7 @@ class World {
   std::shared_ptr<grpc::Channel> channel_;
   std::map<Who, std::string> tokens_;
   std::string session_token_;
+  std::string attempt_;
   std::string process_;
   int64_t revision_ = 0;
   std::vector<std::pair<std::string, std::string>> words_;

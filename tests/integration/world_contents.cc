@@ -1,6 +1,7 @@
 #include "tests/integration/world_contents.h"
 
 #include "absl/strings/str_cat.h"
+#include "tests/integration/world_connections.h"
 
 namespace keyferry::testing {
 namespace {
@@ -9,6 +10,7 @@ constexpr char kCreateUser[] = "DirectoryService.CreateUser";
 constexpr char kCreateTeam[] = "DirectoryService.CreateTeam";
 constexpr char kSetTeamMember[] = "DirectoryService.SetTeamMember";
 constexpr char kCreateCredential[] = "CredentialService.CreateCredential";
+constexpr char kCreateProvider[] = "OauthProviderService.CreateOauthProvider";
 constexpr char kApply[] = "McpServerService.ApplyMcpServer";
 
 std::string Credential(const std::string& parent, const std::string& id) {
@@ -42,9 +44,10 @@ void AddReads(const std::string& org, Who admin, const std::vector<std::string>&
   for (const char* method :
        {"DirectoryService.ListUsers", "DirectoryService.ListTeams", "DirectoryService.ListServices",
         "DirectoryService.ListWorkloads", "CredentialService.ListCredentials", "McpServerService.ListMcpServers",
-        "SessionService.ListSessions"}) {
+        "SessionService.ListSessions", "OauthProviderService.ListOauthProviders"}) {
     reads->push_back({admin, method, parent});
   }
+  reads->push_back({admin, "ConnectionService.ListConnections", absl::StrCat(parent, " all_scopes: true")});
   reads->push_back({admin, "SessionService.ListSessionKeys", absl::StrCat("parent: '", org, "'")});
   for (const std::string& team : teams) {
     for (const char* method :
@@ -98,6 +101,9 @@ std::vector<SetUpCall> SetUpCalls() {
                  "parent: 'orgs/acme' workload_id: 'runner' "
                  "workload { mcp_servers: 'orgs/acme/mcpServers/github' can_use_sessions: true }"},
                 {Who::kAdmin, "DirectoryService.CreateWorkload", "parent: 'orgs/acme' workload_id: 'spare'"},
+                {Who::kAdmin, kCreateProvider, NewProvider("acme", "idp")},
+                {Who::kAdmin, kCreateProvider, NewProvider("acme", "spare")},
+                {Who::kRival, kCreateProvider, NewProvider("rival", "idp")},
                 {Who::kRival, kCreateTeam, "parent: 'orgs/rival' team_id: 'red'"},
                 {Who::kRival, kCreateUser, "parent: 'orgs/rival' user_id: 'rob' user { role: ORG_ROLE_MEMBER }"},
                 {Who::kRival, kCreateCredential, Credential("orgs/rival", "RIVAL_KEY")},
@@ -134,6 +140,7 @@ std::vector<SetUpCall> DigestCalls() {
         std::pair(Who::kTeamMember, "acme/users/eli"), std::pair(Who::kOtherTeam, "acme/users/ben"),
         std::pair(Who::kRival, "rival/users/eve")}) {
     reads.push_back({who, "CredentialService.ListCredentials", absl::StrCat("parent: 'orgs/", user, "'")});
+    reads.push_back({who, "ConnectionService.ListConnections", absl::StrCat("parent: 'orgs/", user, "'")});
   }
   for (const auto& [who, server] :
        {std::pair(Who::kAdmin, "acme/mcpServers/probe"),

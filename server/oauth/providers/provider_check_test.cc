@@ -28,6 +28,9 @@ class ProviderCheckTest : public testing::Test {
         authorization_ = request.url;
         return HttpResponse(Copy());
       }
+      if (absl::StartsWith(request.url, "https://provider.test/token") && request.method == "POST") {
+        token_request_ = request.body;
+      }
       return HttpResponse();
     };
   }
@@ -69,6 +72,8 @@ class ProviderCheckTest : public testing::Test {
   ProviderWorld w_;
   std::pair<int, HttpHeaders> page_ = {200, {}};
   std::string authorization_;
+  // The body of the last request with parameters.
+  std::string token_request_;
   bool healthy_ = false;
 };
 
@@ -85,7 +90,6 @@ TEST_F(ProviderCheckTest, AHealthyProvider) {
   EXPECT_SAYS("issuer", "OK: ");
   EXPECT_SAYS("redirect URI", "https://keyferry.test/oauth/callback");
   EXPECT_EQ(w_.world.Revision(), before);
-  EXPECT_EQ(w_.provider.exchanges(), 0);
   EXPECT_TRUE(absl::StrContains(authorization_, "code_challenge=")) << authorization_;
   EXPECT_TRUE(absl::StrContains(authorization_, "client_id=client-1")) << authorization_;
 }
@@ -185,10 +189,12 @@ TEST_F(ProviderCheckTest, VariablesOfConnectionsLeaveItOpen) {
 
 // A grant without a person would bring a token; the check must not ask for one.
 TEST_F(ProviderCheckTest, NoTokenIsAskedFor) {
-  Make("grant_type: OAUTH_GRANT_TYPE_CLIENT_CREDENTIALS");
+  Make(
+      "grant_type: OAUTH_GRANT_TYPE_CLIENT_CREDENTIALS token { grant_type: 'account_credentials' "
+      "parameters { name: 'account_id' value: 'account-1' } }");
   EXPECT_SAYS("token_url", "OK: answers, and knows the client");
-  EXPECT_EQ(w_.provider.exchanges(), 0);
-  EXPECT_EQ(w_.provider.last_problem().find("client_credentials"), std::string::npos);
+  EXPECT_TRUE(absl::StrContains(token_request_, "grant_type=authorization_code")) << token_request_;
+  EXPECT_FALSE(absl::StrContains(token_request_, "account")) << token_request_;
 }
 
 }  // namespace

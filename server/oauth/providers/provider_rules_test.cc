@@ -186,7 +186,8 @@ TEST_P(ProviderRulesTest, RegistersAClient) {
   const auto created = w_.Create(w_.Admin(), Only(text));
   ASSERT_TRUE(created.ok()) << created.status() << w_.provider.last_problem();
   ASSERT_EQ(w_.provider.registered_clients().size(), 1u);
-  EXPECT_EQ(created->client().client_id(), w_.provider.registered_clients()[0]);
+  EXPECT_TRUE(absl::StrContains(w_.provider.registered_clients()[0], "https://keyferry.test/oauth/callback"));
+  EXPECT_EQ(created->client().client_id(), "client-1");
   EXPECT_FALSE(created->client().register_dynamically());
   EXPECT_EQ(created->client().has_client_secret(), !w_.Stored().client().client_secret().empty());
   EXPECT_NE(created->client().authentication(), v1::OAUTH_CLIENT_AUTHENTICATION_UNSPECIFIED);
