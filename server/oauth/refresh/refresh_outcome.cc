@@ -7,7 +7,6 @@
 #include "keyferry/v1/connections.pb.h"
 #include "server/audit/call_record.h"
 #include "server/errors.h"
-#include "server/oauth/refresh/loaded_connection.h"
 #include "storage/crypto/secret_bytes.h"
 
 namespace keyferry::server {
@@ -74,6 +73,28 @@ absl::Status ProviderUnavailable(const ConnectionKey& key, const records::Connec
   return MakeError(absl::StatusCode::kUnavailable,
                    absl::StrCat(ConnectionName(key), ": no fresh token could be had", why.empty() ? "" : ": ", why),
                    detail);
+}
+
+std::optional<absl::Status> AnswerAtOnce(Need need, const ConnectionKey& key, const LoadedConnection& loaded,
+                                         absl::Time now) {
+  switch (need) {
+    case Need::kAbsent:
+      return NotFound(ConnectionName(key));
+    case Need::kSuspended:
+      return Suspended(ConnectionName(key));
+    case Need::kConnectNeeded:
+    case Need::kCannotRefresh:
+      return ConnectNeeded(key, loaded.connection->record);
+    case Need::kBackoff:
+      return ProviderUnavailable(key, loaded.connection->record, now);
+    case Need::kNothing:
+      return absl::OkStatus();
+    case Need::kDelete:
+    case Need::kEnded:
+    case Need::kExchange:
+      return std::nullopt;
+  }
+  return std::nullopt;
 }
 
 std::string ConnectionEntry(const ConnectionKey& key, absl::string_view method, int64_t version, absl::Time now,

@@ -1,6 +1,7 @@
 #ifndef KEYFERRY_SERVER_OAUTH_REFRESH_REFRESH_OUTCOME_H_
 #define KEYFERRY_SERVER_OAUTH_REFRESH_REFRESH_OUTCOME_H_
 
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -8,6 +9,7 @@
 #include "absl/time/time.h"
 #include "server/oauth/connection_refresher.h"
 #include "server/oauth/protocol/token_client.h"
+#include "server/oauth/refresh/loaded_connection.h"
 #include "storage/records/records.pb.h"
 
 namespace keyferry::server {
@@ -29,6 +31,10 @@ void ApplyConnectNeeded(absl::string_view why, absl::Time now, storage::records:
 absl::Status ConnectNeeded(const ConnectionKey& key, const storage::records::ConnectionRecord& connection);
 absl::Status ProviderUnavailable(const ConnectionKey& key, const storage::records::ConnectionRecord& connection,
                                  absl::Time now);
+
+// The answer to somebody who asks, where nothing has to be done for it.
+std::optional<absl::Status> AnswerAtOnce(Need need, const ConnectionKey& key, const LoadedConnection& loaded,
+                                         absl::Time now);
 
 // The entry of what the server does to a connection by itself, serialized. `status` of the outcome.
 std::string ConnectionEntry(const ConnectionKey& key, absl::string_view method, int64_t version, absl::Time now,

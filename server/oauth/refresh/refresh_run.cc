@@ -69,34 +69,17 @@ void RefreshRun::Look() {
 }
 
 void RefreshRun::Act(Need need, LoadedConnection loaded, absl::Time now) {
-  const absl::Time later = now + context_->options.look_interval;
-  switch (need) {
-    case Need::kAbsent:
-      result_.status = NotFound(ConnectionName(key_));
-      return Finish();
-    case Need::kSuspended:
-      result_.status = Suspended(ConnectionName(key_));
-      result_.next = later;
-      return Finish();
-    case Need::kConnectNeeded:
-    case Need::kCannotRefresh:
-      result_.status = ConnectNeeded(key_, loaded.connection->record);
-      if (result_.next <= now) result_.next = now + kIdle;
-      return Finish();
-    case Need::kBackoff:
-      result_.status = ProviderUnavailable(key_, loaded.connection->record, now);
-      if (result_.next <= now) result_.next = now + kIdle;
-      return Finish();
-    case Need::kNothing:
-      if (result_.next <= now && reason_ == RefreshReason::kSchedule) result_.next = now + kIdle;
-      return Finish();
-    case Need::kDelete:
-      return FinishWith(CommitDelete(&loaded));
-    case Need::kEnded:
-      return FinishWith(CommitConnectNeeded(kTokenEnded, &loaded));
-    case Need::kExchange:
-      return TakeLease(std::move(loaded));
+  if (std::optional<absl::Status> answer = AnswerAtOnce(need, key_, loaded, now)) {
+    result_.status = *std::move(answer);
+    if (need == Need::kSuspended) result_.next = now + context_->options.look_interval;
+    // Somebody who asked was content with a token that is due nevertheless.
+    const bool is_due = need == Need::kNothing && reason_ != RefreshReason::kSchedule;
+    if (result_.next <= now && !is_due) result_.next = now + kIdle;
+    return Finish();
   }
+  if (need == Need::kDelete) return FinishWith(CommitDelete(&loaded));
+  if (need == Need::kEnded) return FinishWith(CommitConnectNeeded(kTokenEnded, &loaded));
+  TakeLease(std::move(loaded));
 }
 
 std::optional<SeenLease> RefreshRun::Blocking(const LoadedConnection& loaded) const {

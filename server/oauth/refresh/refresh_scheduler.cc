@@ -8,6 +8,7 @@
 #include "server/errors.h"
 #include "server/oauth/connection_records.h"
 #include "server/oauth/refresh/loaded_connection.h"
+#include "server/oauth/refresh/refresh_outcome.h"
 #include "server/status_macros.h"
 #include "storage/crypto/secret_bytes.h"
 
@@ -127,16 +128,22 @@ void RefreshScheduler::Refresh(const ConnectionKey& key, bool force, std::functi
 void RefreshScheduler::Ask(const ConnectionKey& key, std::shared_ptr<Asker> asker) {
   const auto view = context_.store->View();
   const auto watch_key = view->WatchKeyOf(ConnectionRecordKey(storage::Table::kConnection, key));
-  auto found =
-      ReadRecord<storage::records::ConnectionRecord>(*view, ConnectionRecordKey(storage::Table::kConnection, key));
-  if (absl::IsNotFound(watch_key.status()) || (found.ok() && !found->has_value())) {
-    return asker->Answer(NotFound(ConnectionName(key)));
+  if (absl::IsNotFound(watch_key.status())) return asker->Answer(NotFound(ConnectionName(key)));
+  const auto loaded = LoadConnection(*view, key);
+  if (!watch_key.ok() || !loaded.ok()) {
+    return asker->Answer(FromStore(watch_key.ok() ? loaded.status() : watch_key.status(), ConnectionName(key)));
   }
-  if (!watch_key.ok() || !found.ok()) {
-    return asker->Answer(FromStore(watch_key.ok() ? found.status() : watch_key.status(), ConnectionName(key)));
+  bool rate_limited = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    const std::optional<Index> known = schedule_.Find(*watch_key);
+    if (known.has_value()) rate_limited = schedule_.at(*known).rate_limited;
   }
-  // The usual case, which takes no turn.
-  if (!asker->force && HasValidToken((*found)->record, context_.clock())) return asker->Answer(absl::OkStatus());
+  // The usual case, which takes no turn, also while its provider hangs.
+  const absl::Time now = context_.clock();
+  const RefreshReason reason = asker->force ? RefreshReason::kForced : RefreshReason::kAsked;
+  const auto answer = AnswerAtOnce(Assess(*loaded, now, reason, rate_limited), key, *loaded, now);
+  if (answer.has_value()) return asker->Answer(*answer);
   {
     absl::MutexLock lock(&mutex_);
     if (draining_) return;

@@ -79,7 +79,7 @@ RefreshOptions RefreshWorld::NoThreads() {
 RefreshScheduler* RefreshWorld::AddServer(RefreshOptions options) {
   RefreshScheduler::Clocks clocks;
   clocks.wall = [this] { return absl::Time(now); };
-  clocks.monotonic = [this] { return absl::Time(monotonic); };
+  if (options.threads == 0) clocks.monotonic = [this] { return absl::Time(monotonic); };
   clocks.random = [this] { return random; };
   servers.push_back(Must(RefreshScheduler::Start(store.get(), &client, clocks, /*logger=*/nullptr, options)));
   return servers.back().get();
@@ -199,7 +199,8 @@ std::string RefreshWorld::Ask(RefreshScheduler* server, const std::string& paren
     *answer = absl::StatusCodeToString(status.code());
     if (GetDetail(status, &detail)) absl::StrAppend(answer.get(), " ", detail.reason());
   });
-  Settle();
+  // To the provider's next slot.
+  Pass(absl::Milliseconds(1));
   return *answer;
 }
 

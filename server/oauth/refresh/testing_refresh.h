@@ -74,7 +74,7 @@ class RefreshWorld {
   ~RefreshWorld();
 
   static RefreshOptions NoThreads();
-  // Another server over the store.
+  // Another server over the store. One with threads counts by the machine's monotonic clock.
   RefreshScheduler* AddServer(RefreshOptions options = NoThreads());
   // kill -9 of all servers; the store is opened again.
   void Crash();
