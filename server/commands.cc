@@ -181,7 +181,7 @@ absl::Status ServeDev(const CommandLine& command_line) {
   RETURN_IF_ERROR(WriteDevAddresses(paths, server->address(), server->oauth().listen_address()));
   logger->Write(LogLevel::kInfo, "ready", {{"address", server->address()}, {"version", kServerVersion}});
   PrintReadyLine(server->address(), absl::StrCat(" ca_file=", paths.ca_file, " token_file=", paths.token, " org=dev",
-                                                " http=", server->oauth().public_url()));
+                                                 " http=", server->oauth().public_url()));
   ServeUntilStopped(command_line, signals, server.get(), logger.get());
   server.reset();
   logger->Write(LogLevel::kInfo, "stopped", {});

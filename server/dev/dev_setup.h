@@ -32,8 +32,8 @@ absl::StatusOr<std::unique_ptr<storage::Store>> OpenDevStore(const DevPaths& pat
 // Makes the org and its ADMIN unless they exist, and a token for it unless the kept one is good for 7 more days.
 absl::Status EnsureDevAdmin(const DevPaths& paths, const DirectoryContext& context);
 
-// Where browsers reached the last run, since providers know that address; a free port of 127.0.0.1 if there was none, or
-// something else listens there by now.
+// Where browsers reached the last run, since providers know that address; a free port of 127.0.0.1 if there was none,
+// or something else listens there by now.
 std::string KeptHttpAddress(const DevPaths& paths);
 
 // Says in dev/address and dev/http_address where the server listens.

@@ -18,9 +18,9 @@ storage::RecordKey ProviderKey(absl::string_view org, absl::string_view provider
 // `table` is kConnection, kConnectionToken or kConnectionLease.
 storage::RecordKey ConnectionRecordKey(storage::Table table, const ConnectionKey& key);
 
-// The provider with its secrets; null if there is none, or if it is being deleted. Errors are the store's. A commit that
-// makes a connection or an attempt must require the revision that the provider's record had in `view`: then none is
-// left behind when the provider is deleted.
+// The provider with its secrets; null if there is none, or if it is being deleted. Errors are the store's. A commit
+// that makes a connection or an attempt must require the revision that the provider's record had in `view`: then none
+// is left behind when the provider is deleted.
 absl::StatusOr<std::shared_ptr<const ProviderDefinition>> ReadProvider(const storage::StoreView& view,
                                                                        absl::string_view org,
                                                                        absl::string_view provider);

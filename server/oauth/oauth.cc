@@ -16,6 +16,7 @@
 #include "server/oauth/connect/connect_handler.h"
 #include "server/oauth/connect/waits.h"
 #include "server/oauth/protocol/make_token_client.h"
+#include "server/oauth/providers/provider_deletion.h"
 #include "server/oauth/refresh/oauth_sweeper.h"
 #include "server/oauth/refresh/refresh_scheduler.h"
 #include "server/rpc/executor.h"
@@ -25,7 +26,7 @@ namespace keyferry::server {
 namespace {
 
 // Work of browsers: it waits for commits and providers.
-constexpr size_t kBrowserThreads = 8;
+constexpr size_t kBrowserThreads = 16;
 constexpr size_t kMaxQueuedRequests = 256;
 
 absl::StatusOr<std::unique_ptr<BeastClient>> MakeHttpClient(const OauthOptions& options) {
@@ -97,13 +98,13 @@ struct Oauth::Parts {
     const auto handler = [front](ReceivedRequest request, std::function<void(HttpResponse)> respond) {
       front->Handle(std::move(request), std::move(respond));
     };
-    ASSIGN_OR_RETURN(listener,
-                     HttpsListener::Start(options.listener, std::string(certificate.Expose()), key, handler));
+    ASSIGN_OR_RETURN(listener, HttpsListener::Start(options.listener, std::string(certificate.Expose()), key, handler));
     public_url = listener->public_url();
     return absl::OkStatus();
   }
 
   absl::Status Build(const Surroundings& around) {
+    RETURN_IF_ERROR(FinishDeletions(around.store, around.clock()));
     ASSIGN_OR_RETURN(http, MakeHttpClient(options));
     tokens = MakeTokenClient(http.get(), around.clock);
     RefreshScheduler::Clocks clocks;
