@@ -91,6 +91,9 @@ absl::Status LoadTeamState(const storage::StoreView& view, const ConnectionKey& 
 absl::Status LoadParts(const storage::StoreView& view, const ConnectionKey& key, LoadedConnection* loaded) {
   ASSIGN_OR_RETURN(loaded->connection,
                    ReadRecord<records::ConnectionRecord>(view, ConnectionRecordKey(Table::kConnection, key)));
+  // Also without the connection, whose deletion may have come in the middle of an exchange.
+  ASSIGN_OR_RETURN(loaded->lease,
+                   ReadRecord<records::ConnectionLeaseRecord>(view, ConnectionRecordKey(Table::kConnectionLease, key)));
   if (!loaded->connection.has_value()) return absl::OkStatus();
   ASSIGN_OR_RETURN(const auto token, view.Get(ConnectionRecordKey(Table::kConnectionToken, key)));
   if (token.has_value()) {
@@ -102,8 +105,6 @@ absl::Status LoadParts(const storage::StoreView& view, const ConnectionKey& key,
     RETURN_IF_ERROR(storage::ParseSecretInto(provider->payload, *loaded->provider_record));
     ASSIGN_OR_RETURN(loaded->provider, DefinitionOf(*loaded->provider_record));
   }
-  ASSIGN_OR_RETURN(loaded->lease,
-                   ReadRecord<records::ConnectionLeaseRecord>(view, ConnectionRecordKey(Table::kConnectionLease, key)));
   RETURN_IF_ERROR(LoadUserState(view, key, loaded));
   return LoadTeamState(view, key, loaded);
 }
