@@ -24,6 +24,8 @@
 namespace keyferry::server {
 
 struct OauthOptions {
+  OauthOptions() { listener.address.clear(); }
+
   // Where browsers come back to; with an empty address there is no listener, and nobody can connect in a browser.
   HttpsListener::Options listener;
   // PEM files of the listener.

@@ -232,8 +232,8 @@ BadRequests Join(std::vector<BadRequests> parts) {
 std::vector<MethodEntry> AllEntries() {
   std::vector<MethodEntry> all;
   for (const auto& some :
-       {CredentialEntries(), McpServerEntries(), ResolutionEntries(), ProcessEntries(), TokenEntries(),
-        SessionEntries(), OauthEntries(), AuditEntries(), PeopleEntries(), PrincipalEntries(), OrgEntries()}) {
+       {CredentialEntries(), McpServerEntries(), ResolutionEntries(), ProcessEntries(), OauthEntries(), TokenEntries(),
+        SessionEntries(), AuditEntries(), PeopleEntries(), PrincipalEntries(), OrgEntries()}) {
     all.insert(all.end(), some.begin(), some.end());
   }
   return all;

@@ -271,6 +271,9 @@ void World::StartServer(const WrapStore& wrap) {
   options.grpc.listen = "127.0.0.1:0";
   options.grpc.cert_file = directory_ + "/server.pem";
   options.grpc.key_file = directory_ + "/server.key";
+  options.oauth.listener.address = "127.0.0.1:0";
+  options.oauth.cert_file = options.grpc.cert_file;
+  options.oauth.key_file = options.grpc.key_file;
   if (wrap != nullptr) *store = wrap(*std::move(store));
   auto started = server::KeyferryServer::Start(std::make_unique<FillingStore>(*std::move(store), &store_full_), options,
                                                clock, logger_.get());

@@ -35,7 +35,8 @@ struct ConnectContext {
   // Null: connections show no last use.
   UsageRecorder* usage = nullptr;
   NetworkWaits* waits = nullptr;
-  // Scheme, host and port under which browsers reach the listener, e.g. "https://keyferry.example:8443".
+  // Scheme, host and port under which browsers reach the listener, e.g. "https://keyferry.example:8443"; "" if there
+  // is none, and nobody can connect in a browser.
   std::string public_url;
 
   // Exactly what is registered at providers (RFC 9700, section 2.1).

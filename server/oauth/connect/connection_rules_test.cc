@@ -112,6 +112,22 @@ TEST_F(ConnectionRulesTest, WhatAProviderRefusesIsSaidAndStoresNothing) {
   EXPECT_EQ(world_.Count(Table::kConnectionAttempt), 0);
 }
 
+TEST_F(ConnectionRulesTest, WithoutAnAddressForBrowsersNobodyConnectsInOne) {
+  world_.context.public_url = "";
+  ConnectionRules rules(world_.context);
+  v1::StartConnectionRequest request;
+  request.set_parent(kAda);
+  request.set_oauth_provider_id("google");
+  const absl::Status status = rules.StartConnection(Ada(), request).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), testing::HasSubstr("no address for browsers"));
+  EXPECT_EQ(world_.Count(Table::kConnectionAttempt), 0);
+  // A grant without a person needs none.
+  request.set_oauth_provider_id("robot");
+  request.set_parent("orgs/acme");
+  EXPECT_TRUE(rules.StartConnection(Root(), request).ok());
+}
+
 TEST_F(ConnectionRulesTest, WhoMayStart) {
   world_.directory.AddUser("eve");
   struct Case {

@@ -120,10 +120,14 @@ absl::StatusOr<NewGrant> ConnectionRules::CheckRequest(const storage::StoreView&
 
 absl::StatusOr<v1::StartConnectionResponse> ConnectionRules::StartWithPerson(const Caller& caller,
                                                                              const NewGrant& grant) {
+  const std::string connection = ChildName{grant.parent, grant.provider}.Name(kConnections);
+  if (context_.public_url.empty()) {
+    return ConnectFailed(connection, "this server has no address for browsers",
+                         "Whoever runs keyferryd sets http.listen in its configuration.");
+  }
   const storage::SecretBytes secret = NewUrlSecret();
   storage::Wiped<records::ConnectionAttemptRecord> record(AttemptOf(grant, context_.clock()));
   record->set_start_hash(HashOfSecret(secret.Expose()));
-  const std::string connection = ChildName{grant.parent, grant.provider}.Name(kConnections);
   {
     absl::MutexLock lock(&starting_);
     RETURN_IF_ERROR(CommitRepeatedly(connection, [&] { return PutStarted(caller, grant, &*record); }));

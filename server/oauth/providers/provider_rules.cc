@@ -61,7 +61,7 @@ OauthProviderRules::OauthProviderRules(storage::Store* store, Clock clock, const
       processes_(processes),
       changed_(std::move(changed)),
       options_(std::move(options)),
-      callback_url_(absl::StrCat(options_.public_url, kCallbackPath)),
+      callback_url_(options_.public_url.empty() ? "" : absl::StrCat(options_.public_url, kCallbackPath)),
       counts_(store, Table::kOauthProvider, kMaxProvidersPerOrg, "OAuth providers"),
       waiting_(options_.max_waiting, options_.max_waiting_per_org) {}
 
@@ -93,6 +93,10 @@ absl::Status OauthProviderRules::SetUp(const std::string& org, bool registers, S
   RETURN_IF_ERROR(CheckComplete(*definition, /*before_registration=*/registration_is_open));
   RETURN_IF_ERROR(UpdateSigningKey(stored));
   if (!registers) return absl::OkStatus();
+  if (callback_url_.empty()) {
+    return InvalidField("oauth_provider.client.register_dynamically", "this server has no address for browsers",
+                        "Whoever runs keyferryd sets http.listen in its configuration.");
+  }
   std::string jwks;
   if (!stored->record->signing_key().empty()) {
     ASSIGN_OR_RETURN(const v1::OauthProvider shown, ToOauthProvider(org, *stored, callback_url_));

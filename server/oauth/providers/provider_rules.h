@@ -31,7 +31,7 @@ using Clock = std::function<absl::Time()>;
 class OauthProviderRules {
  public:
   struct Options {
-    // https, without a path: where browsers reach this server.
+    // https, without a path: where browsers reach this server; "" if they do not.
     std::string public_url;
     // For what a call asks of a provider, each time that it asks.
     absl::Duration network_timeout = absl::Seconds(10);
