@@ -152,6 +152,7 @@ void KeyferryServer::SetRates(const CallRates& rates) { parts_->call_limits.SetR
 void KeyferryServer::Drain(absl::Duration grace) {
   // They would last for the whole grace.
   parts_->watches->Drain();
+  parts_->oauth->StopBeginning();
   const absl::Time deadline = absl::Now() + grace;
   parts_->dispatcher.Drain();
   parts_->grpc->Drain(grace);

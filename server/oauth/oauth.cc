@@ -2,12 +2,10 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/time/clock.h"
 #include "server/files.h"
 #include "server/http/address_guard.h"
 #include "server/http/beast_client.h"
@@ -26,8 +24,10 @@ namespace keyferry::server {
 namespace {
 
 // Work of browsers: it waits for commits and providers.
-constexpr size_t kBrowserThreads = 16;
+constexpr size_t kBrowserThreads = 32;
 constexpr size_t kMaxQueuedRequests = 256;
+// For the answer of an exchange to be stored.
+constexpr absl::Duration kStoreReserve = absl::Seconds(2);
 
 absl::StatusOr<std::unique_ptr<BeastClient>> MakeHttpClient(const OauthOptions& options) {
   BeastClient::Options client;
@@ -186,10 +186,12 @@ absl::Status Oauth::ReloadCertificate() {
   return parts_->listener->SetCertificate(std::string(certificate.Expose()), key);
 }
 
+void Oauth::StopBeginning() { parts_->scheduler->StopBeginning(); }
+
 void Oauth::Drain(absl::Duration grace) {
-  const absl::Time deadline = absl::Now() + grace;
+  StopBeginning();
   if (parts_->listener != nullptr) parts_->listener->Drain(grace);
-  parts_->scheduler->Drain(std::max(deadline - absl::Now(), absl::ZeroDuration()));
+  parts_->scheduler->Drain(RefreshOptions().exchange_timeout + kStoreReserve);
 }
 
 }  // namespace keyferry::server

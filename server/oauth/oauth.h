@@ -69,7 +69,10 @@ class Oauth {
   // Reads the listener's certificate again, for connections from now on.
   absl::Status ReloadCertificate();
 
-  // Lets browsers' requests and refreshes that have begun come to their end, for up to `grace`; begins no more.
+  // Begins no refresh any more that nobody waits for: what a provider answers must still find the store open.
+  void StopBeginning();
+  // Lets browsers' requests and refreshes that have begun come to their end, browsers' for up to `grace`,
+  // refreshes as long as an exchange may take, since a refresh token may have been used up; begins no more.
   void Drain(absl::Duration grace);
 
  private:

@@ -137,12 +137,14 @@ absl::Status CheckAttemptQuota(const storage::StoreView& view, const std::string
   int all = 0;
   int open = 0;
   int own = 0;
+  int own_kept = 0;
   absl::Status decoded;
   const absl::Status scanned = view.ScanAll(Table::kConnectionAttempt, org, [&](storage::Record stored) {
     storage::Wiped<records::ConnectionAttemptRecord> record;
     decoded = storage::ParseSecretInto(stored.payload, *record);
     if (!decoded.ok()) return false;
     ++all;
+    if (record->starter() == starter) ++own_kept;
     if (record->state() == v1::CONNECTION_ATTEMPT_STATE_PENDING && record->expire_time() > absl::ToUnixNanos(now)) {
       ++open;
       if (record->starter() == starter) ++own;
@@ -151,7 +153,7 @@ absl::Status CheckAttemptQuota(const storage::StoreView& view, const std::string
   });
   RETURN_IF_ERROR(scanned);
   RETURN_IF_ERROR(decoded);
-  if (own >= kMaxOpenAttemptsPerPrincipal) {
+  if (own >= kMaxOpenAttemptsPerPrincipal || own_kept >= kMaxAttemptsPerPrincipal) {
     return TooMany(starter, absl::StrCat(kMaxOpenAttemptsPerPrincipal, " connections are being made"),
                    "Finish one of them, or wait until they end.");
   }

@@ -22,6 +22,8 @@ namespace keyferry::server {
 constexpr absl::Duration kAttemptLifetime = absl::Minutes(10);
 // Open ones, of one principal and of an organization; and all that an organization holds, forgotten ones not counted.
 constexpr int kMaxOpenAttemptsPerPrincipal = 20;
+// Those that ended a while ago too.
+constexpr int kMaxAttemptsPerPrincipal = 100;
 constexpr int kMaxOpenAttemptsPerOrg = 1000;
 constexpr int kMaxAttemptsPerOrg = 5000;
 

@@ -250,10 +250,13 @@ absl::Status ConnectFlow::AddLateRevocation(const storage::StoreView& view, cons
   const Record& attempt = *taken.attempt.record;
   const ConnectionKey key = {taken.attempt.org, attempt.parent(), attempt.provider()};
   ASSIGN_OR_RETURN(const bool exists, view.Contains(ConnectionRecordKey(Table::kConnection, key)));
-  ASSIGN_OR_RETURN(auto stored, ReadRecord<records::OauthProviderRecord>(view, ProviderKey(key.org, key.provider)));
   // Where a connection stands, its grant might end with the new one.
-  if (exists || !stored.has_value()) return absl::OkStatus();
-  const storage::Wiped<records::OauthProviderRecord> provider(std::move(stored->record));
+  if (exists) return absl::OkStatus();
+  // As it was when the code was exchanged: by now it may lead to somebody else, or be gone.
+  storage::Wiped<records::OauthProviderRecord> provider;
+  provider->set_id(key.provider);
+  taken.provider->provider.SerializeToString(provider->mutable_definition());
+  provider->set_signing_key(taken.provider->signing_key.Expose().data(), taken.provider->signing_key.size());
   records::ConnectionRecord connection;
   *connection.mutable_url_variables() = attempt.url_variables();
   storage::Wiped<records::ConnectionTokenRecord> tokens;

@@ -21,8 +21,8 @@ namespace keyferry::server {
 constexpr absl::Duration kProviderTimeout = absl::Seconds(15);
 constexpr absl::Duration kProviderWait = absl::Seconds(20);
 // Calls that wait for providers, of all and of one organization.
-constexpr int kMaxProviderWaits = 16;
-constexpr int kMaxProviderWaitsPerOrg = 6;
+constexpr int kMaxProviderWaits = 32;
+constexpr int kMaxProviderWaitsPerOrg = 4;
 
 // What the two sides of connecting, calls and browsers, share. The pointers outlive both.
 struct ConnectContext {

@@ -128,6 +128,26 @@ TEST_F(ConnectionRulesTest, WithoutAnAddressForBrowsersNobodyConnectsInOne) {
   EXPECT_TRUE(rules.StartConnection(Root(), request).ok());
 }
 
+TEST_F(ConnectionRulesTest, AGrantOfTheClientIsNoPersonsAndKeepsTheDefinitionsScopes) {
+  world_.PutProvider("robot", [](v1::OauthProvider* provider) {
+    provider->set_grant_type(v1::OAUTH_GRANT_TYPE_CLIENT_CREDENTIALS);
+    provider->mutable_authorization()->add_scopes("read");
+  });
+  EXPECT_EQ(Start(Ada(), kAda, "robot").code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Start(Root(), "orgs/acme/users/root", "robot").code(), absl::StatusCode::kInvalidArgument);
+  v1::StartConnectionRequest request;
+  request.set_parent(kEng);
+  request.set_oauth_provider_id("robot");
+  request.add_scopes("read");
+  EXPECT_TRUE(world_.rules->StartConnection(Ada(), request).ok());
+  request.add_scopes("admin");
+  const absl::Status refused = world_.rules->StartConnection(Ada(), request).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(refused.message()), testing::HasSubstr("scopes[1]"));
+  request.set_parent("orgs/acme");
+  EXPECT_TRUE(world_.rules->StartConnection(Root(), request).ok()) << "an ADMIN chooses";
+}
+
 TEST_F(ConnectionRulesTest, WhoMayStart) {
   world_.directory.AddUser("eve");
   struct Case {
@@ -233,18 +253,15 @@ TEST_F(ConnectionRulesTest, ListsShowWhatTheCallerMaySee) {
   world_.PutProvider("box", [](v1::OauthProvider*) {});
   world_.Start(Root(), "orgs/acme", "robot");
   world_.Start(Ada(), kEng, "robot");
-  world_.Start(Ada(), kAda, "robot");
-  world_.Start(Bob(), kBob, "robot");
   world_.Connect(&browser_, Ada(), kAda);
   world_.directory.AddUser("eve");
   const Caller eve = world_.directory.As("orgs/acme/users/eve");
   const std::string org = "orgs/acme/connections/robot";
   const std::string eng = "orgs/acme/teams/eng/connections/robot";
-  const std::string own = "orgs/acme/users/ada/connections/robot";
-  EXPECT_THAT(List(Ada(), "orgs/acme", /*all=*/true), ElementsAre(org, eng, kAdasGoogle, own));
-  EXPECT_THAT(List(Ada(), "orgs/acme", /*all=*/true, "", /*page_size=*/1), ElementsAre(org, eng, kAdasGoogle, own));
+  EXPECT_THAT(List(Ada(), "orgs/acme", /*all=*/true), ElementsAre(org, eng, kAdasGoogle));
+  EXPECT_THAT(List(Ada(), "orgs/acme", /*all=*/true, "", /*page_size=*/1), ElementsAre(org, eng, kAdasGoogle));
   EXPECT_THAT(List(Ada(), "orgs/acme", /*all=*/true, "google"), ElementsAre(kAdasGoogle));
-  EXPECT_THAT(List(Ada(), "orgs/acme", /*all=*/true, "robot", 2), ElementsAre(org, eng, own));
+  EXPECT_THAT(List(Ada(), "orgs/acme", /*all=*/true, "robot", 2), ElementsAre(org, eng));
   EXPECT_THAT(List(Root(), "orgs/acme", /*all=*/true), ElementsAre(org, eng));
   EXPECT_THAT(List(eve, "orgs/acme", /*all=*/true), ElementsAre(org));
   EXPECT_THAT(List(Bob(), kEng), ElementsAre(eng));
@@ -252,7 +269,7 @@ TEST_F(ConnectionRulesTest, ListsShowWhatTheCallerMaySee) {
   EXPECT_THAT(List(Root(), kAda), ElementsAre("NOT_FOUND"));
   EXPECT_THAT(List(Root(), "orgs/acme/teams/absent"), ElementsAre("NOT_FOUND"));
   EXPECT_THAT(List(Ada(), kAda, /*all=*/true), ElementsAre("INVALID_ARGUMENT"));
-  EXPECT_EQ(Told(world_.Get(Root(), own).status()), Told(NotFound(own)));
+  EXPECT_EQ(Told(world_.Get(Root(), kAdasGoogle).status()), Told(NotFound(kAdasGoogle)));
   EXPECT_EQ(Told(world_.Get(Root(), "orgs/acme/users/ada/connections/absent").status()),
             Told(NotFound("orgs/acme/users/ada/connections/absent")));
   world_.directory.SetTier(v1::TIER_FREE);
@@ -280,12 +297,12 @@ TEST_F(ConnectionRulesTest, DeletingTakesEverythingAndRevokes) {
 TEST_F(ConnectionRulesTest, ConnectionsGoWithTheirUserOrTeam) {
   world_.Start(Root(), "orgs/acme", "robot");
   world_.Start(Ada(), kEng, "robot");
-  world_.Start(Ada(), kAda, "robot");
+  world_.Connect(&browser_, Ada(), kAda);
   const auto open = world_.Start(Ada(), kAda);
   v1::DeleteUserRequest user;
   user.set_name(kAda);
   ASSERT_TRUE(world_.directory.users.DeleteUser(Root(), user).ok());
-  EXPECT_EQ(world_.Tokens("users/ada", "robot"), "(absent)");
+  EXPECT_EQ(world_.Tokens("users/ada"), "(absent)");
   EXPECT_EQ(world_.Count(Table::kRevocation), 1);
   EXPECT_EQ(browser_.Get(ConnectWorld::PathOf(open.start_url())).status, 404);
   v1::DeleteTeamRequest team;

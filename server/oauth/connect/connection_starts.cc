@@ -57,6 +57,25 @@ bool NeedsPerson(const v1::OauthProvider& provider) {
          provider.grant_type() == v1::OAUTH_GRANT_TYPE_AUTHORIZATION_CODE;
 }
 
+// A grant without a person has the rights of the organization's client, not those of whoever asks: it serves the
+// organization and teams, and only an ADMIN chooses other scopes than the definition's.
+absl::Status CheckGrantOfClient(const Caller& caller, const ParentName& parent,
+                                const v1::StartConnectionRequest& request, const v1::OauthProvider& provider) {
+  if (NeedsPerson(provider)) return absl::OkStatus();
+  if (parent.kind == ParentName::kUser) {
+    return InvalidField("parent", "this provider's grant is the organization's, not a person's",
+                        "Connect the organization or a team.");
+  }
+  const auto& own = provider.authorization().scopes();
+  for (int i = 0; i < request.scopes_size(); ++i) {
+    if (caller.role == v1::ORG_ROLE_ADMIN || std::find(own.begin(), own.end(), request.scopes(i)) != own.end())
+      continue;
+    return InvalidField(absl::StrCat("scopes[", i, "]"), "not one of the provider's scopes",
+                        "Leave it out, or ask an ADMIN of the organization.");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckParentExists(const storage::StoreView& view, const ParentName& parent) {
   storage::Mutation unused;
   return RequireParent(view, parent, &unused);
@@ -89,6 +108,7 @@ absl::StatusOr<v1::StartConnectionResponse> ConnectionRules::StartConnection(
   absl::StatusOr<NewGrant> grant = CheckRequest(*view, caller, parent, request, *provider);
   if (!grant.ok()) return FromStore(grant.status(), connection);
   NoteResource(caller, connection);
+  RETURN_IF_ERROR(CheckGrantOfClient(caller, parent, request, provider->definition->provider));
   if (!NeedsPerson(provider->definition->provider)) return StartWithoutPerson(caller, *grant, *provider);
   return StartWithPerson(caller, *grant);
 }

@@ -2,6 +2,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "server/http/url.h"
 #include "server/oauth/protocol/authorization_url.h"
 #include "server/oauth/protocol/encoding.h"
 
@@ -61,11 +62,23 @@ absl::StatusOr<CallbackQuery> ParseCallbackQuery(absl::string_view query) {
   return out;
 }
 
+namespace {
+
+// Whether the answer may come from `issuer`. A definition that names none is known by the host of its own pages.
+bool IsIssuer(const v1::OauthProvider& provider, absl::string_view issuer) {
+  if (!provider.endpoints().issuer().empty()) return issuer == provider.endpoints().issuer();
+  const absl::StatusOr<HttpsUrl> from = ParseHttpsUrl(issuer);
+  const absl::StatusOr<HttpsUrl> asked = ParseHttpsUrl(provider.endpoints().authorization_url());
+  // An URL with variables in its host cannot be compared.
+  return !asked.ok() || (from.ok() && from->host == asked->host);
+}
+
+}  // namespace
+
 absl::Status TakeCode(const v1::OauthProvider& provider, CallbackQuery* query) {
   query->code.clear();
   // First of all, so that another server's words are not believed (RFC 9207, section 2.4).
-  const std::string& issuer = provider.endpoints().issuer();
-  if (!query->issuer.empty() && !issuer.empty() && query->issuer != issuer) {
+  if (!query->issuer.empty() && !IsIssuer(provider, query->issuer)) {
     return absl::FailedPreconditionError(
         "the answer comes from another authorization server than the one that was asked. Start again; if that fails, "
         "an "

@@ -10,10 +10,10 @@ namespace keyferry::server {
 namespace {
 
 TEST(CallbackQueryTest, ReadsWhatTheProviderSends) {
-  auto query = ParseCallbackQuery("code=a%2Fb+c&state=s%20t&iss=https%3A%2F%2Fp.test&x=%C3%A4&empty&=");
+  auto query = ParseCallbackQuery("code=a%2Fb+c&state=s%20t&iss=https%3A%2F%2Fprovider.test&x=%C3%A4&empty&=");
   ASSERT_TRUE(query.ok()) << query.status();
   EXPECT_EQ(query->state, "s t");
-  EXPECT_EQ(query->issuer, "https://p.test");
+  EXPECT_EQ(query->issuer, "https://provider.test");
   EXPECT_EQ(query->parameters.at("x"), "\xC3\xA4");
   EXPECT_EQ(query->code, "");
   ASSERT_TRUE(TakeCode(QuirkDefinition(1), &*query).ok());
@@ -74,7 +74,9 @@ TEST(CallbackQueryTest, TheIssuerIsTheOneThatWasAsked) {
            Case{"other, with an error", "https://p.test", false, "error=access_denied&iss=https://evil.test", false},
            Case{"missing", "https://p.test", true, "code=c", false},
            Case{"missing, not required", "https://p.test", false, "code=c", true},
-           Case{"not known here", "", false, "code=c&iss=https://p.test", true},
+           Case{"not known here, of the host that was asked", "", false, "code=c&iss=https://provider.test/x", true},
+           Case{"not known here, of another host", "", false, "code=c&iss=https://p.test", false},
+           Case{"not known here, no URL", "", false, "code=c&iss=provider.test", false},
        }) {
     v1::OauthProvider provider = QuirkDefinition(1);
     provider.mutable_endpoints()->set_issuer(c.issuer);

@@ -58,6 +58,8 @@ void ReadMetadata(const Document& document, const v1::OauthResponse& rules, Toke
   for (const v1::OauthParameter& wanted : rules.metadata()) {
     const absl::string_view text = document.TextAt(wanted.value());
     if (text.empty() || text.size() > kMaxMetadataBytes) continue;
+    // Metadata is shown; a token never is, whatever path leads to it.
+    if (text == grant->access_token.Expose() || text == grant->refresh_token.Expose()) continue;
     if (std::any_of(text.begin(), text.end(), [](char c) { return absl::ascii_iscntrl(c); })) continue;
     grant->metadata[wanted.name()] = std::string(text);
   }

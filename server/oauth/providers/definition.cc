@@ -87,6 +87,15 @@ absl::Status CheckRequestFormat(v1::OauthRequestFormat format, absl::string_view
   return InvalidField(field, "not a request format", "Use one of OAUTH_REQUEST_FORMAT_*.");
 }
 
+// Whether the path leads to a token, or to a part of the response that holds one.
+bool IsTokenPath(const v1::OauthResponse& response, const std::string& path) {
+  for (const std::string& token : {std::string("access_token"), std::string("refresh_token"), std::string("id_token"),
+                                   response.access_token_path(), response.refresh_token_path()}) {
+    if (!token.empty() && path == token) return true;
+  }
+  return false;
+}
+
 absl::Status CheckResponse(const v1::OauthResponse& response, const std::string& at) {
   if (!v1::OauthResponseFormat_IsValid(response.format())) {
     return InvalidField(at + ".format", "not a response format", "Use one of OAUTH_RESPONSE_FORMAT_*.");
@@ -118,6 +127,9 @@ absl::Status CheckResponse(const v1::OauthResponse& response, const std::string&
       return InvalidField(field + ".value", "empty", "Send the path in the response, e.g. `team.id`.");
     }
     RETURN_IF_ERROR(CheckPath(response.metadata(i).value(), field + ".value"));
+    if (IsTokenPath(response, response.metadata(i).value())) {
+      return InvalidField(field + ".value", "a token", "Metadata is shown; keep something else.");
+    }
   }
   return absl::OkStatus();
 }

@@ -15,6 +15,7 @@
 #include "server/oauth/refresh/revocations.h"
 #include "server/records.h"
 #include "server/status_macros.h"
+#include "server/usage/usage_recorder.h"
 #include "storage/records/typed.h"
 
 namespace keyferry::server {
@@ -26,7 +27,7 @@ using storage::Table;
 using storage::Wiped;
 
 constexpr int kMaxNamed = 100;
-// Of one commit: each connection is up to four records, one of them with a copy of the definition.
+// Of one commit: each connection is up to five records, one of them with a copy of the definition.
 constexpr size_t kMaxPerCommit = 20;
 constexpr size_t kMaxKeysPerCommit = 200;
 constexpr int kMaxAttempts = 100;
@@ -87,6 +88,7 @@ absl::Status RemoveConnection(const StoreView& view, const StoredProvider& provi
   mutation->Delete(connection_key, connection.has_value() ? connection->revision : 0);
   mutation->Delete(token_key, token.has_value() ? token->revision : 0);
   mutation->Delete(ConnectionRecordKey(Table::kConnectionLease, key), /*expected=*/std::nullopt);
+  mutation->Delete(ConnectionUsageKey(key.org, key.parent, key.provider), /*expected=*/std::nullopt);
   if (!token.has_value()) return absl::OkStatus();
   const Wiped<records::ConnectionTokenRecord> wiped(std::move(token->record));
   AddRevocation(key.org, *provider.record, connection.has_value() ? connection->record : records::ConnectionRecord(),
@@ -203,14 +205,17 @@ absl::Status FinishDeletions(storage::Store* store, absl::Time now) {
   ASSIGN_OR_RETURN(const auto orgs, ScanRecords<records::OrgRecord>(*view, Table::kOrg, /*org=*/"", /*parent=*/""));
   for (const auto& org : orgs) {
     std::vector<std::string> cut_off;
-    RETURN_IF_ERROR(VisitAll<records::OauthProviderRecord>(*view, Table::kOauthProvider, org.record.id(),
-                                                           [&](const records::OauthProviderRecord& provider) {
-                                                             if (provider.deleting()) cut_off.push_back(provider.id());
-                                                             return true;
-                                                           }));
-    for (const std::string& id : cut_off) {
-      RETURN_IF_ERROR(FinishDeletion(store, org.record.id(), id, now, [](const ConnectionKey&) {}));
+    absl::Status status = VisitAll<records::OauthProviderRecord>(*view, Table::kOauthProvider, org.record.id(),
+                                                                 [&](const records::OauthProviderRecord& provider) {
+                                                                   if (provider.deleting())
+                                                                     cut_off.push_back(provider.id());
+                                                                   return true;
+                                                                 });
+    for (size_t i = 0; status.ok() && i < cut_off.size(); ++i) {
+      status = FinishDeletion(store, org.record.id(), cut_off[i], now, [](const ConnectionKey&) {});
     }
+    // Destroyed meanwhile.
+    if (!absl::IsNotFound(status)) RETURN_IF_ERROR(status);
   }
   return absl::OkStatus();
 }

@@ -9,6 +9,7 @@
 #include "server/oauth/refresh/refresh_run.h"
 #include "server/oauth/refresh/revocations.h"
 #include "server/status_macros.h"
+#include "server/usage/usage_recorder.h"
 #include "storage/records/typed.h"
 
 namespace keyferry::server {
@@ -106,12 +107,15 @@ absl::Status RefreshRun::StoreError(const TokenError& error, LoadedConnection st
 
 absl::Status RefreshRun::Drop(LoadedConnection stored) {
   storage::Mutation mutation;
-  if (const auto* grant = absl::get_if<TokenGrant>(&answer_)) {
+  const bool gone = !stored.connection.has_value() || stored.user_gone;
+  const auto* const grant = absl::get_if<TokenGrant>(&answer_);
+  result_.dropped = grant != nullptr;
+  // Where a connection stands, many providers would end its grant with the one that is dropped.
+  if (grant != nullptr && gone) {
     storage::Wiped<records::ConnectionTokenRecord> token;
     token->set_access_token(std::string(grant->access_token.Expose()));
     token->set_refresh_token(std::string(grant->refresh_token.Expose()));
     AddRevocation(key_.org, *provider_record_, exchanged_, *token, context_->clock(), &mutation);
-    result_.dropped = true;
   }
   ReleaseLease(stored, &mutation);
   if (!mutation.empty()) {
@@ -121,7 +125,7 @@ absl::Status RefreshRun::Drop(LoadedConnection stored) {
   }
   if (result_.dropped) Log(LogLevel::kInfo, "a connection was changed while it was refreshed", "");
   const absl::Time now = context_->clock();
-  if (!stored.connection.has_value() || stored.user_gone) {
+  if (gone) {
     result_.status = NotFound(ConnectionName(key_));
   } else if (!HasValidToken(stored.connection->record, now)) {
     result_.status = ConnectNeeded(key_, stored.connection->record);
@@ -153,6 +157,7 @@ absl::Status RefreshRun::CommitDelete(LoadedConnection* loaded) {
   mutation.Delete(ConnectionRecordKey(Table::kConnection, key_), loaded->connection->revision);
   mutation.Delete(ConnectionRecordKey(Table::kConnectionToken, key_), loaded->token_revision);
   mutation.Delete(ConnectionRecordKey(Table::kConnectionLease, key_), std::nullopt);
+  mutation.Delete(ConnectionUsageKey(key_.org, key_.parent, key_.provider), std::nullopt);
   mutation.Require({Table::kUser, key_.org, "", key_.parent.substr(key_.parent.find('/') + 1)}, loaded->user_revision);
   AddRevocation(key_.org, *loaded->provider_record, loaded->connection->record, *loaded->token, now, &mutation);
   mutation.Append(key_.org,

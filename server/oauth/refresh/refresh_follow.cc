@@ -180,7 +180,8 @@ void RefreshScheduler::ScanAll() {
   const auto view = context_.store->View();
   const auto orgs = ScanRecords<records::OrgRecord>(*view, Table::kOrg, "", "");
   absl::Status status = orgs.status();
-  for (size_t i = 0; status.ok() && i < orgs->size(); ++i) status = ReadOrg(*view, (*orgs)[i].record.id());
+  // One that cannot be read does not keep the others from being looked after.
+  for (size_t i = 0; orgs.ok() && i < orgs->size(); ++i) status.Update(ReadOrg(*view, (*orgs)[i].record.id()));
   if (!status.ok()) {
     LogError("connections cannot be read", status);
     absl::MutexLock lock(&mutex_);

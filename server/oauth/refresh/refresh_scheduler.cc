@@ -98,6 +98,11 @@ RefreshScheduler::~RefreshScheduler() {
   flights.swap(flights_);
 }
 
+void RefreshScheduler::StopBeginning() {
+  absl::MutexLock lock(&mutex_);
+  draining_ = true;
+}
+
 void RefreshScheduler::Drain(absl::Duration timeout) {
   // Told with their end, without the lock.
   std::vector<std::shared_ptr<Asker>> left;
@@ -273,6 +278,11 @@ std::vector<std::shared_ptr<RefreshScheduler::Asker>> RefreshScheduler::Settle(I
   Schedule::Entry& entry = schedule_.at(index);
   if (result.absent) {
     NoteGone(entry.key, result.revision);
+    // Made anew meanwhile, perhaps.
+    if (flight.touched > result.revision || entry.seen > result.revision) {
+      unknown_[entry.key] = std::max(flight.touched, entry.seen);
+      Later();
+    }
     schedule_.Remove(index);
     return std::move(flight.askers);
   }

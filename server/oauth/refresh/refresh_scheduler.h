@@ -52,7 +52,9 @@ class RefreshScheduler : public ConnectionRefresher {
       ABSL_LOCKS_EXCLUDED(mutex_);
   void Changed(const ConnectionKey& key) override;
 
-  // Begins nothing more, and waits until what was begun is stored. For the server's orderly end.
+  // Begins nothing more from now on.
+  void StopBeginning() ABSL_LOCKS_EXCLUDED(mutex_);
+  // The same, and waits until what was begun is stored. For the server's orderly end.
   void Drain(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mutex_);
 
   RefreshStatus status() const ABSL_LOCKS_EXCLUDED(mutex_);
