@@ -1,4 +1,5 @@
 // The parsers and encoders that stand under the token client.
+#include <map>
 #include <string>
 
 #include "absl/strings/match.h"
@@ -149,6 +150,24 @@ TEST(TokenResponseTest, TokensThatNobodyCouldSendAreRefused) {
     const TokenResult result = ReadTokenResponse(Json(c.body), {}, kNow, {});
     EXPECT_EQ(absl::holds_alternative<TokenGrant>(result), c.ok) << c.name;
   }
+}
+
+TEST(TokenResponseTest, NoTokenIsMetadataWhateverPathLeadsToIt) {
+  v1::OauthResponse response;
+  for (const auto& [name, path] : {std::pair("a", "copy.access"), std::pair("r", "copy.refresh"),
+                                   std::pair("same", "refresh_token"), std::pair("team", "team.id")}) {
+    v1::OauthParameter* kept = response.add_metadata();
+    kept->set_name(name);
+    kept->set_value(path);
+  }
+  ResponseRules rules;
+  rules.response = response;
+  TokenResult result = ReadTokenResponse(
+      Json(R"({"access_token":"t1","refresh_token":"r1","copy":{"access":"t1","refresh":"r1"},"team":{"id":"T"}})"),
+      rules, kNow, {});
+  ASSERT_TRUE(absl::holds_alternative<TokenGrant>(result));
+  const std::map<std::string, std::string> metadata = absl::get<TokenGrant>(result).metadata;
+  EXPECT_EQ(metadata, (std::map<std::string, std::string>{{"team", "T"}}));
 }
 
 TEST(TokenResponseTest, ScopesInEveryForm) {

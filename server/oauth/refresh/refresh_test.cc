@@ -36,6 +36,22 @@ TEST(Refresh, RefreshesAheadOfTheEndAndStoresBeforeItTells) {
   EXPECT_THAT(world.client.TakeRefreshes(), ElementsAre("github:r2"));
 }
 
+TEST(Refresh, AnEndingServerBeginsNothingAndStoresWhatItBegan) {
+  RefreshWorld world;
+  world.Connect(kAda, "a1", "r1");
+  RefreshScheduler* const server = world.AddServer();
+  world.Settle();
+  world.Pass(absl::Minutes(50));
+  ASSERT_THAT(world.client.TakeRefreshes(), ElementsAre("github:r1"));
+  world.Connect("users/bob", "b1", "s1");
+  server->StopBeginning();
+  world.Pass(absl::Minutes(50));
+  EXPECT_THAT(world.client.TakeRefreshes(), IsEmpty());
+  world.client.Answer(Granted("a2", "r2"));
+  world.Settle();
+  EXPECT_EQ(world.Words(kAda), "CONNECTED v2 a2 r2");
+}
+
 TEST(Refresh, AHundredAskersShareOneExchange) {
   RefreshWorld world;
   world.Connect(kAda, "a1", "r1");
