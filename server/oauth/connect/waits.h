@@ -56,6 +56,8 @@ std::optional<T> WaitFor(absl::Duration timeout, const std::function<void(std::f
   struct State {
     absl::Mutex mutex;
     std::optional<T> answer ABSL_GUARDED_BY(mutex);
+
+    bool HasAnswer() const ABSL_SHARED_LOCKS_REQUIRED(mutex) { return answer.has_value(); }
   };
   const auto state = std::make_shared<State>();
   start([state](T answer) {
@@ -63,8 +65,7 @@ std::optional<T> WaitFor(absl::Duration timeout, const std::function<void(std::f
     if (!state->answer.has_value()) state->answer.emplace(std::move(answer));
   });
   absl::MutexLock lock(&state->mutex);
-  const auto answered = [&state] { return state->answer.has_value(); };
-  if (!state->mutex.AwaitWithTimeout(absl::Condition(&answered), timeout)) return std::nullopt;
+  if (!state->mutex.AwaitWithTimeout(absl::Condition(state.get(), &State::HasAnswer), timeout)) return std::nullopt;
   return std::move(state->answer);
 }
 
