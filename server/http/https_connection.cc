@@ -1,6 +1,5 @@
 #include "server/http/https_connection.h"
 
-#include <atomic>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/error.hpp>
@@ -102,7 +101,6 @@ void HttpsConnection::Start() {
 
 void HttpsConnection::Drain() {
   asio::dispatch(stream_.get_executor(), [self = shared_from_this()] {
-    self->draining_ = true;
     if (self->step_ == Step::kHandshake || self->step_ == Step::kIdle) self->DoClose();
   });
 }
@@ -166,7 +164,7 @@ void HttpsConnection::Handshake() {
 
 void HttpsConnection::WaitForRequest() {
   if (buffer_.size() != 0) return ReadHead();
-  if (draining_) return Linger();
+  if (shared_.draining) return Linger();
   Enter(Step::kIdle, shared_.deadlines.idle);
   stream_.async_read_some(buffer_.prepare(kReadSize), [self = shared_from_this()](const ErrorCode& error, size_t size) {
     if (self->step_ == Step::kClosed) return;
@@ -268,7 +266,7 @@ void HttpsConnection::OnAnswer(uint64_t request, HttpResponse answer) {
   // Too late, or for a request before.
   if (step_ != Step::kHandler || turn_ != request) return;
   const auto& asked = parser_->get();
-  const bool close = draining_ || requests_ >= shared_.max_requests || !asked.keep_alive() || asked.version() < 11;
+  const bool close = shared_.draining || requests_ >= shared_.max_requests || !asked.keep_alive() || asked.version() < 11;
   Answer(answer, close);
 }
 
@@ -293,7 +291,7 @@ void HttpsConnection::Answer(const HttpResponse& answer, bool close) {
 }
 
 void HttpsConnection::OnWritten(bool close) {
-  if (close || draining_) return Linger();
+  if (close || shared_.draining) return Linger();
   WaitForRequest();
 }
 

@@ -1,6 +1,7 @@
 #ifndef KEYFERRY_SERVER_HTTP_HTTPS_CONNECTION_H_
 #define KEYFERRY_SERVER_HTTP_HTTPS_CONNECTION_H_
 
+#include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
@@ -61,6 +62,8 @@ class HttpsConnection : public std::enable_shared_from_this<HttpsConnection> {
     int max_requests = 100;
     size_t max_head = 16 << 10;
     size_t max_body = 64 << 10;
+    // Set before any connection is told to drain, so that none asks for another request from then on.
+    std::atomic<bool> draining{false};
   };
 
   // `on_end` is called once, when the connection is closed, on its strand.
@@ -69,7 +72,7 @@ class HttpsConnection : public std::enable_shared_from_this<HttpsConnection> {
 
   // These may be called on any thread while the listener's run.
   void Start();
-  // Closes it once it has answered the request that it has begun to receive.
+  // With `Shared::draining` set: closes it once it has answered the request that it has begun to receive.
   void Drain();
   void Close();
 
@@ -109,7 +112,6 @@ class HttpsConnection : public std::enable_shared_from_this<HttpsConnection> {
   Step step_ = Step::kHandshake;
   uint64_t turn_ = 0;  // Counts steps, so that a timer that fires late is known.
   bool late_ = false;
-  bool draining_ = false;
   bool to_head_ = false;
   int requests_ = 0;
   size_t discarded_ = 0;

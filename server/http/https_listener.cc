@@ -123,6 +123,7 @@ class HttpsListener::Core {
       stopped.Notify();
     });
     stopped.WaitForNotification();
+    shared_.draining = true;
     for (const auto& connection : Connections()) connection->Drain();
     const auto none_left = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return connections_.empty(); };
     {
