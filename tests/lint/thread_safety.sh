@@ -1,4 +1,5 @@
 # clang's thread-safety analysis over our code: every access to shared state holds the lock that its declaration names.
+set -o pipefail
 . deploy/lib.sh
 base=$($BAZEL info output_base 2>/dev/null)
 bin=$($BAZEL info bazel-bin 2>/dev/null)
@@ -13,5 +14,5 @@ done
 includes+=(-isystem "$base/external/boringssl/src/include" -isystem "$bin/storage/records" -isystem storage/records)
 defines=(-DSPDLOG_FMT_EXTERNAL -DFMT_HEADER_ONLY)
 git ls-files -z -- 'storage/*.cc' 'server/*.cc' 'client/*.cc' 'injector/*.cc' | grep -zv '_test\.cc$' |
-  xargs -0 -n 1 -P "$(nproc)" clang++-14 -std=c++17 -fsyntax-only -Wno-everything -Wthread-safety \
+  tests/lib/locking_sources.py | xargs -0 -n 1 -P "$(nproc)" clang++-14 -std=c++17 -fsyntax-only -Wno-everything -Wthread-safety \
     -Werror=thread-safety "${defines[@]}" "${includes[@]}"
