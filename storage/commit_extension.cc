@@ -20,7 +20,9 @@ absl::Status CommitExtension::Extend(absl::Span<const EngineBatch* const> accept
   for (const EngineBatch* batch : accepted) {
     const auto* const attachment = static_cast<const Attachment*>(batch->attachment);
     if (attachment == nullptr) continue;
-    for (const JournalChain::Append& append : attachment->appends) RETURN_IF_ERROR(chain_->Grow(append, more));
+    for (const JournalChain::Append& append : attachment->appends) {
+      RETURN_IF_ERROR(chain_->Grow(append, attachment->save_heads, more));
+    }
     replaced.insert(replaced.end(), attachment->replaced.begin(), attachment->replaced.end());
   }
   chain_->EndGroup(more);

@@ -17,6 +17,8 @@ class CommitExtension : public CommitHook {
  public:
   struct Attachment : EngineBatch::Attachment {
     std::vector<JournalChain::Append> appends;
+    // Their journals' heads are written as well: where the batch will be synced.
+    bool save_heads = false;
     // Engine keys whose earlier bytes must leave the files.
     std::vector<std::string> replaced;
   };

@@ -23,6 +23,12 @@ absl::Status BadBlock(uint64_t number, absl::string_view problem) {
   return absl::DataLossError(absl::StrCat("block ", number, " of a journal ", problem));
 }
 
+absl::StatusOr<JournalHead> ReadStoredHead(const StoreView& view, absl::string_view org) {
+  ASSIGN_OR_RETURN(const std::optional<Record> record, view.Get(JournalHeadKey(org)));
+  if (!record.has_value()) return JournalHead();
+  return JournalHead::Parse(record->payload.Expose());
+}
+
 }  // namespace
 
 Sha256Digest ChainHash(const Sha256Digest& previous, uint64_t sequence, const Sha256Digest& entry_digest) {
@@ -53,6 +59,18 @@ absl::StatusOr<JournalHead> JournalHead::Parse(absl::string_view bytes) {
   head.first_sequence = ReadUint(bytes.substr(56), 8);
   head.first_previous_hash = ReadDigest(bytes.substr(64));
   return head;
+}
+
+absl::Status JournalHead::Follow(const JournalBlock& block) {
+  if (block.number != last_block + 1) return BadBlock(last_block + 1, "says that it is another one");
+  if (block.first_sequence != last_sequence + 1) {
+    return BadBlock(block.number, absl::StrCat("begins with entry ", block.first_sequence));
+  }
+  if (block.previous_hash != hash) return BadBlock(block.number, "does not follow the entry before it");
+  last_block = block.number;
+  last_sequence = block.last_sequence();
+  hash = block.last_hash();
+  return absl::OkStatus();
 }
 
 std::string BeginJournalBlock(uint64_t number, uint64_t first_sequence, const Sha256Digest& previous_hash) {
@@ -101,9 +119,13 @@ RecordKey JournalBlockKey(absl::string_view org, uint64_t number) {
 }
 
 absl::StatusOr<JournalHead> ReadJournalHead(const StoreView& view, absl::string_view org) {
-  ASSIGN_OR_RETURN(const std::optional<Record> record, view.Get(JournalHeadKey(org)));
-  if (!record.has_value()) return JournalHead();
-  return JournalHead::Parse(record->payload.Expose());
+  ASSIGN_OR_RETURN(JournalHead head, ReadStoredHead(view, org));
+  while (true) {
+    ASSIGN_OR_RETURN(const bool more, view.Contains(JournalBlockKey(org, head.last_block + 1)));
+    if (!more) return head;
+    ASSIGN_OR_RETURN(const JournalBlock block, ReadJournalBlock(view, org, head.last_block + 1));
+    RETURN_IF_ERROR(head.Follow(block));
+  }
 }
 
 absl::StatusOr<JournalBlock> ReadJournalBlock(const StoreView& view, absl::string_view org, uint64_t number) {
@@ -137,33 +159,37 @@ absl::StatusOr<JournalBlock> FindJournalBlock(const StoreView& view, absl::strin
 
 absl::StatusOr<std::optional<JournalDamage>> VerifyJournal(const StoreView& view, absl::string_view org,
                                                            const std::function<void(const JournalEntry&)>& visit) {
-  const absl::StatusOr<JournalHead> head = ReadJournalHead(view, org);
-  if (absl::IsDataLoss(head.status())) return JournalDamage{0, std::string(head.status().message())};
-  RETURN_IF_ERROR(head.status());
-  Sha256Digest hash = head->first_previous_hash;
-  uint64_t sequence = head->first_sequence;
-  for (uint64_t number = head->first_block; number <= head->last_block; ++number) {
-    const absl::StatusOr<JournalBlock> block = ReadJournalBlock(view, org, number);
-    if (absl::IsDataLoss(block.status())) return JournalDamage{sequence, std::string(block.status().message())};
-    RETURN_IF_ERROR(block.status());
-    if (block->first_sequence != sequence) {
-      return JournalDamage{sequence, absl::StrCat("block ", number, " begins with entry ", block->first_sequence)};
+  const absl::StatusOr<JournalHead> stored = ReadStoredHead(view, org);
+  if (absl::IsDataLoss(stored.status())) return JournalDamage{0, std::string(stored.status().message())};
+  RETURN_IF_ERROR(stored.status());
+  // The end of what has been followed so far.
+  JournalHead end;
+  end.last_block = stored->first_block - 1;
+  end.last_sequence = stored->first_sequence - 1;
+  end.hash = stored->first_previous_hash;
+  while (true) {
+    if (end.last_block == stored->last_block) {
+      if (end.last_sequence != stored->last_sequence) {
+        return JournalDamage{end.last_sequence + 1,
+                             absl::StrCat("the head names entry ", stored->last_sequence, " as the last one")};
+      }
+      if (end.hash != stored->hash) {
+        return JournalDamage{end.last_sequence, "the last entry is not the one that the head names"};
+      }
     }
-    if (block->previous_hash != hash) {
-      return JournalDamage{sequence, absl::StrCat("block ", number, " does not follow the entry before it")};
+    if (end.last_block >= stored->last_block) {
+      ASSIGN_OR_RETURN(const bool more, view.Contains(JournalBlockKey(org, end.last_block + 1)));
+      if (!more) return std::optional<JournalDamage>();
     }
+    const uint64_t sequence = end.last_sequence + 1;
+    const absl::StatusOr<JournalBlock> block = ReadJournalBlock(view, org, end.last_block + 1);
+    const absl::Status followed = block.ok() ? end.Follow(*block) : block.status();
+    if (absl::IsDataLoss(followed)) return JournalDamage{sequence, std::string(followed.message())};
+    RETURN_IF_ERROR(followed);
     if (visit != nullptr) {
       for (const JournalEntry& entry : block->entries) visit(entry);
     }
-    hash = block->last_hash();
-    sequence = block->last_sequence() + 1;
   }
-  if (sequence != head->last_sequence + 1) {
-    return JournalDamage{sequence, absl::StrCat("the head names entry ", head->last_sequence, " as the last one")};
-  }
-  if (hash != head->hash)
-    return JournalDamage{head->last_sequence, "the last entry is not the one that the head names"};
-  return std::optional<JournalDamage>();
 }
 
 }  // namespace keyferry::storage

@@ -16,12 +16,14 @@
 namespace keyferry::storage {
 
 // An organization's journal: entries that are only ever added at its end (Mutation::Append), each chained to the one
-// before it. Entries stand in numbered blocks, the newest of which the head names. Pruning takes whole blocks away from
-// its beginning.
+// before it. Entries stand in numbered blocks. The head names the newest of them at the last synced commit or sync;
+// what buffered commits have added since follows it. Pruning takes whole blocks away from its beginning.
 //
 // The hash of entry n is SHA-256(hash of entry n - 1 | n as 8 bytes, big-endian | SHA-256(entry n)); that of entry 0 is
 // 32 zero bytes.
 Sha256Digest ChainHash(const Sha256Digest& previous, uint64_t sequence, const Sha256Digest& entry_digest);
+
+struct JournalBlock;
 
 // Both ends of a journal. All 0 while it is empty.
 struct JournalHead {
@@ -39,6 +41,9 @@ struct JournalHead {
   std::string Serialize() const;
   // DATA_LOSS if this is not what Serialize wrote.
   static absl::StatusOr<JournalHead> Parse(absl::string_view bytes);
+
+  // Makes `block` the newest one. DATA_LOSS if it does not follow the one that is.
+  absl::Status Follow(const JournalBlock& block);
 };
 
 struct JournalEntry {
@@ -68,7 +73,8 @@ void AppendJournalEntry(absl::string_view entry, std::string& block);
 RecordKey JournalHeadKey(absl::string_view org);
 RecordKey JournalBlockKey(absl::string_view org, uint64_t number);
 
-// Errors as StoreView::Get. An org whose journal is empty has a head all the same.
+// The stored head and the blocks that follow it. Errors as StoreView::Get. An org whose journal is empty has a head all
+// the same.
 absl::StatusOr<JournalHead> ReadJournalHead(const StoreView& view, absl::string_view org);
 // DATA_LOSS if the block is missing or is not the one of that number.
 absl::StatusOr<JournalBlock> ReadJournalBlock(const StoreView& view, absl::string_view org, uint64_t number);
@@ -83,7 +89,7 @@ struct JournalDamage {
   std::string problem;
 };
 
-// Recomputes the chain from the oldest block that is kept to the head, calling `visit` for each entry (it may be null).
+// Recomputes the chain from the oldest block that is kept to the end, calling `visit` for each entry (it may be null).
 // What is wrong, or nullopt; an error only where the store cannot be read.
 absl::StatusOr<std::optional<JournalDamage>> VerifyJournal(const StoreView& view, absl::string_view org,
                                                            const std::function<void(const JournalEntry&)>& visit);

@@ -13,6 +13,8 @@ namespace {
 
 // A block is closed at this size, well below what an engine takes.
 constexpr size_t kBlockBytes = size_t{256} << 10;
+// How many blocks may follow the stored head: what reading the end of a journal costs at most.
+constexpr uint64_t kMaxUnsavedBlocks = 64;
 
 std::string Seal(const OrgKeys& keys, absl::string_view engine_key, uint64_t version, absl::string_view payload) {
   return SealRecord(keys.current(), keys.current_id(), engine_key, version, SecretBytes::CopyOf(payload));
@@ -28,13 +30,22 @@ absl::Status JournalChain::Prepare(const EngineSnapshot& snapshot, const OrgKeys
   }
   // Whoever appends has prepared before, so an end that is not known was not changed since the store was opened.
   ASSIGN_OR_RETURN(const std::optional<EngineEntry> entry, snapshot.Get(head_key));
-  JournalHead head;
+  End end;
   if (entry.has_value()) {
     ASSIGN_OR_RETURN(const Record record, OpenEntry(keys, *entry));
-    ASSIGN_OR_RETURN(head, JournalHead::Parse(record.payload.Expose()));
+    ASSIGN_OR_RETURN(end.head, JournalHead::Parse(record.payload.Expose()));
+  }
+  end.saved_block = end.head.last_block;
+  while (true) {
+    ASSIGN_OR_RETURN(const std::optional<EngineEntry> next,
+                     snapshot.Get(keys.JournalBlockKey(end.head.last_block + 1)));
+    if (!next.has_value()) break;
+    ASSIGN_OR_RETURN(const Record record, OpenEntry(keys, *next));
+    ASSIGN_OR_RETURN(const JournalBlock block, JournalBlock::Parse(record.payload.Expose()));
+    RETURN_IF_ERROR(end.head.Follow(block));
   }
   absl::MutexLock lock(&mutex_);
-  ends_.try_emplace(head_key, head);
+  ends_.try_emplace(head_key, end);
   return absl::OkStatus();
 }
 
@@ -57,7 +68,7 @@ void JournalChain::BeginGroup() {
   announced_.clear();
 }
 
-absl::Status JournalChain::Grow(const Append& append, std::vector<EngineBatch::Write>& more) {
+absl::Status JournalChain::Grow(const Append& append, bool save_head, std::vector<EngineBatch::Write>& more) {
   absl::MutexLock lock(&mutex_);
   const std::string& head_key = append.keys->journal_head_key();
   const auto [grown, added] = group_.try_emplace(head_key);
@@ -65,9 +76,11 @@ absl::Status JournalChain::Grow(const Append& append, std::vector<EngineBatch::W
   if (added) {
     const auto end = ends_.find(head_key);
     if (end == ends_.end()) return absl::InternalError("the end of a journal is not known");
-    journal.head = end->second;
+    journal.head = end->second.head;
+    journal.saved_block = end->second.saved_block;
   }
   journal.keys = append.keys;
+  journal.save_head |= save_head;
   JournalHead& head = journal.head;
   for (size_t i = 0; i < append.entries.size(); ++i) {
     const std::string& entry = append.entries[i];
@@ -84,6 +97,7 @@ absl::Status JournalChain::Grow(const Append& append, std::vector<EngineBatch::W
     }
   }
   if (append.first_block > head.first_block) {
+    journal.save_head = true;
     head.first_block = append.first_block;
     head.first_sequence = append.first_sequence;
     head.first_previous_hash = append.first_previous_hash;
@@ -95,6 +109,9 @@ void JournalChain::EndGroup(std::vector<EngineBatch::Write>& more) {
   absl::MutexLock lock(&mutex_);
   for (auto& [head_key, journal] : group_) {
     CloseBlock(journal, more);
+    if (journal.head.last_block - journal.saved_block >= kMaxUnsavedBlocks) journal.save_head = true;
+    if (!journal.save_head) continue;
+    journal.saved_block = journal.head.last_block;
     more.push_back({head_key, Seal(*journal.keys, head_key, journal.head.last_sequence, journal.head.Serialize())});
   }
 }
@@ -102,13 +119,28 @@ void JournalChain::EndGroup(std::vector<EngineBatch::Write>& more) {
 void JournalChain::GroupWritten(bool ok) {
   absl::MutexLock lock(&mutex_);
   if (ok) {
-    for (auto& [head_key, journal] : group_) ends_[head_key] = journal.head;
+    for (auto& [head_key, journal] : group_) {
+      ends_[head_key] = {journal.head, journal.saved_block};
+      if (journal.save_head) {
+        unsaved_.erase(head_key);
+      } else {
+        unsaved_.try_emplace(head_key, journal.keys->org());
+      }
+    }
     if (listener_ != nullptr) {
       for (const JournaledEntry& entry : announced_) listener_(entry);
     }
   }
   group_.clear();
   announced_.clear();
+}
+
+std::vector<std::string> JournalChain::TakeUnsaved() {
+  std::vector<std::string> orgs;
+  absl::MutexLock lock(&mutex_);
+  for (auto& [head_key, org] : unsaved_) orgs.push_back(std::move(org));
+  unsaved_.clear();
+  return orgs;
 }
 
 }  // namespace keyferry::storage

@@ -17,8 +17,8 @@
 namespace keyferry::storage {
 
 // Links what commits append to journals, in the order in which they are committed: it knows the end of every journal
-// that was appended to, and makes one block and the new head per journal for each group that the engine writes.
-// Thread-safe.
+// that was appended to, and makes one block per journal for each group that the engine writes, and the new head where
+// the group will be synced. Thread-safe.
 //
 // Ends are kept by the engine key of the head, which is of one keyring: an org that was destroyed and made again has
 // another one. They are never dropped, about 200 bytes for each org that is in use.
@@ -51,25 +51,39 @@ class JournalChain {
 
   // For each group: BeginGroup, Grow for each Append in order, EndGroup, and GroupWritten once it is known how the
   // write ended. They add what is to be written to `more`.
+  // `save_head`: the journal's head is written even if little was added to it since it was last.
   void BeginGroup() ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::Status Grow(const Append& append, std::vector<EngineBatch::Write>& more) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status Grow(const Append& append, bool save_head, std::vector<EngineBatch::Write>& more)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   void EndGroup(std::vector<EngineBatch::Write>& more) ABSL_LOCKS_EXCLUDED(mutex_);
   void GroupWritten(bool ok) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // The orgs whose head was not written with what was last appended; they are not named again for it.
+  std::vector<std::string> TakeUnsaved() ABSL_LOCKS_EXCLUDED(mutex_);
+
  private:
+  struct End {
+    JournalHead head;
+    // The newest block that the stored head knows.
+    uint64_t saved_block = 0;
+  };
+
   // The journal of one org in the group that is being written.
   struct Growing {
     std::shared_ptr<const OrgKeys> keys;
     JournalHead head;
+    uint64_t saved_block = 0;
+    bool save_head = false;
     // The block that is being filled; empty if none is.
     std::string block;
-    uint64_t block_sequence = 0;
   };
 
   static void CloseBlock(Growing& journal, std::vector<EngineBatch::Write>& more);
 
   absl::Mutex mutex_;
-  absl::flat_hash_map<std::string, JournalHead> ends_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<std::string, End> ends_ ABSL_GUARDED_BY(mutex_);
+  // Keys of those heads, and their orgs.
+  absl::flat_hash_map<std::string, std::string> unsaved_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<std::string, Growing> group_ ABSL_GUARDED_BY(mutex_);
   std::vector<JournaledEntry> announced_ ABSL_GUARDED_BY(mutex_);
   JournalListener listener_ ABSL_GUARDED_BY(mutex_);

@@ -32,10 +32,14 @@ class JournalTest : public testing::TestWithParam<EngineKind> {
     ASSERT_TRUE(store.ok()) << store.status();
     store_ = *std::move(store);
   }
-  absl::Status Append(absl::string_view entry, absl::string_view org = "acme") {
+  absl::Status Append(absl::string_view entry, absl::string_view org = "acme",
+                      Durability durability = Durability::kSynced) {
     Mutation mutation;
     mutation.Append(std::string(org), std::string(entry));
-    return store_->Commit(mutation, Durability::kSynced).status();
+    return store_->Commit(mutation, durability).status();
+  }
+  absl::Status AppendBuffered(absl::string_view entry, absl::string_view org = "acme") {
+    return Append(entry, org, Durability::kBuffered);
   }
   void AppendMany(int count) {
     for (int i = 1; i <= count; ++i) ASSERT_TRUE(Append(absl::StrCat("entry ", i)).ok());
@@ -221,6 +225,76 @@ TEST_P(JournalTest, DetectsATruncatedEndAndAnOlderHead) {
   Overwrite(head.key, old_head.value);
   EXPECT_EQ(BreaksAt(), 0);
   EXPECT_EQ(Head().last_sequence, 3);
+}
+
+TEST_P(JournalTest, BufferedEntriesFollowTheHeadUntilASync) {
+  ASSERT_TRUE(Append("one").ok());
+  const std::string head = Stored(Table::kJournalHead)[0].value;
+  for (const char* entry : {"two", "three"}) ASSERT_TRUE(AppendBuffered(entry).ok());
+  EXPECT_EQ(Stored(Table::kJournalHead)[0].value, head);
+  EXPECT_EQ(Head().last_sequence, 3);
+  Open();
+  EXPECT_EQ(Head().last_sequence, 3);
+  ASSERT_TRUE(AppendBuffered("four").ok());
+  EXPECT_EQ(Stored(Table::kJournalHead)[0].value, head);
+  EXPECT_EQ(Entries(), (std::vector<std::string>{"one", "two", "three", "four"}));
+  ASSERT_TRUE(store_->Sync().ok());
+  EXPECT_NE(Stored(Table::kJournalHead)[0].value, head);
+  // From then on their end is as protected as that of synced ones.
+  Overwrite(Stored(Table::kJournalBlock).back().key, std::nullopt);
+  EXPECT_EQ(BreaksAt(), 4);
+}
+
+TEST_P(JournalTest, FollowsOnlyBlocksThatContinueTheChain) {
+  for (const char* entry : {"one", "two", "three"}) ASSERT_TRUE(AppendBuffered(entry).ok());
+  const auto blocks = Stored(Table::kJournalBlock);
+  std::string edited = blocks[1].value;
+  edited.back() ^= 1;
+  Overwrite(blocks[1].key, edited);
+  EXPECT_EQ(BreaksAt(), 2);
+  EXPECT_TRUE(absl::IsDataLoss(ReadJournalHead(*store_->View(), "acme").status()));
+  Overwrite(blocks[1].key, blocks[2].value);
+  EXPECT_EQ(BreaksAt(), 2);
+  // What stands behind a gap is not the log's.
+  Overwrite(blocks[1].key, std::nullopt);
+  EXPECT_EQ(Head().last_sequence, 1);
+  JournalHead head;
+  JournalBlock block;
+  block.number = 1;
+  block.first_sequence = 1;
+  block.entries.resize(1);
+  block.entries[0].sequence = 1;
+  EXPECT_TRUE(head.Follow(block).ok());
+  EXPECT_TRUE(absl::IsDataLoss(head.Follow(block)));
+  block.number = 2;
+  EXPECT_TRUE(absl::IsDataLoss(head.Follow(block)));
+  block.first_sequence = block.entries[0].sequence = 2;
+  block.previous_hash[0] = 1;
+  EXPECT_TRUE(absl::IsDataLoss(head.Follow(block)));
+}
+
+TEST_P(JournalTest, TheHeadIsNeverFarBehind) {
+  for (int i = 0; i < 63; ++i) ASSERT_TRUE(AppendBuffered("entry").ok());
+  EXPECT_TRUE(Stored(Table::kJournalHead).empty());
+  ASSERT_TRUE(AppendBuffered("entry").ok());
+  const std::string head = Stored(Table::kJournalHead)[0].value;
+  for (int i = 0; i < 63; ++i) ASSERT_TRUE(AppendBuffered("entry").ok());
+  EXPECT_EQ(Stored(Table::kJournalHead)[0].value, head);
+  ASSERT_TRUE(AppendBuffered("entry").ok());
+  EXPECT_NE(Stored(Table::kJournalHead)[0].value, head);
+}
+
+TEST_P(JournalTest, ASyncSavesTheHeadsOfAllOrgsThatAreThere) {
+  for (int i = 0; i < 100; ++i) {
+    const std::string org = absl::StrCat("org", i);
+    ASSERT_TRUE(store_->CreateKeyring(org).ok());
+    ASSERT_TRUE(AppendBuffered("entry", org).ok());
+  }
+  ASSERT_TRUE(store_->DestroyOrg("org50").ok());
+  EXPECT_TRUE(Stored(Table::kJournalHead).empty());
+  ASSERT_TRUE(store_->Sync().ok());
+  EXPECT_EQ(Stored(Table::kJournalHead).size(), 99);
+  EXPECT_TRUE(store_->Verify().ok());
 }
 
 TEST_P(JournalTest, StaysVerifiableWhenItsBeginningIsPruned) {

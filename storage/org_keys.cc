@@ -3,6 +3,7 @@
 #include <cstring>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "storage/status_macros.h"
 
 namespace keyferry::storage {
@@ -57,6 +58,10 @@ RecordKeyBytes OrgKeys::RecordKeyFor(Table table, absl::string_view parent, absl
 }
 
 RecordKeyBytes OrgKeys::RecordKeyBelow(RecordKeyBytes key, absl::string_view id) const {
+  uint64_t block = 0;
+  if (key.bytes_[kOrgPrefixSize] == static_cast<char>(Table::kJournalBlock) && absl::SimpleHexAtoi(id, &block)) {
+    return BlockKey(block);
+  }
   // The parent tag stands for table and parent, so equal ids below different parents have unrelated tags.
   const Prf::Tag tag =
       prf_.Compute({absl::string_view(&kIdDomain, 1), key.view().substr(kTablePrefixSize, kTagSize), id});
@@ -64,9 +69,15 @@ RecordKeyBytes OrgKeys::RecordKeyBelow(RecordKeyBytes key, absl::string_view id)
   return key;
 }
 
-std::string OrgKeys::JournalBlockKey(uint64_t number) const {
-  return std::string(RecordKeyBelow(journal_blocks_, JournalBlockId(number)).view());
+RecordKeyBytes OrgKeys::BlockKey(uint64_t number) const {
+  RecordKeyBytes key = journal_blocks_;
+  char* const tag = &key.bytes_[kParentPrefixSize];
+  for (size_t i = 0; i < sizeof(number); ++i) tag[i] = static_cast<char>(number >> (8 * (sizeof(number) - 1 - i)));
+  std::memcpy(tag + sizeof(number), &key.bytes_[kTablePrefixSize], kTagSize - sizeof(number));
+  return key;
 }
+
+std::string OrgKeys::JournalBlockKey(uint64_t number) const { return std::string(BlockKey(number).view()); }
 
 const Aead* OrgKeys::Find(uint32_t key_id) const {
   for (auto it = aeads_.rbegin(); it != aeads_.rend(); ++it) {

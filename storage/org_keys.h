@@ -47,7 +47,8 @@ class OrgKeys {
   size_t key_count() const { return aeads_.size(); }
   SealCounter& seal_counter() const { return seal_counter_; }
 
-  // kRecord | org tag | table | parent tag | id tag.
+  // kRecord | org tag | table | parent tag | id tag. The id tag of a journal's block is its number, so that what is
+  // written one after the other stands side by side.
   RecordKeyBytes RecordKeyFor(Table table, absl::string_view parent, absl::string_view id) const;
   // The same, from a ParentPrefix that was made before.
   RecordKeyBytes RecordKeyBelow(RecordKeyBytes parent_prefix, absl::string_view id) const;
@@ -72,6 +73,8 @@ class OrgKeys {
 
   OrgKeys(Keyring keyring, Revision revision, std::vector<Expanded> aeads, const Prf::Tag& org_tag, Engine* engine,
           const RootKeys* root, uint64_t seal_block);
+
+  RecordKeyBytes BlockKey(uint64_t number) const;
 
   const Keyring keyring_;
   const Revision revision_;

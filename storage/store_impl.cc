@@ -16,6 +16,7 @@ namespace {
 // A commit that keeps colliding with changes of keyrings gives up after this many tries.
 constexpr int kMaxTries = 8;
 constexpr size_t kErasedPerBatch = 1000;
+constexpr size_t kHeadsPerBatch = 64;
 constexpr absl::Duration kPurgeWait = PurgeBound();
 
 std::string DestroyedKey(absl::string_view org_tag) { return SpaceKey(Space::kDestroyedOrg, org_tag); }
@@ -120,8 +121,35 @@ absl::StatusOr<bool> StoreImpl::KeyringsChanged(const Plan& plan) {
 }
 
 absl::StatusOr<Revision> StoreImpl::Commit(const Mutation& mutation, Durability durability) {
+  return CommitWithHeads(mutation, /*orgs=*/{}, durability);
+}
+
+absl::Status StoreImpl::SaveJournalHeads() {
+  const std::vector<std::string> orgs = chain_.TakeUnsaved();
+  for (absl::Span<const std::string> left = orgs; !left.empty();) {
+    const absl::Span<const std::string> some = left.subspan(0, kHeadsPerBatch);
+    left.remove_prefix(some.size());
+    if (CommitWithHeads(Mutation(), some, Durability::kBuffered).ok()) continue;
+    // An org that is gone must not hold up the others.
+    for (size_t i = 0; i < some.size(); ++i) {
+      const absl::Status saved = CommitWithHeads(Mutation(), some.subspan(i, 1), Durability::kBuffered).status();
+      if (!saved.ok() && !absl::IsNotFound(saved)) return saved;
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status StoreImpl::Sync() {
+  RETURN_IF_ERROR(SaveJournalHeads());
+  return engine_->Sync();
+}
+
+absl::StatusOr<Revision> StoreImpl::CommitWithHeads(const Mutation& mutation, absl::Span<const std::string> orgs,
+                                                    Durability durability) {
   for (int tries = 0; tries < kMaxTries; ++tries) {
     ASSIGN_OR_RETURN(Plan plan, MakePlan(mutation));
+    for (const std::string& org : orgs) RETURN_IF_ERROR(JournalFor(org, plan).status());
+    plan.attachment->save_heads = durability == Durability::kSynced || !orgs.empty();
     const absl::StatusOr<Revision> revision = engine_->Commit(plan.batch, durability);
     if (!absl::IsAborted(revision.status())) {
       // After an error it may be unknown whether the batch was applied, so readers must look again in any case.

@@ -10,6 +10,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
 #include "storage/commit_extension.h"
 #include "storage/format.h"
 #include "storage/journal_chain.h"
@@ -40,7 +41,7 @@ class StoreImpl : public Store {
   std::unique_ptr<StoreView> View() override;
   absl::StatusOr<Revision> Commit(const Mutation& mutation, Durability durability) override;
   void SetJournalListener(JournalListener listener) override { chain_.SetListener(std::move(listener)); }
-  absl::Status Sync() override { return engine_->Sync(); }
+  absl::Status Sync() override;
   absl::Status CreateKeyring(absl::string_view org) override;
   absl::Status DestroyOrg(absl::string_view org) override;
   absl::StatusOr<KeyringInfo> GetKeyringInfo(absl::string_view org) override;
@@ -70,6 +71,11 @@ class StoreImpl : public Store {
   absl::Status PlanJournals(const Mutation& mutation, Plan& plan);
   absl::StatusOr<JournalChain::Append*> JournalFor(absl::string_view org, Plan& plan);
   absl::Status VerifyJournals();
+  // As Commit; also writes the heads of these orgs' journals.
+  absl::StatusOr<Revision> CommitWithHeads(const Mutation& mutation, absl::Span<const std::string> orgs,
+                                           Durability durability);
+  // Writes those heads that buffered commits have left behind.
+  absl::Status SaveJournalHeads();
   // Whether a keyring of the plan was changed by another commit.
   absl::StatusOr<bool> KeyringsChanged(const Plan& plan);
   void AfterCommit(const Mutation& mutation, Plan plan);

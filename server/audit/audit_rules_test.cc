@@ -348,6 +348,7 @@ TEST_P(AuditRulesTest, AnEmptyLogIsNotIntact) {
 
 TEST_P(AuditRulesTest, TamperingWithTheStoredLogIsFoundAndLocated) {
   LogMany(5);
+  ASSERT_TRUE(world_.store->Sync().ok());
   const auto head = *storage::ReadJournalHead(*world_.store->View(), "acme");
   const v1::AuditHead noted = Head();
   // Edited: the entry reads differently.
@@ -389,9 +390,12 @@ TEST_P(AuditRulesTest, TamperingWithTheStoredLogIsFoundAndLocated) {
   PutHead(forged_head);
   EXPECT_TRUE(Verify().intact());
   EXPECT_EQ(Verify(noted).broken_sequence(), 5);
-  // Gone.
+  // Gone. Without the head alone nothing is lost but what it would miss.
   ASSERT_TRUE(storage::DeleteOne(*world_.store, storage::JournalHeadKey("acme")).ok());
+  EXPECT_EQ(Verify(noted).broken_sequence(), 5);
+  DeleteBlock(1);
   EXPECT_FALSE(Verify().intact());
+  EXPECT_EQ(Verify().broken_sequence(), 1);
 }
 
 }  // namespace

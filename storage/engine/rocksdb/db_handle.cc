@@ -130,7 +130,7 @@ DbHandle::~DbHandle() {
   db_->Close().PermitUncheckedError();
 }
 
-absl::StatusOr<Revision> DbHandle::ReadNewestRevision() const {
+absl::StatusOr<Revision> DbHandle::ReadRevisionBound() const {
   std::string meta;
   const rocksdb::Status read =
       db_->Get(rocksdb::ReadOptions(), rocksdb::Slice(kMetaKey.data(), kMetaKey.size()), &meta);
@@ -141,7 +141,7 @@ absl::StatusOr<Revision> DbHandle::ReadNewestRevision() const {
     if (any->Valid()) return absl::DataLossError(absl::StrCat("the database in ", path_, " has lost its revision"));
     return Revision{0};
   }
-  if (!read.ok()) return FromRocksDb(read, "reading the newest revision");
+  if (!read.ok()) return FromRocksDb(read, "reading the bound of revisions");
   if (meta.empty() || meta[0] != kEngineFormatVersion) {
     return absl::FailedPreconditionError(absl::StrCat("the database in ", path_,
                                                       " was written in a format that this version does not know; use "

@@ -40,7 +40,7 @@ class DbHandle {
 
   // DATA_LOSS if the database does not hold what the engine writes into it, FAILED_PRECONDITION for a format version
   // that is not known; 0 for a new database.
-  absl::StatusOr<Revision> ReadNewestRevision() const;
+  absl::StatusOr<Revision> ReadRevisionBound() const;
 
   const rocksdb::Snapshot* AcquireSnapshot() ABSL_LOCKS_EXCLUDED(mu_);
   void ReleaseSnapshot(const rocksdb::Snapshot* snapshot) ABSL_LOCKS_EXCLUDED(mu_);

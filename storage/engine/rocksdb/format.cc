@@ -14,9 +14,9 @@ Revision DecodeRevision(const char* bytes) {
   return revision;
 }
 
-std::string EncodeMeta(Revision newest) {
+std::string EncodeMeta(Revision bound) {
   std::string meta(1 + kRevisionBytes, kEngineFormatVersion);
-  EncodeRevision(newest, meta.data() + 1);
+  EncodeRevision(bound, meta.data() + 1);
   return meta;
 }
 

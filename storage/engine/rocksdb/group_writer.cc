@@ -89,8 +89,12 @@ absl::Status GroupWriter::Extend() {
 absl::Status GroupWriter::WriteAccepted() {
   rocksdb::WriteOptions options;
   options.sync = false;
-  const std::string meta = EncodeMeta(accepted_.back()->revision);
-  rocksdb::Status written = writes_.Put(ToSlice(kMetaKey), meta);
+  const Revision newest = accepted_.back()->revision;
+  rocksdb::Status written;
+  if (newest > bound_) {
+    bound_ = newest + kRevisionsAhead;
+    written = writes_.Put(ToSlice(kMetaKey), EncodeMeta(bound_));
+  }
   if (written.ok()) written = handle_->db().Write(options, &writes_);
   if (hook_ != nullptr) hook_->Written(written.ok());
   return FromRocksDb(written, "writing");
@@ -124,6 +128,14 @@ absl::Status GroupWriter::Write(absl::Span<Item* const> items) {
   UpdateCache();
   for (EngineChange& change : changes_) feed_->Append(std::move(change));
   return absl::OkStatus();
+}
+
+void GroupWriter::Close() {
+  if (bound_ == last_) return;
+  // It comes to the files with the flush at the end, or not at all.
+  rocksdb::WriteOptions options;
+  options.disableWAL = true;
+  handle_->db().Put(options, ToSlice(kMetaKey), EncodeMeta(last_)).PermitUncheckedError();
 }
 
 }  // namespace keyferry::storage

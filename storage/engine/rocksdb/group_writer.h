@@ -20,9 +20,10 @@ namespace keyferry::storage {
 // Writes groups of batches, each group as one RocksDB batch that is not synced. Used by one thread at a time.
 class GroupWriter {
  public:
-  // `newest` is the revision that the database is at. Changes are appended to `feed`, which must outlive this.
+  // `newest` is the bound that the database holds for revisions. Changes are appended to `feed`, which must outlive
+  // this.
   GroupWriter(std::shared_ptr<DbHandle> handle, ChangeFeed* feed, Revision newest)
-      : handle_(std::move(handle)), feed_(feed), last_(newest) {}
+      : handle_(std::move(handle)), feed_(feed), last_(newest), bound_(newest) {}
 
   void set_hook(CommitHook* hook) { hook_ = hook; }
 
@@ -36,6 +37,9 @@ class GroupWriter {
   // Applies the batches in order, as if one by one. An error means that RocksDB may have written them or not, so that
   // nothing may be written any more; every item that was accepted has it as well.
   absl::Status Write(absl::Span<Item* const> items);
+
+  // After the last group: brings the bound down to the newest revision. A failure only leaves some out.
+  void Close();
 
   // The newest revision that was written.
   Revision last() const { return last_; }
@@ -53,6 +57,8 @@ class GroupWriter {
   ChangeFeed* const feed_;
   CommitHook* hook_ = nullptr;
   Revision last_;
+  // What the database says that no revision is above.
+  Revision bound_;
 
   // The group that is being written.
   rocksdb::WriteBatch writes_;

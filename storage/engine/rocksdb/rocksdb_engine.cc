@@ -36,6 +36,11 @@ class RocksDbEngine : public Engine {
     Publish(newest_);
   }
 
+  ~RocksDbEngine() override {
+    absl::MutexLock lock(&mu_);
+    if (failure_.ok()) writer_.Close();
+  }
+
   std::shared_ptr<const EngineSnapshot> Snapshot() override { return std::atomic_load(&published_); }
 
   void SetCommitHook(CommitHook* hook) override { writer_.set_hook(hook); }
@@ -327,7 +332,7 @@ absl::StatusOr<std::unique_ptr<Engine>> OpenRocksDbEngine(const RocksDbOptions& 
   absl::StatusOr<std::shared_ptr<DbHandle>> handle =
       DbHandle::Open(options.path, options.create, options.memory_budget, options.file_system);
   if (!handle.ok()) return handle.status();
-  const absl::StatusOr<Revision> newest = (*handle)->ReadNewestRevision();
+  const absl::StatusOr<Revision> newest = (*handle)->ReadRevisionBound();
   if (!newest.ok()) return newest.status();
   return std::make_unique<RocksDbEngine>(*std::move(handle), *newest);
 }

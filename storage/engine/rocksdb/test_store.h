@@ -15,7 +15,7 @@
 namespace keyferry::storage {
 
 // A RocksDB engine in a directory of its own over a FaultFs, with the history of what was written, so that what it
-// holds at any revision can be checked.
+// holds can be checked. Its states are numbered by the commits before them.
 class TestStore {
  public:
   using Contents = std::map<std::string, std::string>;
@@ -42,16 +42,15 @@ class TestStore {
   absl::Status Delete(const std::string& key);
   absl::Status Sync();
 
-  // Fails the test unless the engine holds the state of its revision, which is neither older than what was acknowledged
-  // as durable nor newer than what was tried.
+  // Fails the test unless the engine holds one of these states, neither older than what was acknowledged as durable nor
+  // newer than what was tried, and its revision is not below the newest of that state.
   void Check();
 
   // Everything the engine holds, or the first error of reading it.
   absl::StatusOr<Contents> ReadAll();
-  // The recorded state at `revision`.
-  const Contents& StateAt(Revision revision) const { return states_[revision]; }
-  Revision acknowledged() const { return acknowledged_; }
-  Revision tried() const { return states_.size() - 1; }
+  const Contents& StateAt(uint64_t state) const { return states_[state]; }
+  uint64_t acknowledged() const { return acknowledged_; }
+  uint64_t tried() const { return states_.size() - 1; }
 
   // Names of the files with this beginning and end.
   std::vector<std::string> Files(const std::string& beginning, const std::string& end) const;
@@ -62,10 +61,12 @@ class TestStore {
   std::string dir_;
   std::shared_ptr<FaultFs> fs_;
   std::unique_ptr<Engine> engine_;
-  // states_[r] is the state at revision r; the last may be one that was tried and not acknowledged.
+  // The last may be one that was tried and not acknowledged.
   std::vector<Contents> states_{Contents()};
-  Revision committed_ = 0;
-  Revision acknowledged_ = 0;
+  uint64_t committed_ = 0;
+  uint64_t acknowledged_ = 0;
+  // Revisions that crashes have left out.
+  Revision left_out_ = 0;
 };
 
 }  // namespace keyferry::storage
