@@ -46,7 +46,8 @@ std::string MakeTestDirectory() {
   return path;
 }
 
-TestEngine::TestEngine(EngineKind kind) : kind_(kind) {
+TestEngine::TestEngine(EngineKind kind, std::shared_ptr<rocksdb::FileSystem> file_system)
+    : kind_(kind), file_system_(std::move(file_system)) {
   if (kind_ == EngineKind::kRocksDb) directory_ = MakeTestDirectory();
   Reopen();
 }
@@ -69,16 +70,18 @@ void TestEngine::RunHook() {
 
 std::unique_ptr<Engine> TestEngine::Borrow() { return std::make_unique<BorrowedEngine>(engine_.get(), this); }
 
-void TestEngine::Reopen() {
+void TestEngine::Reopen(const std::function<void()>& closed) {
   if (kind_ == EngineKind::kMemory) {
     if (engine_ == nullptr) engine_ = NewMemoryEngine();
     return;
   }
   engine_ = nullptr;
+  if (closed != nullptr) closed();
   RocksDbOptions options;
   options.path = directory_ + "/db";
   options.create = true;
   options.memory_budget = size_t{16} << 20;
+  options.file_system = file_system_;
   absl::StatusOr<std::unique_ptr<Engine>> engine = OpenRocksDbEngine(options);
   if (!engine.ok()) std::abort();
   engine_ = *std::move(engine);

@@ -15,6 +15,10 @@
 #include "storage/store.h"
 #include "storage/store_impl.h"
 
+namespace rocksdb {
+class FileSystem;
+}  // namespace rocksdb
+
 namespace keyferry::storage {
 
 // Testonly. Which engine a test runs on.
@@ -25,7 +29,8 @@ std::string EngineName(EngineKind kind);
 // Borrow() and destroying it leaves the engine's content.
 class TestEngine {
  public:
-  explicit TestEngine(EngineKind kind);
+  // `file_system` replaces the one below RocksDB.
+  explicit TestEngine(EngineKind kind, std::shared_ptr<rocksdb::FileSystem> file_system = nullptr);
   ~TestEngine();
 
   // Runs `hook` once, just before the next commit of a borrowed engine reaches the engine. Its own commits do not
@@ -36,13 +41,14 @@ class TestEngine {
   // Forwards to the engine and outlives nothing: destroy the store before the TestEngine.
   std::unique_ptr<Engine> Borrow();
   Engine& engine() { return *engine_; }
-  // Closes the database and opens it again (RocksDB only; the memory engine stays).
-  void Reopen();
+  // Closes the database and opens it again (RocksDB only; the memory engine stays). `closed` runs in between.
+  void Reopen(const std::function<void()>& closed = nullptr);
   // Of the database; empty for the memory engine.
   const std::string& directory() const { return directory_; }
 
  private:
   const EngineKind kind_;
+  const std::shared_ptr<rocksdb::FileSystem> file_system_;
   absl::Mutex mutex_;
   std::function<void()> hook_ ABSL_GUARDED_BY(mutex_);
   std::string directory_;

@@ -84,6 +84,7 @@ void ApplyGrant(const v1::OauthProvider& provider, const TokenGrant& grant, absl
   connection->clear_last_error();
   connection->clear_last_error_time();
   connection->clear_failure_count();
+  connection->clear_pause_time();
   if (!grant.account.empty()) connection->set_account(grant.account);
   if (!grant.scopes.empty()) {
     connection->mutable_granted_scopes()->Assign(grant.scopes.begin(), grant.scopes.end());

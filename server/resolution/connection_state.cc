@@ -27,11 +27,27 @@ absl::StatusOr<FoundConnection> FindConnection(const storage::StoreView& view, c
   return found;
 }
 
+namespace {
+
+absl::StatusOr<int64_t> UserCreateTimeOf(const storage::StoreView& view, const ParentName& user,
+                                         const records::ConnectionRecord& connection) {
+  if (connection.user_create_time() != 0) return connection.user_create_time();
+  ASSIGN_OR_RETURN(const auto stored,
+                   view.Get({storage::Table::kConnectionToken, user.org, user.RecordParent(), connection.id()}));
+  storage::Wiped<records::ConnectionTokenRecord> token;
+  if (stored.has_value()) RETURN_IF_ERROR(storage::ParseSecretInto(stored->payload, *token));
+  return token->user_create_time();
+}
+
+}  // namespace
+
 absl::StatusOr<FoundConnection> FindConnectionOfUser(const storage::StoreView& view, const ParentName& user,
                                                      int64_t user_create_time, absl::string_view provider,
                                                      absl::Time now) {
   ASSIGN_OR_RETURN(FoundConnection found, FindConnection(view, user, provider, now));
-  if (found.record.create_time() < user_create_time) return FoundConnection();
+  if (found.state == GrantState::kNone) return found;
+  ASSIGN_OR_RETURN(const int64_t made_for, UserCreateTimeOf(view, user, found.record));
+  if (made_for != user_create_time) return FoundConnection();
   return found;
 }
 

@@ -35,8 +35,9 @@ struct FoundConnection {
 absl::StatusOr<FoundConnection> FindConnection(const storage::StoreView& view, const ParentName& parent,
                                                absl::string_view provider, absl::Time now);
 
-// The same for a user whose record was made at `user_create_time`: a connection that is older was that of somebody else
-// of the same id, and there is none.
+// The same for a user whose record says that it was made at `user_create_time`: a connection that was made for another
+// record was that of somebody else of the same id, and there is none. The times are compared for equality alone, so
+// that no two clocks are.
 absl::StatusOr<FoundConnection> FindConnectionOfUser(const storage::StoreView& view, const ParentName& user,
                                                      int64_t user_create_time, absl::string_view provider,
                                                      absl::Time now);

@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/audit/call_record.h"
 #include "server/credentials/testing_world.h"
@@ -13,6 +14,8 @@
 #include "server/resolution/resolver.h"
 #include "server/resolution/testing_connections.h"
 #include "storage/journal.h"
+#include "storage/records/records.pb.h"
+#include "storage/records/typed.h"
 
 namespace keyferry::server {
 namespace {
@@ -186,6 +189,45 @@ TEST_P(ConnectionsTest, ALaterUserOfTheSameIdGetsNothingOfTheFormers) {
   // Nor does a personal connection answer for a session of nobody.
   Connect({"users/ada", "of-the-first", 1});
   EXPECT_EQ(Get(world_.Workload({kServer}), kServer), "MISSING_VARIABLES");
+}
+
+TEST_P(ConnectionsTest, WhoseConnectionItIsIsNoQuestionOfWhoseClockIsAhead) {
+  Caller ada = world_.As("ada");
+  ada.user_create_time = absl::ToUnixNanos(world_.now);
+  TestConnection connection;
+  connection.parent = "users/ada";
+  // Made for this user, by a server whose clock is behind.
+  connection.user_create_time = ada.user_create_time;
+  connection.create_time = world_.now - absl::Hours(1);
+  Connect(connection);
+  EXPECT_THAT(Explained(ada), testing::HasSubstr("CHOSEN"));
+  // Made for another of the same id, by one whose clock is ahead.
+  connection.user_create_time = absl::ToUnixNanos(world_.now - absl::Hours(2));
+  connection.create_time = world_.now + absl::Hours(1);
+  Connect(connection);
+  EXPECT_EQ(Explained(ada), "NOT_SET NOT_SET NOT_SET");
+  EXPECT_EQ(Get(ada, kServer), "MISSING_VARIABLES");
+}
+
+TEST_P(ConnectionsTest, ARecordThatDoesNotSayForWhomItWasMadeGoesByItsToken) {
+  TestConnection connection;
+  connection.parent = "users/ada";
+  connection.user_create_time = 10;
+  Connect(connection);
+  storage::Mutation mutation;
+  storage::records::ConnectionRecord record;
+  const storage::RecordKey key = {storage::Table::kConnection, "acme", "users/ada", "google"};
+  const auto stored = world_.store->View()->Get(key);
+  ASSERT_TRUE(stored.ok() && stored->has_value());
+  ASSERT_TRUE(storage::ParseSecretInto((*stored)->payload, record).ok());
+  record.clear_user_create_time();
+  mutation.Put(key, storage::SerializeSecret(record), /*version=*/1, std::nullopt);
+  ASSERT_TRUE(world_.store->Commit(mutation, storage::Durability::kSynced).ok());
+  Caller ada = world_.As("ada");
+  ada.user_create_time = 10;
+  EXPECT_THAT(Explained(ada), testing::HasSubstr("CHOSEN"));
+  ada.user_create_time = 20;
+  EXPECT_EQ(Explained(ada), "NOT_SET NOT_SET NOT_SET");
 }
 
 TEST_P(ConnectionsTest, AConnectionWithoutItsTokenAnswersNothing) {

@@ -39,6 +39,7 @@ void PutConnection(storage::Store* store, const TestConnection& connection) {
   record.set_refreshable(connection.refreshable);
   record.set_create_time(absl::ToUnixNanos(connection.create_time));
   record.set_update_time(absl::ToUnixNanos(connection.create_time));
+  record.set_user_create_time(connection.user_create_time);
   record.set_updater("orgs/acme/users/ada");
   record.set_next_attempt_time(absl::ToUnixNanos(connection.next_attempt_time));
   records::ConnectionTokenRecord token;

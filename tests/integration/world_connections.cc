@@ -67,6 +67,7 @@ void PutConnection(storage::Store* store, absl::Time now, const std::string& org
   token->set_refresh_token(absl::StrCat(World::kMarker, "-refresh"));
   token->set_expire_time(expire_time);
   token->set_user_create_time(UserCreateTime(store, org, parent));
+  connection.set_user_create_time(token->user_create_time());
   storage::Mutation mutation;
   mutation.Put({Table::kConnection, org, parent, provider}, storage::SerializeSecret(connection), 1, std::nullopt);
   mutation.Put({Table::kConnectionToken, org, parent, provider}, storage::SerializeSecret(*token), 1, std::nullopt);

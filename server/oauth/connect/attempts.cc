@@ -153,7 +153,11 @@ absl::Status CheckAttemptQuota(const storage::StoreView& view, const std::string
   });
   RETURN_IF_ERROR(scanned);
   RETURN_IF_ERROR(decoded);
-  if (own >= kMaxOpenAttemptsPerPrincipal || own_kept >= kMaxAttemptsPerPrincipal) {
+  if (own_kept >= kMaxAttemptsPerPrincipal) {
+    return TooMany(starter, absl::StrCat(kMaxAttemptsPerPrincipal, " connections were started within an hour or so"),
+                   "Wait until an hour has passed since the first of them ended.");
+  }
+  if (own >= kMaxOpenAttemptsPerPrincipal) {
     return TooMany(starter, absl::StrCat(kMaxOpenAttemptsPerPrincipal, " connections are being made"),
                    "Finish one of them, or wait until they end.");
   }

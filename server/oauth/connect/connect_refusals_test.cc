@@ -256,6 +256,17 @@ TEST_F(ConnectRefusalsTest, AServerThatEndsBetweenTakingTheCodeAndStoringLeavesA
   EXPECT_EQ(world_.Connect(&browser_, Ada(), kAda).status, 200);
 }
 
+TEST_F(ConnectRefusalsTest, AConnectionSaysForWhichUserItWasMade) {
+  world_.Connect(&browser_, Ada(), kAda);
+  const auto view = world_.directory.store->View();
+  const auto user = ReadRecord<storage::records::UserRecord>(*view, {Table::kUser, "acme", "", "ada"});
+  const auto connection = ReadRecord<storage::records::ConnectionRecord>(
+      *view, ConnectionRecordKey(Table::kConnection, {"acme", "users/ada", "google"}));
+  ASSERT_TRUE(user.ok() && user->has_value() && connection.ok() && connection->has_value());
+  EXPECT_NE((*user)->record.create_time(), 0);
+  EXPECT_EQ((*connection)->record.user_create_time(), (*user)->record.create_time());
+}
+
 TEST_F(ConnectRefusalsTest, ANewGrantTakesThePlaceOfTheOld) {
   world_.Connect(&browser_, Ada(), kAda);
   const auto before = world_.Get(Ada(), kAdasGoogle);

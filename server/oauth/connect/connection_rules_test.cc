@@ -224,6 +224,22 @@ TEST_F(ConnectionRulesTest, OpenAttemptsAreBounded) {
   EXPECT_TRUE(Start(Ada(), kAda).ok());
 }
 
+TEST_F(ConnectionRulesTest, AttemptsThatEndedAreBoundedTooUntilTheyAreForgotten) {
+  // Five times as many as may be open at once, within the hour for which they are kept.
+  static_assert(kMaxAttemptsPerPrincipal == 5 * kMaxOpenAttemptsPerPrincipal);
+  for (int i = 0; i < kMaxAttemptsPerPrincipal; ++i) {
+    if (i > 0 && i % kMaxOpenAttemptsPerPrincipal == 0) world_.directory.now += kAttemptLifetime;
+    ASSERT_TRUE(Start(Ada(), kAda).ok()) << i;
+  }
+  world_.directory.now += kAttemptLifetime;
+  EXPECT_EQ(world_.Count(Table::kConnectionAttempt), kMaxAttemptsPerPrincipal);
+  const absl::Status refused = Start(Ada(), kAda);
+  EXPECT_EQ(ReasonOf(refused), "TOO_MANY");
+  EXPECT_THAT(std::string(refused.message()), testing::HasSubstr("100 connections were started"));
+  EXPECT_EQ(world_.Count(Table::kConnectionAttempt), kMaxAttemptsPerPrincipal);
+  EXPECT_TRUE(Start(Bob(), kBob).ok());
+}
+
 TEST_F(ConnectionRulesTest, AnAttemptIsForWhoStartedIt) {
   const auto started = world_.Start(Ada(), kEng);
   v1::GetConnectionAttemptRequest request;

@@ -112,6 +112,7 @@ absl::Status AddGranted(const storage::StoreView& view, const v1::OauthProvider&
   token->set_id(key.provider);
   ASSIGN_OR_RETURN(const int64_t user_create_time, UserCreateTime(view, grant.parent));
   token->set_user_create_time(user_create_time);
+  connection->set_user_create_time(user_create_time);
   // Of both, so that neither goes back should one have been lost.
   token->set_version(std::max(token->version(), connection->version()));
   ApplyGrant(provider, tokens, now, RandomUnit(), connection, &*token);

@@ -63,6 +63,9 @@ struct TokenError {
   std::string code;
   // What happened and what to do, in words. Holds no secret.
   std::string message;
+  // The refresh token that takes the place of the one that was sent, from an exchange that succeeded before, or apart
+  // from, what failed: to be kept, since the provider may take no other any more. Null if none came.
+  std::shared_ptr<const storage::SecretBytes> rotated_refresh_token;
 };
 
 using TokenResult = absl::variant<TokenGrant, TokenError>;

@@ -81,26 +81,18 @@ void TokenExchange::Send(absl::StatusOr<HttpRequest> request, absl::Duration tim
   });
 }
 
-bool TokenExchange::ReadGrant(absl::StatusOr<HttpResponse>& response, const v1::OauthResponse& rules,
-                              TokenGrant* grant) {
-  if (!response.ok()) {
-    Fail(ErrorOfSending(response.status()));
-    return false;
-  }
+TokenResult TokenExchange::Read(const absl::StatusOr<HttpResponse>& response, const v1::OauthResponse& rules) const {
+  if (!response.ok()) return ErrorOfSending(response.status());
   ResponseRules all;
   all.response = rules;
   all.scope_separator = context_.provider().authorization().scope_separator();
-  TokenResult result = ReadTokenResponse(*response, all, clock_(), Secrets());
-  if (auto* error = absl::get_if<TokenError>(&result)) {
-    Fail(std::move(*error));
-    return false;
-  }
-  *grant = absl::get<TokenGrant>(std::move(result));
-  return true;
+  return ReadTokenResponse(*response, all, clock_(), Secrets());
 }
 
 void TokenExchange::OnFirst(absl::StatusOr<HttpResponse> response) {
-  if (!ReadGrant(response, FirstRules(), &grant_)) return;
+  TokenResult result = Read(response, FirstRules());
+  if (auto* error = absl::get_if<TokenError>(&result)) return Fail(std::move(*error));
+  grant_ = absl::get<TokenGrant>(std::move(result));
   // What the callback carried, unless the response says the same thing anew.
   for (auto& [name, value] : metadata_) grant_.metadata.emplace(name, std::move(value));
   HasSecond() ? SendSecond() : FindLifetime();
@@ -117,14 +109,31 @@ void TokenExchange::OnSecond(absl::StatusOr<HttpResponse> response) {
     const bool passing = response.ok() ? response->status >= 500 : MayPass(ErrorOfSending(response.status()));
     if (passing) return SendSecond();
   }
-  TokenGrant second;
-  if (!ReadGrant(response, context_.provider().token().second().response(), &second)) return;
+  TokenResult result = Read(response, context_.provider().token().second().response());
+  if (auto* error = absl::get_if<TokenError>(&result)) return Fail(AfterFirst(std::move(*error)));
+  TokenGrant second = absl::get<TokenGrant>(std::move(result));
   grant_.access_token = std::move(second.access_token);
   grant_.lifetime = second.lifetime;
   if (!second.refresh_token.empty()) grant_.refresh_token = std::move(second.refresh_token);
   if (!second.scopes.empty()) grant_.scopes = std::move(second.scopes);
   for (auto& [name, value] : second.metadata) grant_.metadata[name] = std::move(value);
   FindLifetime();
+}
+
+TokenError TokenExchange::AfterFirst(TokenError error) const {
+  if (kind_ == kFirst) return error;
+  if (error.rotated_refresh_token == nullptr && !grant_.refresh_token.empty()) {
+    error.rotated_refresh_token =
+        std::make_shared<const storage::SecretBytes>(storage::SecretBytes::CopyOf(grant_.refresh_token.Expose()));
+  }
+  // The first exchange shows that what was granted stands.
+  if (error.kind == TokenErrorKind::kInvalidGrant) {
+    error.kind = TokenErrorKind::kRejected;
+    error.message =
+        "the provider refused, in the second exchange, the token that it gave in the first; correct `token.second` in "
+        "the provider's definition";
+  }
+  return error;
 }
 
 void TokenExchange::FindLifetime() {

@@ -23,7 +23,7 @@ namespace keyferry::server {
 //
 // A grant is never given up for what follows it: without introspection the lifetime stays unknown, without userinfo the
 // account stays empty. A second exchange that fails for a moment is tried once more, because what the first one gave
-// may not be given again.
+// may not be given again; where it fails nevertheless, the error carries the refresh token that the first one gave.
 class TokenExchange : public std::enable_shared_from_this<TokenExchange> {
  public:
   enum Kind {
@@ -50,11 +50,12 @@ class TokenExchange : public std::enable_shared_from_this<TokenExchange> {
   using Then = void (TokenExchange::*)(absl::StatusOr<HttpResponse> response);
 
   void Send(absl::StatusOr<HttpRequest> request, absl::Duration timeout, Then then);
-  // The grant that the response holds, or false and the flow has ended.
-  bool ReadGrant(absl::StatusOr<HttpResponse>& response, const v1::OauthResponse& rules, TokenGrant* grant);
+  TokenResult Read(const absl::StatusOr<HttpResponse>& response, const v1::OauthResponse& rules) const;
   void OnFirst(absl::StatusOr<HttpResponse> response);
   void SendSecond();
   void OnSecond(absl::StatusOr<HttpResponse> response);
+  // What the failure of a second exchange means for a connection whose first one succeeded.
+  TokenError AfterFirst(TokenError error) const;
   void FindLifetime();
   void OnIntrospection(absl::StatusOr<HttpResponse> response);
   void FindAccount();

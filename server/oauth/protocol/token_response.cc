@@ -1,6 +1,7 @@
 #include "server/oauth/protocol/token_response.h"
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -71,6 +72,15 @@ TokenError Malformed(absl::string_view problem) {
   return error;
 }
 
+// Of a success whose access token is of no use: the refresh token in it counts nevertheless.
+TokenError WithRotated(absl::string_view refresh_token, TokenError error) {
+  if (!refresh_token.empty() && IsToken(refresh_token)) {
+    error.rotated_refresh_token =
+        std::make_shared<const storage::SecretBytes>(storage::SecretBytes::CopyOf(refresh_token));
+  }
+  return error;
+}
+
 }  // namespace
 
 TokenResult ReadTokenResponse(const HttpResponse& response, const ResponseRules& rules, absl::Time now,
@@ -84,23 +94,23 @@ TokenResult ReadTokenResponse(const HttpResponse& response, const ResponseRules&
     return ErrorOfDocument(*document, response, paths, now, secrets);
   }
   const Document* const access = document->Find(Or(paths.access_token_path(), "access_token"));
+  const absl::string_view refresh = document->TextAt(Or(paths.refresh_token_path(), "refresh_token"));
   if (access == nullptr || access->text().empty()) {
     if (document->Find(Or(paths.error_path(), "error")) != nullptr) {
       return ErrorOfDocument(*document, response, paths, now, secrets);
     }
-    return Malformed("there is no access token where the definition says");
+    return WithRotated(refresh, Malformed("there is no access token where the definition says"));
   }
   if (!access->is_string() || !IsToken(access->text())) {
-    return Malformed("the access token is no printable text of at most 16 KiB");
+    return WithRotated(refresh, Malformed("the access token is no printable text of at most 16 KiB"));
   }
-  const absl::string_view refresh = document->TextAt(Or(paths.refresh_token_path(), "refresh_token"));
   if (!IsToken(refresh)) return Malformed("the refresh token is no printable text of at most 16 KiB");
   if (NeedsProof(document->TextAt("token_type"))) {
     TokenError error;
     error.kind = TokenErrorKind::kRejected;
     error.message =
         "the provider gives tokens that need a proof of possession; the client must be set to bearer tokens";
-    return error;
+    return WithRotated(refresh, std::move(error));
   }
 
   TokenGrant grant;

@@ -69,14 +69,32 @@ bool IsDue(const records::ConnectionRecord& connection, absl::Time now) {
   return connection.failure_count() == 0 && HasEnded(connection, now);
 }
 
+// For a connection that can be refreshed, whatever pause its provider has asked for.
+Need AssessRefresh(const LoadedConnection& loaded, absl::Time now, RefreshReason reason) {
+  const records::ConnectionRecord& connection = loaded.connection->record;
+  const bool waits = connection.failure_count() > 0 && !IsDue(connection, now) &&
+                     !MayBeRepaired(connection, loaded.provider_record->update_time(), now);
+  if (reason == RefreshReason::kForced) {
+    if (FailedWithin(connection, now, kSpacing) || (waits && connection.pause_time() != 0)) return Need::kBackoff;
+    return WasRefreshedWithin(connection, now, kSpacing) ? Need::kNothing : Need::kExchange;
+  }
+  if (reason == RefreshReason::kAsked && HasValidToken(connection, now)) return Need::kNothing;
+  if (WasRefreshedWithin(connection, now, SpacingOf(connection))) return Need::kNothing;
+  if (waits) return HasValidToken(connection, now) ? Need::kNothing : Need::kBackoff;
+  const bool wanted = reason == RefreshReason::kAsked || connection.failure_count() > 0 || IsDue(connection, now);
+  return wanted ? Need::kExchange : Need::kNothing;
+}
+
 absl::Status LoadUserState(const storage::StoreView& view, const ConnectionKey& key, LoadedConnection* loaded) {
   absl::string_view user = key.parent;
   if (!absl::ConsumePrefix(&user, "users/")) return absl::OkStatus();
   ASSIGN_OR_RETURN(const auto found,
                    ReadRecord<records::UserRecord>(view, {Table::kUser, key.org, "", std::string(user)}));
   loaded->user_revision = found.has_value() ? found->revision : 0;
-  loaded->user_gone = !found.has_value() ||
-                      (loaded->token_revision != 0 && found->record.create_time() != loaded->token->user_create_time());
+  const int64_t kept = loaded->connection->record.user_create_time();
+  const int64_t made_for = kept != 0 ? kept : loaded->token->user_create_time();
+  loaded->user_gone =
+      !found.has_value() || ((kept != 0 || loaded->token_revision != 0) && found->record.create_time() != made_for);
   return absl::OkStatus();
 }
 
@@ -130,7 +148,17 @@ bool HasValidToken(const records::ConnectionRecord& connection, absl::Time now) 
   return now + moments < FromNanos(connection.expire_time());
 }
 
-Need Assess(const LoadedConnection& loaded, absl::Time now, RefreshReason reason, bool rate_limited) {
+absl::Duration PauseLeft(const records::ConnectionRecord& connection, int64_t provider_update_time, absl::Time now) {
+  if (connection.pause_time() == 0 || IsFromAhead(connection, now) ||
+      MayBeRepaired(connection, provider_update_time, now)) {
+    return absl::ZeroDuration();
+  }
+  const absl::Time longest = absl::FromUnixNanos(connection.last_error_time()) + kMaxPause;
+  const absl::Time until = std::min(absl::FromUnixNanos(connection.pause_time()), longest);
+  return std::clamp(until - now, absl::ZeroDuration(), kMaxPause);
+}
+
+Need Assess(const LoadedConnection& loaded, absl::Time now, RefreshReason reason, bool paused) {
   if (!loaded.connection.has_value()) return Need::kAbsent;
   const records::ConnectionRecord& connection = loaded.connection->record;
   if (loaded.user_gone) return Need::kDelete;
@@ -140,17 +168,11 @@ Need Assess(const LoadedConnection& loaded, absl::Time now, RefreshReason reason
     if (HasEnded(connection, now)) return Need::kEnded;
     return reason == RefreshReason::kForced ? Need::kCannotRefresh : Need::kNothing;
   }
-  const bool waits = connection.failure_count() > 0 && !IsDue(connection, now) &&
-                     !MayBeRepaired(connection, loaded.provider_record->update_time(), now);
-  if (reason == RefreshReason::kForced) {
-    if (FailedWithin(connection, now, kSpacing) || (waits && rate_limited)) return Need::kBackoff;
-    return WasRefreshedWithin(connection, now, kSpacing) ? Need::kNothing : Need::kExchange;
-  }
-  if (reason == RefreshReason::kAsked && HasValidToken(connection, now)) return Need::kNothing;
-  if (WasRefreshedWithin(connection, now, SpacingOf(connection))) return Need::kNothing;
-  if (waits) return HasValidToken(connection, now) ? Need::kNothing : Need::kBackoff;
-  const bool wanted = reason == RefreshReason::kAsked || connection.failure_count() > 0 || IsDue(connection, now);
-  return wanted ? Need::kExchange : Need::kNothing;
+  const Need need = AssessRefresh(loaded, now, reason);
+  const int64_t provider_update_time = loaded.provider_record->update_time();
+  paused = paused || PauseLeft(connection, provider_update_time, now) > absl::ZeroDuration();
+  if (need != Need::kExchange || !paused) return need;
+  return reason != RefreshReason::kForced && HasValidToken(connection, now) ? Need::kNothing : Need::kBackoff;
 }
 
 absl::Time NextLook(const records::ConnectionRecord& connection, int64_t provider_update_time, absl::Time now,

@@ -56,7 +56,8 @@ enum class Need {
   kSuspended,
   // Its state says that somebody must consent again.
   kConnectNeeded,
-  // It is to get that state: the token has ended, and there is no way to another.
+  // The token has ended, and there is no way to another: somebody must consent again. It is to get that state as well,
+  // once the clock that says so is believed (BelievedClock).
   kEnded,
   // Another token is wanted, and there is no way to one; the one there is stands.
   kCannotRefresh,
@@ -67,8 +68,17 @@ enum class Need {
   kExchange,
 };
 
-// `rate_limited`: the provider asked for a pause that even a forced refresh keeps.
-Need Assess(const LoadedConnection& loaded, absl::Time now, RefreshReason reason, bool rate_limited);
+// `paused`: the provider has asked for a pause, which even a forced refresh keeps. One that stands in the connection's
+// record counts by itself.
+Need Assess(const LoadedConnection& loaded, absl::Time now, RefreshReason reason, bool paused);
+
+// The longest pause that a provider gets, whatever it asks for.
+constexpr absl::Duration kMaxPause = absl::Hours(1);
+
+// What is left of the pause that the provider asked for when the connection's refresh failed last. Zero if there is
+// none, if the provider's record has changed since, or if the clock was set back behind the failure.
+absl::Duration PauseLeft(const storage::records::ConnectionRecord& connection, int64_t provider_update_time,
+                         absl::Time now);
 
 // Whether the token can be handed out: it does not end within moments.
 bool HasValidToken(const storage::records::ConnectionRecord& connection, absl::Time now);

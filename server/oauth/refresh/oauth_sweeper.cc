@@ -21,6 +21,8 @@ constexpr absl::Duration kAttemptKept = absl::Hours(1);
 constexpr absl::Duration kFirstBackoff = absl::Minutes(1);
 constexpr absl::Duration kMaxBackoff = absl::Hours(1);
 constexpr int kMaxDoublings = 10;
+// Before a revocation is given up.
+constexpr int kLeastTries = 5;
 // Of attempts that are removed in one commit.
 constexpr size_t kMaxAttempts = 256;
 
@@ -73,8 +75,6 @@ void OauthSweeper::Tick() {
   queue_->PostAt(monotonic_clock_() + options_.interval, [this] { Tick(); });
 }
 
-size_t OauthSweeper::Places() const { return options_.max_in_flight - std::min(options_.max_in_flight, in_flight()); }
-
 absl::Status OauthSweeper::Sweep() {
   const absl::Time now = clock_();
   // Before the view, so that what is added meanwhile is looked at the next time.
@@ -85,14 +85,20 @@ absl::Status OauthSweeper::Sweep() {
   ASSIGN_OR_RETURN(const auto orgs, ScanRecords<records::OrgRecord>(*view, Table::kOrg, "", ""));
   next_due_ = absl::InfiniteFuture();
   swept_.reset();
+  std::vector<Due> due;
+  absl::Status status;
   for (const auto& org : orgs) {
-    absl::Status status = SweepAttempts(*view, org.record.id(), now);
-    if (status.ok()) status = SweepRevocations(*view, org.record.id(), now);
+    Due found;
+    found.org = org.record.id();
+    absl::Status swept = SweepAttempts(*view, found.org, now);
+    swept.Update(FindDue(*view, now, &found));
+    if (!found.revocations.empty()) due.push_back(std::move(found));
     // The org was destroyed and its own record is about to go.
-    if (!absl::IsNotFound(status)) RETURN_IF_ERROR(status);
+    if (!absl::IsNotFound(swept)) status.Update(swept);
   }
-  swept_ = generations;
-  return absl::OkStatus();
+  status.Update(TryInTurns(*view, due, now));
+  if (status.ok()) swept_ = generations;
+  return status;
 }
 
 absl::Status OauthSweeper::SweepAttempts(const storage::StoreView& view, const std::string& org, absl::Time now) {
@@ -122,39 +128,83 @@ absl::Status OauthSweeper::SweepAttempts(const storage::StoreView& view, const s
   return found == 0 ? absl::OkStatus() : store_->Commit(mutation, Durability::kBuffered).status();
 }
 
-absl::Status OauthSweeper::SweepRevocations(const storage::StoreView& view, const std::string& org, absl::Time now) {
-  std::vector<storage::Wiped<records::RevocationRecord>> due;
-  std::vector<storage::Revision> revisions;
-  const size_t places = Places();
+absl::Status OauthSweeper::FindDue(const storage::StoreView& view, absl::Time now, Due* due) {
   absl::Status decoded;
-  RETURN_IF_ERROR(view.Scan(Table::kRevocation, org, "", [&](storage::Record stored) {
+  const absl::Status scanned = view.Scan(Table::kRevocation, due->org, "", [&](storage::Record stored) {
     storage::Wiped<records::RevocationRecord> record;
-    decoded = storage::ParseSecretInto(stored.payload, *record);
-    if (!decoded.ok()) return false;
+    const absl::Status parsed = storage::ParseSecretInto(stored.payload, *record);
+    decoded.Update(parsed);
+    if (!parsed.ok()) return true;
     const absl::Time next = absl::FromUnixNanos(record->next_attempt_time());
-    if (next > now || due.size() == places) {
+    if (next > now) {
       next_due_ = std::min(next_due_, next);
       return true;
     }
-    due.push_back(std::move(record));
-    revisions.push_back(stored.revision);
+    due->revocations.emplace_back(record->attempts(), record->next_attempt_time(), record->id());
+    std::push_heap(due->revocations.begin(), due->revocations.end());
+    if (due->revocations.size() > options_.max_in_flight) {
+      std::pop_heap(due->revocations.begin(), due->revocations.end());
+      due->revocations.pop_back();
+      next_due_ = absl::InfinitePast();
+    }
     return true;
-  }));
-  RETURN_IF_ERROR(decoded);
-  for (size_t i = 0; i < due.size(); ++i) {
-    const absl::Status status = Try(org, *due[i], revisions[i], now);
-    // Another server was faster.
-    if (!absl::IsAborted(status)) RETURN_IF_ERROR(status);
-  }
-  return absl::OkStatus();
+  });
+  std::sort(due->revocations.begin(), due->revocations.end());
+  return scanned.ok() ? decoded : scanned;
 }
 
-absl::Status OauthSweeper::Try(const std::string& org, records::RevocationRecord& record, storage::Revision revision,
+size_t OauthSweeper::ShareOf(const std::vector<Due>& due) const {
+  absl::MutexLock lock(&mutex_);
+  size_t active = due.size();
+  for (const auto& [org, count] : in_flight_of_) {
+    if (std::none_of(due.begin(), due.end(), [&org = org](const Due& d) { return d.org == org; })) ++active;
+  }
+  return std::max<size_t>(options_.max_in_flight / (active + 1), 1);
+}
+
+bool OauthSweeper::HasPlace(const std::string& org, size_t share) const {
+  absl::MutexLock lock(&mutex_);
+  const auto own = in_flight_of_.find(org);
+  return in_flight_ < options_.max_in_flight && (own == in_flight_of_.end() || own->second < share);
+}
+
+absl::Status OauthSweeper::TryInTurns(const storage::StoreView& view, std::vector<Due>& due, absl::Time now) {
+  if (due.empty()) return absl::OkStatus();
+  const auto first = std::find_if(due.begin(), due.end(), [this](const Due& d) { return d.org == first_org_; });
+  if (first != due.end()) std::rotate(due.begin(), first, due.end());
+  // Whoever comes second now, or else whoever was left without a place.
+  first_org_ = due[due.size() > 1 ? 1 : 0].org;
+  const size_t share = ShareOf(due);
+  absl::Status status;
+  bool left_out = false;
+  for (Due& one : due) {
+    while (one.tried < one.revocations.size() && HasPlace(one.org, share)) {
+      const absl::Status tried = Try(view, one.org, std::get<2>(one.revocations[one.tried++]), now);
+      // Another server was faster, or the org is gone.
+      if (!absl::IsAborted(tried) && !absl::IsNotFound(tried)) status.Update(tried);
+    }
+    if (one.tried < one.revocations.size()) next_due_ = absl::InfinitePast();
+    if (one.tried > 0 || left_out) continue;
+    left_out = true;
+    first_org_ = one.org;
+  }
+  return status;
+}
+
+absl::Status OauthSweeper::Try(const storage::StoreView& view, const std::string& org, const std::string& id,
                                absl::Time now) {
+  ASSIGN_OR_RETURN(const auto stored, view.Get({Table::kRevocation, org, "", id}));
+  if (!stored.has_value()) return absl::OkStatus();
+  storage::Wiped<records::RevocationRecord> wiped;
+  records::RevocationRecord& record = *wiped;
+  RETURN_IF_ERROR(storage::ParseSecretInto(stored->payload, record));
   const auto provider = DefinitionOf(record.provider());
-  if (now >= absl::FromUnixNanos(record.create_time()) + kRevocationPeriod || !provider.ok()) {
+  const bool over = now >= absl::FromUnixNanos(record.create_time()) + kRevocationPeriod;
+  if ((over && record.attempts() >= kLeastTries) || !provider.ok()) {
     if (logger_ != nullptr) {
-      logger_->Write(LogLevel::kWarning, "a token could not be revoked at its provider for a day: given up",
+      logger_->Write(LogLevel::kWarning,
+                     provider.ok() ? "a token could not be revoked at its provider for a day: given up"
+                                   : "a token cannot be revoked, since its provider cannot be read: given up",
                      {{"org", org}, {"oauth_provider", record.provider().id()}});
     }
     return Remove(org, record.id());
@@ -164,12 +214,13 @@ absl::Status OauthSweeper::Try(const std::string& org, records::RevocationRecord
   record.set_next_attempt_time(absl::ToUnixNanos(next));
   storage::Mutation mutation;
   mutation.Put({Table::kRevocation, org, "", record.id()}, storage::SerializeSecret(record),
-               static_cast<uint64_t>(record.attempts()) + 1, revision);
+               static_cast<uint64_t>(record.attempts()) + 1, stored->revision);
   RETURN_IF_ERROR(store_->Commit(mutation, Durability::kBuffered).status());
   next_due_ = std::min(next_due_, next);
   {
     absl::MutexLock lock(&mutex_);
     ++in_flight_;
+    ++in_flight_of_[org];
   }
   client_->Revoke(*provider, InputOf(record), options_.timeout,
                   [this, queue = queue_, org, id = record.id(), name = record.provider().id()](absl::Status answer) {
@@ -184,7 +235,10 @@ void OauthSweeper::OnAnswer(const std::string& org, const std::string& id, const
   size_t left = 0;
   {
     absl::MutexLock lock(&mutex_);
-    left = --in_flight_;
+    --in_flight_;
+    const auto own = in_flight_of_.find(org);
+    left = --own->second;
+    if (left == 0) in_flight_of_.erase(own);
   }
   if (absl::IsFailedPrecondition(answer) && logger_ != nullptr) {
     logger_->Write(LogLevel::kWarning, "a provider refuses to revoke a token: given up",
@@ -192,8 +246,8 @@ void OauthSweeper::OnAnswer(const std::string& org, const std::string& id, const
   }
   absl::Status status;
   if (answer.ok() || absl::IsFailedPrecondition(answer)) status = Remove(org, id);
-  // Others may have waited for a place.
-  if (status.ok() && left == 0) status = Sweep();
+  // Others of the organization may have waited for a place.
+  if (status.ok() && left == 0 && next_due_ <= clock_()) status = Sweep();
   if (!status.ok() && logger_ != nullptr) {
     logger_->Write(LogLevel::kError, "a revocation could not be removed", {{"error", status.ToString()}});
   }

@@ -10,6 +10,7 @@
 #include "server/oauth/refresh/revocations.h"
 #include "server/status_macros.h"
 #include "server/usage/usage_recorder.h"
+#include "storage/crypto/secret_bytes.h"
 #include "storage/records/typed.h"
 
 namespace keyferry::server {
@@ -42,6 +43,21 @@ void PutToken(const ConnectionKey& key, const records::ConnectionTokenRecord& to
                 static_cast<uint64_t>(token.version()), expected);
 }
 
+absl::Status UnavailableUntilNext(const ConnectionKey& key, const records::ConnectionRecord& connection,
+                                  absl::Time now) {
+  return ProviderUnavailable(key, connection.last_error(), absl::FromUnixNanos(connection.next_attempt_time()) - now);
+}
+
+// What came of the provider and nobody has stored.
+void PutTokens(const TokenResult& answer, records::ConnectionTokenRecord* token) {
+  if (const auto* const grant = absl::get_if<TokenGrant>(&answer)) {
+    token->set_access_token(std::string(grant->access_token.Expose()));
+    token->set_refresh_token(std::string(grant->refresh_token.Expose()));
+  } else if (const auto& rotated = absl::get<TokenError>(answer).rotated_refresh_token; rotated != nullptr) {
+    token->set_refresh_token(std::string(rotated->Expose()));
+  }
+}
+
 }  // namespace
 
 absl::Status RefreshRun::StoreOnce() {
@@ -52,11 +68,17 @@ absl::Status RefreshRun::StoreOnce() {
     // A grant also ends what another server, which could not wait any longer, made of its absence.
     const bool same = stored.connection.has_value() && !stored.user_gone && stored.token->version() == token_version_ &&
                       stored.connection->record.incarnation() == exchanged_.incarnation() &&
-                      (grant != nullptr || stored.connection->record.state() == v1::CONNECTION_STATE_CONNECTED);
+                      (grant != nullptr || (stored.connection->record.state() == v1::CONNECTION_STATE_CONNECTED &&
+                                            IsSameRefreshToken(stored)));
     if (!same) return Drop(std::move(stored));
     if (grant != nullptr) return StoreGrant(*grant, std::move(stored));
     return StoreError(absl::get<TokenError>(answer_), std::move(stored));
   });
+}
+
+bool RefreshRun::IsSameRefreshToken(const LoadedConnection& stored) const {
+  // Another server may have stored one that was rotated in a refresh that failed, which leaves the version.
+  return storage::ConstantTimeEquals(stored.token->refresh_token(), refresh_token_.Expose());
 }
 
 void RefreshRun::ReleaseLease(const LoadedConnection& loaded, storage::Mutation* mutation) const {
@@ -95,12 +117,19 @@ absl::Status RefreshRun::StoreError(const TokenError& error, LoadedConnection st
   NoteChange(answer_time_, &connection);
   storage::Mutation mutation;
   PutConnection(key_, *stored.connection, &mutation);
-  mutation.Require(ConnectionRecordKey(Table::kConnectionToken, key_), stored.token_revision);
+  if (error.rotated_refresh_token != nullptr) {
+    // The access token, and so the version, stays.
+    storage::WipeString(*stored.token->mutable_refresh_token());
+    stored.token->set_refresh_token(std::string(error.rotated_refresh_token->Expose()));
+    PutToken(key_, *stored.token, stored.token_revision, &mutation);
+  } else {
+    mutation.Require(ConnectionRecordKey(Table::kConnectionToken, key_), stored.token_revision);
+  }
   ReleaseLease(stored, &mutation);
   ASSIGN_OR_RETURN(result_.revision, context_->store->Commit(mutation, Durability::kSynced));
   const absl::Time now = context_->clock();
   Describe(connection, /*provider_update_time=*/0, now);
-  result_.status = ProviderUnavailable(key_, connection, now);
+  result_.status = UnavailableUntilNext(key_, connection, now);
   if (first) Log(LogLevel::kWarning, "a connection could not be refreshed", error.message);
   return absl::OkStatus();
 }
@@ -111,10 +140,9 @@ absl::Status RefreshRun::Drop(LoadedConnection stored) {
   const auto* const grant = absl::get_if<TokenGrant>(&answer_);
   result_.dropped = grant != nullptr;
   // Where a connection stands, many providers would end its grant with the one that is dropped.
-  if (grant != nullptr && gone) {
+  if (gone) {
     storage::Wiped<records::ConnectionTokenRecord> token;
-    token->set_access_token(std::string(grant->access_token.Expose()));
-    token->set_refresh_token(std::string(grant->refresh_token.Expose()));
+    PutTokens(answer_, &*token);
     AddRevocation(key_.org, *provider_record_, exchanged_, *token, context_->clock(), &mutation);
   }
   ReleaseLease(stored, &mutation);
@@ -127,8 +155,10 @@ absl::Status RefreshRun::Drop(LoadedConnection stored) {
   const absl::Time now = context_->clock();
   if (gone) {
     result_.status = NotFound(ConnectionName(key_));
+  } else if (stored.connection->record.state() != v1::CONNECTION_STATE_CONNECTED) {
+    result_.status = ConnectNeeded(key_, stored.connection->record.last_error());
   } else if (!HasValidToken(stored.connection->record, now)) {
-    result_.status = ConnectNeeded(key_, stored.connection->record);
+    result_.status = UnavailableUntilNext(key_, stored.connection->record, now);
   }
   return absl::OkStatus();
 }
@@ -138,7 +168,7 @@ absl::Status RefreshRun::CommitConnectNeeded(absl::string_view why, LoadedConnec
   records::ConnectionRecord& connection = loaded->connection->record;
   ApplyConnectNeeded(why, now, &connection, &*loaded->token);
   NoteChange(now, &connection);
-  const absl::Status status = ConnectNeeded(key_, connection);
+  const absl::Status status = ConnectNeeded(key_, connection.last_error());
   storage::Mutation mutation;
   PutConnection(key_, *loaded->connection, &mutation);
   if (loaded->token_revision != 0) PutToken(key_, *loaded->token, loaded->token_revision, &mutation);

@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "server/log.h"
 #include "server/oauth/protocol/token_client.h"
+#include "server/oauth/refresh/believed_clock.h"
 #include "server/oauth/refresh/work_queue.h"
 #include "storage/store.h"
 
@@ -38,6 +39,8 @@ struct RefreshContext {
   // The wall clock, which may jump either way: what stands in records. And time that only grows, for everything else.
   std::function<absl::Time()> clock;
   std::function<absl::Time()> monotonic_clock;
+  // Over both: what may destroy.
+  std::shared_ptr<BelievedClock> believed_clock;
   // Uniform in [0, 1). Thread-safe.
   std::function<double()> random;
   Logger* logger = nullptr;

@@ -171,6 +171,9 @@ void RefreshScheduler::Merge(const Found& found, storage::Revision revision) {
   if (entry.seen > revision) return;
   entry.seen = revision;
   entry.failing = found.record.failure_count() > 0;
+  const absl::Time monotonic_now = context_.monotonic_clock();
+  const absl::Duration pause = PauseLeft(found.record, schedule_.ProviderUpdateTime(entry.line), context_.clock());
+  schedule_.Pause(entry.line, monotonic_now + pause, monotonic_now);
   if (entry.state != State::kIdle) return;
   schedule_.SetDue(index, NextLook(found.record, schedule_.ProviderUpdateTime(entry.line), context_.clock(),
                                    context_.options.look_interval, context_.random()));
@@ -182,16 +185,17 @@ void RefreshScheduler::ScanAll() {
   absl::Status status = orgs.status();
   // One that cannot be read does not keep the others from being looked after.
   for (size_t i = 0; orgs.ok() && i < orgs->size(); ++i) status.Update(ReadOrg(*view, (*orgs)[i].record.id()));
-  if (!status.ok()) {
-    LogError("connections cannot be read", status);
-    absl::MutexLock lock(&mutex_);
-    // Once more, soon.
-    unknown_[storage::WatchKey()] = view->revision();
-    return Later();
-  }
+  if (!status.ok()) LogError("connections cannot be read", status);
   {
     absl::MutexLock lock(&mutex_);
-    Forget(view->revision(), /*org=*/nullptr);
+    scanned_ = true;
+    if (status.ok()) {
+      Forget(view->revision(), /*org=*/nullptr);
+    } else {
+      // Once more, soon.
+      unknown_[storage::WatchKey()] = view->revision();
+      Later();
+    }
   }
   Turn();
 }
@@ -210,36 +214,43 @@ void RefreshScheduler::ScanOrg(const std::string& org) {
   Turn();
 }
 
+absl::StatusOr<RefreshScheduler::Found> RefreshScheduler::FoundOf(const storage::StoreView& view,
+                                                                  const std::string& org,
+                                                                  const storage::Record& stored) {
+  Found found;
+  RETURN_IF_ERROR(storage::ParseSecretInto(stored.payload, found.record));
+  found.key = {org, found.record.parent(), found.record.id()};
+  ASSIGN_OR_RETURN(found.watch_key, view.WatchKeyOf(ConnectionRecordKey(Table::kConnection, found.key)));
+  return found;
+}
+
 absl::Status RefreshScheduler::ReadOrg(const storage::StoreView& view, const std::string& org) {
   std::vector<Found> some;
   absl::flat_hash_set<std::string> providers;
+  // The first error: one record that cannot be read does not keep the others from being looked after.
+  absl::Status status;
   // A part at a time, so that neither memory nor the time under the lock grows with the organization.
-  const auto take = [&]() -> absl::Status {
+  const auto take = [&] {
     for (const Found& found : some) {
       if (!providers.insert(found.key.provider).second) continue;
-      RETURN_IF_ERROR(ReadProviderOf(view, org, found.key.provider));
+      status.Update(ReadProviderOf(view, org, found.key.provider));
     }
     absl::MutexLock lock(&mutex_);
     for (const Found& found : some) Merge(found, view.revision());
     some.clear();
-    return absl::OkStatus();
   };
-  absl::Status status;
   const absl::Status scanned = view.ScanAll(Table::kConnection, org, [&](storage::Record stored) {
-    Found found;
-    status = storage::ParseSecretInto(stored.payload, found.record);
-    if (!status.ok()) return false;
-    found.key = {org, found.record.parent(), found.record.id()};
-    const auto watch_key = view.WatchKeyOf(ConnectionRecordKey(Table::kConnection, found.key));
-    status = watch_key.status();
-    if (!status.ok()) return false;
-    found.watch_key = *watch_key;
-    some.push_back(std::move(found));
-    if (some.size() == kScanPart) status = take();
-    return status.ok();
+    absl::StatusOr<Found> found = FoundOf(view, org, stored);
+    if (found.ok()) {
+      some.push_back(*std::move(found));
+    } else {
+      status.Update(found.status());
+    }
+    if (some.size() == kScanPart) take();
+    return true;
   });
-  if (status.ok()) status = scanned;
-  if (status.ok()) status = take();
+  take();
+  status.Update(scanned);
   // Destroyed meanwhile.
   return absl::IsNotFound(status) ? absl::OkStatus() : status;
 }

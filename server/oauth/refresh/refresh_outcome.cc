@@ -18,8 +18,17 @@ constexpr absl::Duration kFirstBackoff = absl::Seconds(5);
 constexpr absl::Duration kMaxBackoff = absl::Minutes(5);
 constexpr absl::Duration kFirstRejectedBackoff = absl::Minutes(5);
 constexpr absl::Duration kMaxRejectedBackoff = absl::Hours(1);
-constexpr absl::Duration kMaxRetryAfter = absl::Hours(1);
+constexpr double kRetryJitter = 0.1;
 constexpr int kMaxDoublings = 16;
+
+absl::Status InBackoff(const ConnectionKey& key, const records::ConnectionRecord& connection, absl::Time now,
+                       absl::Duration pause) {
+  if (connection.failure_count() == 0) {
+    return ProviderUnavailable(key, "the provider asked to be left alone for a while", pause);
+  }
+  const absl::Duration backoff = absl::FromUnixNanos(connection.next_attempt_time()) - now;
+  return ProviderUnavailable(key, connection.last_error(), std::max(backoff, pause));
+}
 
 }  // namespace
 
@@ -29,7 +38,13 @@ absl::Duration BackoffOf(const TokenError& error, int failures, double random) {
   const absl::Duration most = rejected ? kMaxRejectedBackoff : kMaxBackoff;
   const int doublings = std::clamp(failures - 1, 0, kMaxDoublings);
   const absl::Duration backoff = std::min(first * (1 << doublings), most) * (1 + random) / 2;
-  return std::max(backoff, std::min(error.retry_after, kMaxRetryAfter));
+  // After the end of the pause, so that a connection which is limited by itself does not begin the next one at once.
+  return std::max(backoff, std::min(error.retry_after, kMaxPause) * (1 + random * kRetryJitter));
+}
+
+absl::Duration PauseOf(const TokenError& error, double random) {
+  if (error.retry_after > absl::ZeroDuration()) return std::min(error.retry_after, kMaxPause);
+  return error.kind == TokenErrorKind::kRateLimited ? kFirstBackoff * (1 + random) / 2 : absl::ZeroDuration();
 }
 
 void ApplyFailure(const TokenError& error, absl::Time now, double random, records::ConnectionRecord* connection) {
@@ -37,6 +52,8 @@ void ApplyFailure(const TokenError& error, absl::Time now, double random, record
   connection->set_last_error(error.message);
   connection->set_last_error_time(absl::ToUnixNanos(now));
   connection->set_next_attempt_time(absl::ToUnixNanos(now + BackoffOf(error, connection->failure_count(), random)));
+  const absl::Duration pause = PauseOf(error, random);
+  connection->set_pause_time(pause > absl::ZeroDuration() ? absl::ToUnixNanos(now + pause) : 0);
 }
 
 void ApplyConnectNeeded(absl::string_view why, absl::Time now, records::ConnectionRecord* connection,
@@ -50,33 +67,29 @@ void ApplyConnectNeeded(absl::string_view why, absl::Time now, records::Connecti
   storage::WipeString(*token->mutable_refresh_token());
 }
 
-absl::Status ConnectNeeded(const ConnectionKey& key, const records::ConnectionRecord& connection) {
+absl::Status ConnectNeeded(const ConnectionKey& key, absl::string_view why) {
   v1::ErrorDetail detail;
   detail.set_reason("CONNECT_NEEDED");
   detail.set_resource(ConnectionName(key));
   detail.set_next_step(absl::StrCat("Connect to ", key.provider, " again."));
-  const std::string& why = connection.last_error();
   return MakeError(absl::StatusCode::kFailedPrecondition,
                    absl::StrCat(ConnectionName(key), ": somebody has to connect again", why.empty() ? "" : ": ", why),
                    detail);
 }
 
-absl::Status ProviderUnavailable(const ConnectionKey& key, const records::ConnectionRecord& connection,
-                                 absl::Time now) {
+absl::Status ProviderUnavailable(const ConnectionKey& key, absl::string_view why, absl::Duration delay) {
   v1::ErrorDetail detail;
   detail.set_reason("PROVIDER_UNAVAILABLE");
   detail.set_resource(ConnectionName(key));
   detail.set_next_step("Repeat the call later; the connection's last_error says what the provider answered.");
-  const absl::Duration delay = absl::FromUnixNanos(connection.next_attempt_time()) - now;
   detail.set_retry_delay_ms(std::max<int64_t>(absl::ToInt64Milliseconds(delay), 1));
-  const std::string& why = connection.last_error();
   return MakeError(absl::StatusCode::kUnavailable,
                    absl::StrCat(ConnectionName(key), ": no fresh token could be had", why.empty() ? "" : ": ", why),
                    detail);
 }
 
 std::optional<absl::Status> AnswerAtOnce(Need need, const ConnectionKey& key, const LoadedConnection& loaded,
-                                         absl::Time now) {
+                                         absl::Time now, absl::Duration pause) {
   switch (need) {
     case Need::kAbsent:
       return NotFound(ConnectionName(key));
@@ -84,13 +97,14 @@ std::optional<absl::Status> AnswerAtOnce(Need need, const ConnectionKey& key, co
       return Suspended(ConnectionName(key));
     case Need::kConnectNeeded:
     case Need::kCannotRefresh:
-      return ConnectNeeded(key, loaded.connection->record);
+      return ConnectNeeded(key, loaded.connection->record.last_error());
+    case Need::kEnded:
+      return ConnectNeeded(key, kTokenEnded);
     case Need::kBackoff:
-      return ProviderUnavailable(key, loaded.connection->record, now);
+      return InBackoff(key, loaded.connection->record, now, pause);
     case Need::kNothing:
       return absl::OkStatus();
     case Need::kDelete:
-    case Need::kEnded:
     case Need::kExchange:
       return std::nullopt;
   }

@@ -15,11 +15,15 @@
 namespace keyferry::server {
 
 // How long to wait after the `failures`-th failure in a row: exponential, with jitter; at least what the provider asked
-// for, of which an hour at most is kept. A definition that the provider rejects waits longer than one that it could not
-// answer. `random` is uniform in [0, 1).
+// for, of which kMaxPause at most is kept, and up to a tenth more. A definition that the provider rejects waits longer
+// than one that it could not answer. `random` is uniform in [0, 1).
 absl::Duration BackoffOf(const TokenError& error, int failures, double random);
 
-// Notes a refresh that failed and may succeed later. The token stays.
+// How long all connections to the provider are to leave it alone: what it asked for (Retry-After), at most kMaxPause; a
+// moment if it was asked too often and did not say; else zero.
+absl::Duration PauseOf(const TokenError& error, double random);
+
+// Notes a refresh that failed and may succeed later, and the pause. The token stays.
 void ApplyFailure(const TokenError& error, absl::Time now, double random,
                   storage::records::ConnectionRecord* connection);
 
@@ -27,14 +31,16 @@ void ApplyFailure(const TokenError& error, absl::Time now, double random,
 void ApplyConnectNeeded(absl::string_view why, absl::Time now, storage::records::ConnectionRecord* connection,
                         storage::records::ConnectionTokenRecord* token);
 
-// Why there is no fresh token, as ConnectionRefresher answers it.
-absl::Status ConnectNeeded(const ConnectionKey& key, const storage::records::ConnectionRecord& connection);
-absl::Status ProviderUnavailable(const ConnectionKey& key, const storage::records::ConnectionRecord& connection,
-                                 absl::Time now);
+// Why a token that cannot be refreshed is of no use any more.
+constexpr absl::string_view kTokenEnded = "The access token has ended, and there is no refresh token to get another.";
 
-// The answer to somebody who asks, where nothing has to be done for it.
+// Why there is no fresh token, as ConnectionRefresher answers it. `delay`: after which it may be tried again.
+absl::Status ConnectNeeded(const ConnectionKey& key, absl::string_view why);
+absl::Status ProviderUnavailable(const ConnectionKey& key, absl::string_view why, absl::Duration delay);
+
+// The answer to somebody who asks, where nothing has to be done for it. `pause`: what is left of the provider's.
 std::optional<absl::Status> AnswerAtOnce(Need need, const ConnectionKey& key, const LoadedConnection& loaded,
-                                         absl::Time now);
+                                         absl::Time now, absl::Duration pause);
 
 // The entry of what the server does to a connection by itself, serialized. `status` of the outcome.
 std::string ConnectionEntry(const ConnectionKey& key, absl::string_view method, int64_t version, absl::Time now,

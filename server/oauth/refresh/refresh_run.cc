@@ -24,8 +24,9 @@ constexpr int kMaxRaces = 100;
 constexpr absl::Duration kIdle = absl::Minutes(1);
 // After the store has failed.
 constexpr absl::Duration kStoreBackoff = absl::Seconds(30);
+// While the clock that says that a token has ended is not believed.
+constexpr absl::Duration kDoubt = absl::Hours(1);
 
-constexpr absl::string_view kTokenEnded = "The access token has ended, and there is no refresh token to get another.";
 UrlVariables VariablesOf(const records::ConnectionRecord& connection) {
   UrlVariables variables;
   for (const records::NamedValue& variable : connection.url_variables()) variables[variable.name()] = variable.value();
@@ -44,18 +45,18 @@ TokenClient::RefreshInput InputOf(const LoadedConnection& loaded) {
 
 }  // namespace
 
-RefreshRun::RefreshRun(const RefreshContext* context, const ConnectionKey& key, RefreshReason reason, bool rate_limited,
-                       std::optional<SeenLease> seen, Done done)
+RefreshRun::RefreshRun(const RefreshContext* context, const ConnectionKey& key, RefreshReason reason,
+                       absl::Time paused_until, std::optional<SeenLease> seen, Done done)
     : context_(context),
       key_(key),
       reason_(reason),
-      rate_limited_(rate_limited),
+      paused_until_(paused_until),
       seen_(std::move(seen)),
       done_(std::move(done)) {}
 
-void RefreshRun::Start(const RefreshContext* context, const ConnectionKey& key, RefreshReason reason, bool rate_limited,
-                       std::optional<SeenLease> seen, Done done) {
-  std::shared_ptr<RefreshRun> run(new RefreshRun(context, key, reason, rate_limited, std::move(seen), std::move(done)));
+void RefreshRun::Start(const RefreshContext* context, const ConnectionKey& key, RefreshReason reason,
+                       absl::Time paused_until, std::optional<SeenLease> seen, Done done) {
+  std::shared_ptr<RefreshRun> run(new RefreshRun(context, key, reason, paused_until, std::move(seen), std::move(done)));
   run->Look();
 }
 
@@ -64,21 +65,27 @@ void RefreshRun::Look() {
   if (!loaded.ok()) return FinishWith(loaded.status());
   const absl::Time now = context_->clock();
   Describe(*loaded, now);
-  const Need need = Assess(*loaded, now, reason_, rate_limited_);
-  Act(need, *std::move(loaded), now);
+  const absl::Duration pause = std::max(paused_until_, result_.paused_until) - context_->monotonic_clock();
+  const Need need = Assess(*loaded, now, reason_, pause > absl::ZeroDuration());
+  Act(need, *std::move(loaded), now, std::max(pause, absl::ZeroDuration()));
 }
 
-void RefreshRun::Act(Need need, LoadedConnection loaded, absl::Time now) {
-  if (std::optional<absl::Status> answer = AnswerAtOnce(need, key_, loaded, now)) {
+void RefreshRun::Act(Need need, LoadedConnection loaded, absl::Time now, absl::Duration pause) {
+  if (need == Need::kEnded &&
+      loaded.connection->record.expire_time() <= absl::ToUnixNanos(context_->believed_clock->Now())) {
+    return FinishWith(CommitConnectNeeded(kTokenEnded, &loaded));
+  }
+  if (std::optional<absl::Status> answer = AnswerAtOnce(need, key_, loaded, now, pause)) {
     result_.status = *std::move(answer);
     if (need == Need::kSuspended) result_.next = now + context_->options.look_interval;
+    if (need == Need::kEnded) result_.next = now + kDoubt;
+    if (need == Need::kBackoff) result_.next = std::max(result_.next, now + pause);
     // Somebody who asked was content with a token that is due nevertheless.
     const bool is_due = need == Need::kNothing && reason_ != RefreshReason::kSchedule;
-    if (result_.next <= now && !is_due) result_.next = now + kIdle;
+    if (result_.next <= now && !is_due) result_.next = now + (pause > absl::ZeroDuration() ? pause : kIdle);
     return Finish();
   }
   if (need == Need::kDelete) return FinishWith(CommitDelete(&loaded));
-  if (need == Need::kEnded) return FinishWith(CommitConnectNeeded(kTokenEnded, &loaded));
   TakeLease(std::move(loaded));
 }
 
@@ -119,6 +126,7 @@ void RefreshRun::TakeLease(LoadedConnection loaded) {
 void RefreshRun::Exchange(LoadedConnection loaded) {
   exchanged_ = loaded.connection->record;
   token_version_ = loaded.token->version();
+  refresh_token_ = storage::SecretBytes::CopyOf(loaded.token->refresh_token());
   provider_ = loaded.provider;
   provider_record_ = std::move(loaded.provider_record);
   result_.exchanged = true;
@@ -136,6 +144,10 @@ void RefreshRun::Exchange(LoadedConnection loaded) {
 }
 
 void RefreshRun::StoreAnswer(int tries) {
+  if (const auto* const error = absl::get_if<TokenError>(&answer_); error != nullptr && tries == 0) {
+    // Also if it cannot be stored.
+    result_.paused_until = context_->monotonic_clock() + PauseOf(*error, context_->random());
+  }
   const absl::Status status = StoreOnce();
   constexpr int kMaxTries = 6;
   const bool may_pass = absl::IsUnavailable(status) || absl::IsResourceExhausted(status) || absl::IsAborted(status) ||
@@ -174,6 +186,10 @@ void RefreshRun::Describe(const LoadedConnection& loaded, absl::Time now) {
 void RefreshRun::Describe(const records::ConnectionRecord& connection, int64_t provider_update_time, absl::Time now) {
   result_.failing = connection.failure_count() > 0;
   result_.next = NextLook(connection, provider_update_time, now, context_->options.look_interval, context_->random());
+  const absl::Duration pause = PauseLeft(connection, provider_update_time, now);
+  if (pause > absl::ZeroDuration()) {
+    result_.paused_until = std::max(result_.paused_until, context_->monotonic_clock() + pause);
+  }
 }
 
 void RefreshRun::FinishWith(const absl::Status& status) {

@@ -37,6 +37,9 @@ struct RunResult {
   // An answer was thrown away, since the connection was deleted or made anew; one could not be stored.
   bool dropped = false;
   bool not_stored = false;
+  // By the monotonic clock, how long no connection is to ask the provider: what it asked for now, or what the record
+  // says that it asked for before.
+  absl::Time paused_until = absl::InfinitePast();
   // Another server is at it: nothing was done, and there is nothing to tell yet.
   std::optional<SeenLease> waits_for;
 
@@ -61,17 +64,17 @@ class RefreshRun : public std::enable_shared_from_this<RefreshRun> {
   using Done = std::function<void(RunResult)>;
 
   // Does it all on the context's queue, to which this thread belongs; `context` outlives that. One run per connection
-  // at a time.
-  static void Start(const RefreshContext* context, const ConnectionKey& key, RefreshReason reason, bool rate_limited,
-                    std::optional<SeenLease> seen, Done done);
+  // at a time. Until `paused_until`, by the monotonic clock, the provider is not asked.
+  static void Start(const RefreshContext* context, const ConnectionKey& key, RefreshReason reason,
+                    absl::Time paused_until, std::optional<SeenLease> seen, Done done);
 
  private:
-  RefreshRun(const RefreshContext* context, const ConnectionKey& key, RefreshReason reason, bool rate_limited,
+  RefreshRun(const RefreshContext* context, const ConnectionKey& key, RefreshReason reason, absl::Time paused_until,
              std::optional<SeenLease> seen, Done done);
 
   // From here on, each step ends in the next or in Finish.
   void Look();
-  void Act(Need need, LoadedConnection loaded, absl::Time now);
+  void Act(Need need, LoadedConnection loaded, absl::Time now, absl::Duration pause);
   void TakeLease(LoadedConnection loaded);
   // Whether another server's lease stands in the way.
   std::optional<SeenLease> Blocking(const LoadedConnection& loaded) const;
@@ -81,7 +84,10 @@ class RefreshRun : public std::enable_shared_from_this<RefreshRun> {
   // One attempt to store; ABORTED if something changed at the same time. Sets the result.
   absl::Status StoreOnce();
   absl::Status StoreGrant(const TokenGrant& grant, LoadedConnection now_stored);
+  // Stores what the error carries: a rotated refresh token with everything else, in the same synced commit.
   absl::Status StoreError(const TokenError& error, LoadedConnection now_stored);
+  // Whether an error with the token that was exchanged says anything of what is stored now.
+  bool IsSameRefreshToken(const LoadedConnection& now_stored) const;
   // The connection is no more what it was: takes the lease away, and what came to where it is revoked.
   absl::Status Drop(LoadedConnection now_stored);
   absl::Status CommitConnectNeeded(absl::string_view why, LoadedConnection* loaded);
@@ -101,7 +107,7 @@ class RefreshRun : public std::enable_shared_from_this<RefreshRun> {
   const RefreshContext* const context_;
   const ConnectionKey key_;
   const RefreshReason reason_;
-  const bool rate_limited_;
+  const absl::Time paused_until_;
   const std::optional<SeenLease> seen_;
   Done done_;
   RunResult result_;
@@ -109,6 +115,7 @@ class RefreshRun : public std::enable_shared_from_this<RefreshRun> {
   // What was exchanged, to find out whether the connection is still the same, and the lease.
   storage::records::ConnectionRecord exchanged_;
   int64_t token_version_ = 0;
+  storage::SecretBytes refresh_token_;
   int64_t lease_expire_time_ = 0;
   bool took_over_ = false;
   storage::Wiped<storage::records::OauthProviderRecord> provider_record_;

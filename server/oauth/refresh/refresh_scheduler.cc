@@ -76,6 +76,7 @@ absl::StatusOr<std::unique_ptr<RefreshScheduler>> RefreshScheduler::Start(storag
   context.client = client;
   context.clock = std::move(clocks.wall);
   context.monotonic_clock = clocks.monotonic != nullptr ? std::move(clocks.monotonic) : MonotonicNow;
+  context.believed_clock = std::make_shared<BelievedClock>(context.clock, context.monotonic_clock);
   context.random = clocks.random != nullptr ? std::move(clocks.random) : SystemRandom;
   context.logger = logger;
   context.owner = storage::RandomString(kOwnerBytes);
@@ -138,16 +139,12 @@ void RefreshScheduler::Ask(const ConnectionKey& key, std::shared_ptr<Asker> aske
   if (!watch_key.ok() || !loaded.ok()) {
     return asker->Answer(FromStore(watch_key.ok() ? loaded.status() : watch_key.status(), ConnectionName(key)));
   }
-  bool rate_limited = false;
-  {
-    absl::MutexLock lock(&mutex_);
-    const std::optional<Index> known = schedule_.Find(*watch_key);
-    if (known.has_value()) rate_limited = schedule_.at(*known).rate_limited;
-  }
   // The usual case, which takes no turn, also while its provider hangs.
   const absl::Time now = context_.clock();
   const RefreshReason reason = asker->force ? RefreshReason::kForced : RefreshReason::kAsked;
-  const auto answer = AnswerAtOnce(Assess(*loaded, now, reason, rate_limited), key, *loaded, now);
+  const absl::Duration pause = PauseOf(key);
+  const Need need = Assess(*loaded, now, reason, pause > absl::ZeroDuration());
+  const auto answer = AnswerAtOnce(need, key, *loaded, now, pause);
   if (answer.has_value()) return asker->Answer(*answer);
   {
     absl::MutexLock lock(&mutex_);
@@ -163,13 +160,20 @@ void RefreshScheduler::Ask(const ConnectionKey& key, std::shared_ptr<Asker> aske
   Turn();
 }
 
+absl::Duration RefreshScheduler::PauseOf(const ConnectionKey& key) const {
+  absl::MutexLock lock(&mutex_);
+  const std::optional<uint32_t> line = schedule_.FindLine(key.org, key.provider);
+  if (!line.has_value()) return absl::ZeroDuration();
+  return std::max(schedule_.PausedUntil(*line) - context_.monotonic_clock(), absl::ZeroDuration());
+}
+
 void RefreshScheduler::Turn() {
   absl::MutexLock lock(&mutex_);
   const absl::Time now = context_.clock();
   const absl::Time monotonic_now = context_.monotonic_clock();
   NoticeClock(now, monotonic_now);
   schedule_.FireDue(now, monotonic_now);
-  while (!draining_) {
+  while (scanned_ && !draining_) {
     const std::optional<Index> next = schedule_.Admit(monotonic_now);
     if (!next.has_value()) break;
     Begin(*next);
@@ -185,8 +189,8 @@ void RefreshScheduler::Begin(Index index) {
                                            : RefreshReason::kSchedule;
   flight.touched = 0;
   context_.queue->Post([this, index, key = schedule_.KeyOf(index), reason = flight.reason, lease = flight.lease,
-                        rate_limited = schedule_.at(index).rate_limited] {
-    RefreshRun::Start(&context_, key, reason, rate_limited, lease,
+                        paused_until = schedule_.PausedUntil(schedule_.at(index).line)] {
+    RefreshRun::Start(&context_, key, reason, paused_until, lease,
                       [this, index](RunResult result) { OnRun(index, std::move(result)); });
   });
 }
@@ -196,7 +200,7 @@ void RefreshScheduler::SetAlarm(absl::Time now, absl::Time monotonic_now) {
   const absl::Time due = schedule_.NextDue();
   if (due != absl::InfiniteFuture()) next = std::min(next, monotonic_now + std::min(due - now, kWallTick));
   next = std::max(next, monotonic_now);
-  if (next == absl::InfiniteFuture() || next >= alarm_ || draining_) return;
+  if (next == absl::InfiniteFuture() || next >= alarm_ || draining_ || !scanned_) return;
   alarm_ = next;
   context_.queue->PostAt(next, [this, next] { OnAlarm(next); });
 }
@@ -215,6 +219,8 @@ void RefreshScheduler::NoticeClock(absl::Time now, absl::Time monotonic_now) {
   const absl::Duration jump = (now - last_wall_) - (monotonic_now - last_monotonic_);
   last_wall_ = now;
   last_monotonic_ = monotonic_now;
+  // For it to notice as well.
+  context_.believed_clock->Now();
   if (jump < -kSetBack) context_.queue->Post([this] { ScanAll(); });
 }
 
@@ -225,6 +231,7 @@ void RefreshScheduler::OnRun(Index index, RunResult result) {
     Count(result);
     std::optional<bool> answers;
     if (result.exchanged) answers = result.failure != TokenErrorKind::kTemporary;
+    schedule_.Pause(schedule_.at(index).line, result.paused_until, context_.monotonic_clock());
     const State state = result.waits_for.has_value() ? State::kWaiting : State::kIdle;
     schedule_.End(index, state, result.exchanged, answers, context_.monotonic_clock());
     if (state == State::kWaiting) {
@@ -288,7 +295,6 @@ std::vector<std::shared_ptr<RefreshScheduler::Asker>> RefreshScheduler::Settle(I
   }
   entry.seen = std::max(entry.seen, result.revision);
   entry.failing = result.failing;
-  if (result.exchanged) entry.rate_limited = result.failure == TokenErrorKind::kRateLimited;
   schedule_.SetDue(index, result.next);
   if (flight.touched > result.revision) {
     changed_.push_back(entry.key);

@@ -31,7 +31,8 @@ namespace keyferry::server {
 // follows the changes of the store, those of other servers as well: connections, providers, tiers, users. A connection
 // that it does not know makes it read all of them again. Due times are of the wall clock, which is looked at twice a
 // minute, so that it may be set; everything else counts by the monotonic one. However many are due, no provider is sent
-// more than its rate by one server.
+// more than its rate by one server, nor anything in a pause that it asked for, which stands in the record of the
+// connection that was told and so reaches other servers and survives a restart.
 class RefreshScheduler : public ConnectionRefresher {
  public:
   struct Clocks {
@@ -80,6 +81,8 @@ class RefreshScheduler : public ConnectionRefresher {
   RefreshScheduler(RefreshContext context, storage::Revision since);
 
   void Ask(const ConnectionKey& key, std::shared_ptr<Asker> asker) ABSL_LOCKS_EXCLUDED(mutex_);
+  // What is left of the provider's pause.
+  absl::Duration PauseOf(const ConnectionKey& key) const ABSL_LOCKS_EXCLUDED(mutex_);
   // Lets begin what may, and sets the alarm for what comes next.
   void Turn() ABSL_LOCKS_EXCLUDED(mutex_);
   void Begin(Index index) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -108,6 +111,9 @@ class RefreshScheduler : public ConnectionRefresher {
   absl::Status RelookAt(const storage::StoreView& view, const ConnectionKey& key) ABSL_LOCKS_EXCLUDED(mutex_);
   void ScanAll() ABSL_LOCKS_EXCLUDED(mutex_);
   void ScanOrg(const std::string& org) ABSL_LOCKS_EXCLUDED(mutex_);
+  static absl::StatusOr<Found> FoundOf(const storage::StoreView& view, const std::string& org,
+                                       const storage::Record& stored);
+  // Reads on after what cannot be read, and answers the first error.
   absl::Status ReadOrg(const storage::StoreView& view, const std::string& org) ABSL_LOCKS_EXCLUDED(mutex_);
   // Forgets those that a scan of the view did not find.
   void Forget(storage::Revision revision, const std::string* org) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -128,6 +134,8 @@ class RefreshScheduler : public ConnectionRefresher {
   absl::Time last_wall_ ABSL_GUARDED_BY(mutex_);
   absl::Time last_monotonic_ ABSL_GUARDED_BY(mutex_);
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
+  // All connections were looked for once: until then nothing begins, since pauses are not known.
+  bool scanned_ ABSL_GUARDED_BY(mutex_) = false;
 
   storage::Revision noticed_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<storage::WatchKey, std::string> orgs_ ABSL_GUARDED_BY(mutex_);

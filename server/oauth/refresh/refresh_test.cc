@@ -197,9 +197,9 @@ TEST(Refresh, ARejectedDefinitionIsTriedAgainOnceItChanges) {
 
 TEST(Refresh, ATokenThatCannotBeRefreshedNeedsAPersonAtItsEnd) {
   RefreshWorld world;
-  world.Connect(kAda, "a1", "");
+  world.Connect(kAda, "a1", "", absl::Hours(26));
   RefreshScheduler* const server = world.AddServer();
-  world.Pass(absl::Minutes(59));
+  world.Pass(absl::Hours(25) + absl::Minutes(59));
   EXPECT_EQ(world.Ask(server, kAda), "OK");
   EXPECT_EQ(world.Ask(server, kAda, /*force=*/true), "FAILED_PRECONDITION CONNECT_NEEDED");
   EXPECT_EQ(world.Words(kAda), "CONNECTED v1 a1 ");

@@ -22,9 +22,12 @@ namespace keyferry::server {
 // Which connection is looked at when: connections by the time they are due, and those that are due in the queues of
 // their providers. Holds no secret. Not thread-safe.
 //
-// At most `max_running` run at a time. Providers take turns, and each has a rate, spaced evenly, and a part of the
-// places: a quarter, or a sixteenth while it does not answer, so that one which hangs leaves room for others. A
-// connection of 100,000 takes about 170 bytes, besides a parent that is longer than 15 bytes.
+// At most `max_running` run at a time. Organizations take turns, and within each its providers. Places are shared
+// evenly among the organizations that run or want to run something and one more, which is whoever comes next: an
+// organization alone has half of them, and no number of its providers that hang keeps another waiting. Each provider
+// has a rate, spaced evenly, and a part of the places: a quarter, or a sixteenth while it does not answer. A provider
+// that asked for a pause gets one; what somebody waits for has its turn nevertheless, to be told so. A connection of
+// 100,000 takes about 170 bytes, besides a parent that is longer than 15 bytes.
 class Schedule {
  public:
   using Index = uint32_t;
@@ -52,8 +55,6 @@ class Schedule {
     uint32_t line = 0;
     State state = State::kFree;
     bool failing = false;
-    // The provider asked for a pause.
-    bool rate_limited = false;
   };
 
   explicit Schedule(size_t max_running);
@@ -87,10 +88,14 @@ class Schedule {
   // The queue of a provider, made if it is not there.
   uint32_t LineOf(const std::string& org, const std::string& provider);
   std::optional<uint32_t> FindLine(const std::string& org, const std::string& provider) const;
-  // What the provider's record says.
+  // The provider is not to be asked before `until`, by the monotonic clock. Never shortens a pause.
+  void Pause(uint32_t line, absl::Time until, absl::Time monotonic_now);
+  // In the past if it is not paused.
+  absl::Time PausedUntil(uint32_t line) const { return lines_[line]->paused_until; }
+  // What the provider's record says. Another record than before ends a pause.
   void SetProvider(uint32_t line, double max_per_second, int64_t update_time, absl::Time monotonic_now);
   int64_t ProviderUpdateTime(uint32_t line) const { return lines_[line]->update_time; }
-  const std::string& OrgOf(uint32_t line) const { return lines_[line]->org; }
+  const std::string& OrgOf(uint32_t line) const { return orgs_[lines_[line]->org]->name; }
   const std::string& ProviderOf(uint32_t line) const { return lines_[line]->provider; }
 
   size_t size() const { return entries_.size() - free_.size(); }
@@ -110,32 +115,51 @@ class Schedule {
     size_t head_ = 0;
   };
 
+  struct Org {
+    std::string name;
+    // Lines that may run now, and whether the organization is in `org_turns_`, as it is while there are any.
+    std::deque<uint32_t> turns;
+    bool in_turns = false;
+    size_t running = 0;
+  };
+
   // The queue of a provider.
   struct Line {
-    std::string org;
+    uint32_t org = 0;
     std::string provider;
     absl::Duration spacing;
     // Of the provider's record.
     int64_t update_time = 0;
     // No exchange begins before this, by the monotonic clock.
     absl::Time next_slot = absl::InfinitePast();
+    absl::Time paused_until = absl::InfinitePast();
     IndexQueue urgent;
     IndexQueue ready;
     size_t running = 0;
     bool ailing = false;
-    // Where it stands while something waits in it: in `turns_`, in `slots_`, or nowhere until one of its own ends.
+    // Where it stands while something waits in it: in its organization's `turns`, in `slots_` at `slot`, or nowhere
+    // until one of its own ends.
     enum { kNowhere, kInTurns, kInSlots } place = kNowhere;
+    absl::Time slot;
     // Who ran last, and so may give its slot back.
     std::optional<Index> last;
   };
 
-  // The next of the line, or nullopt if it is empty.
-  std::optional<Index> PopFrom(uint32_t line);
+  // The next of the line, or nullopt if it is empty. `urgent`: of those alone that somebody waits for.
+  std::optional<Index> PopFrom(uint32_t line, bool urgent);
   bool IsStale(Index index, uint32_t line, State expected) const;
   void SetState(Index index, State state);
-  // Gives the line its place.
+  uint32_t OrgNumber(const std::string& org);
+  // Gives the line its place, or another where it waits for a time.
   void Place(uint32_t line, absl::Time monotonic_now);
+  void Replace(uint32_t line, absl::Time monotonic_now);
+  absl::Time SlotOf(const Line& line) const;
   size_t PlacesOf(const Line& line) const;
+  // Of one organization.
+  size_t Share() const;
+  std::optional<Index> AdmitFrom(Org& org, absl::Time monotonic_now);
+  void AddRunning(Org& org, int by);
+  void SetInTurns(Org& org, bool in_turns);
 
   const size_t max_running_;
   std::deque<Entry> entries_;
@@ -144,7 +168,12 @@ class Schedule {
   absl::btree_set<std::pair<int64_t, Index>> due_;
   std::vector<std::unique_ptr<Line>> lines_;
   absl::flat_hash_map<std::pair<std::string, std::string>, uint32_t> line_of_;
-  std::deque<uint32_t> turns_;
+  std::vector<std::unique_ptr<Org>> orgs_;
+  absl::flat_hash_map<std::string, uint32_t> org_of_;
+  // Organizations with lines that may run now.
+  std::deque<uint32_t> org_turns_;
+  // Organizations with something that runs or may run now.
+  size_t active_orgs_ = 0;
   absl::btree_set<std::pair<absl::Time, uint32_t>> slots_;
   size_t running_ = 0;
   size_t waiting_ = 0;

@@ -52,7 +52,8 @@ absl::StatusOr<storage::Revision> HookedStore::Commit(const storage::Mutation& m
   return store_->Commit(mutation, durability);
 }
 
-RefreshWorld::RefreshWorld(storage::EngineKind engine) : engine_(engine) {
+RefreshWorld::RefreshWorld(storage::EngineKind engine, std::shared_ptr<rocksdb::FileSystem> file_system)
+    : engine_(engine, std::move(file_system)) {
   Open();
   Must(store->CreateKeyring("acme"));
   PutOrg("acme", v1::TIER_BUSINESS);
@@ -85,10 +86,12 @@ RefreshScheduler* RefreshWorld::AddServer(RefreshOptions options) {
   return servers.back().get();
 }
 
-void RefreshWorld::Crash() {
+void RefreshWorld::Crash(const std::function<void()>& closed) {
   servers.clear();
   store.reset();
-  engine_.Reopen();
+  // Should its disk be dead, closing the engine does not wait for it any more.
+  if (closed != nullptr) engine_.engine().Commit(storage::EngineBatch(), Durability::kSynced).status().IgnoreError();
+  engine_.Reopen(closed);
   Open();
 }
 
@@ -148,7 +151,10 @@ void RefreshWorld::Connect(const std::string& parent, const std::string& access,
     token->record.set_parent(parent);
     token->record.set_id(provider);
   }
-  if (absl::StartsWith(parent, "users/")) token->record.set_user_create_time(1);
+  if (absl::StartsWith(parent, "users/")) {
+    token->record.set_user_create_time(1);
+    connection->record.set_user_create_time(1);
+  }
   TokenResult granted = Granted(access, refresh, lifetime);
   ApplyGrant(definition->provider, absl::get<TokenGrant>(granted), now, random, &connection->record, &token->record);
   storage::Mutation mutation;
@@ -172,6 +178,13 @@ void RefreshWorld::Disconnect(const std::string& parent, const std::string& prov
   mutation.Delete(ConnectionRecordKey(Table::kConnectionToken, key), token->revision);
   AddRevocation("acme", definition->record, connection->record, token->record, now, &mutation);
   Must(store->Commit(mutation, Durability::kSynced).status());
+}
+
+void RefreshWorld::PutUnreadable(const std::string& org) {
+  Must(store->CreateKeyring(org));
+  PutOrg(org, v1::TIER_BUSINESS);
+  Must(
+      storage::PutOne(*store, ConnectionRecordKey(Table::kConnection, {org, "", "github"}), "\xFF no record").status());
 }
 
 void RefreshWorld::Settle() {

@@ -70,14 +70,16 @@ class MovingTime {
 // provider "github"; clocks that tests move; and servers that refresh its connections, without threads.
 class RefreshWorld {
  public:
-  explicit RefreshWorld(storage::EngineKind engine = storage::EngineKind::kMemory);
+  // `file_system`: below the engine, if that is RocksDB.
+  explicit RefreshWorld(storage::EngineKind engine = storage::EngineKind::kMemory,
+                        std::shared_ptr<rocksdb::FileSystem> file_system = nullptr);
   ~RefreshWorld();
 
   static RefreshOptions NoThreads();
   // Another server over the store. One with threads counts by the machine's monotonic clock.
   RefreshScheduler* AddServer(RefreshOptions options = NoThreads());
-  // kill -9 of all servers; the store is opened again.
-  void Crash();
+  // kill -9 of all servers; the store is opened again. `closed` runs while nothing is open.
+  void Crash(const std::function<void()>& closed = nullptr);
 
   void PutProvider(const std::string& id, const std::function<void(v1::OauthProvider*)>& edit = nullptr);
   void PutOrg(const std::string& org, v1::Tier tier);
@@ -96,6 +98,8 @@ class RefreshWorld {
   std::string Ask(RefreshScheduler* server, const std::string& parent, bool force = false,
                   const std::string& provider = "github");
 
+  // A connection of another organization, which is made with all that it needs, that cannot be read.
+  void PutUnreadable(const std::string& org);
   // "CONNECTED v2 a2 r2", with " failed 3: the error" or "; the error" after it; "absent".
   std::string Words(const std::string& parent, const std::string& provider = "github");
   storage::records::ConnectionRecord Connection(const std::string& parent, const std::string& provider = "github");

@@ -23,6 +23,13 @@ TokenResult Failed(TokenErrorKind kind, const std::string& message, absl::Durati
   return TokenResult(std::move(error));
 }
 
+TokenResult FailedAfterRotation(const std::string& refresh, TokenErrorKind kind) {
+  TokenResult failed = Failed(kind);
+  absl::get<TokenError>(failed).rotated_refresh_token =
+      std::make_shared<const storage::SecretBytes>(storage::SecretBytes::CopyOf(refresh));
+  return failed;
+}
+
 bool ScriptedTokenClient::Answer(TokenResult result) {
   Call call;
   {
@@ -93,6 +100,7 @@ void ScriptedTokenClient::Revoke(std::shared_ptr<const ProviderDefinition> provi
     absl::MutexLock lock(&mutex_);
     revocations_.push_back(absl::StrCat(call.provider, ":", call.refresh_token, "/", call.access_token));
   }
+  if (on_revoke_hangs != nullptr && on_revoke_hangs(call)) return;
   done(on_revoke == nullptr ? absl::OkStatus() : on_revoke(call));
 }
 

@@ -19,6 +19,8 @@ namespace keyferry::server {
 TokenResult Granted(const std::string& access, const std::string& refresh, absl::Duration lifetime = absl::Hours(1));
 TokenResult Failed(TokenErrorKind kind, const std::string& message = "said no",
                    absl::Duration retry_after = absl::ZeroDuration());
+// Refuses after it gave a new refresh token.
+TokenResult FailedAfterRotation(const std::string& refresh, TokenErrorKind kind = TokenErrorKind::kTemporary);
 
 // Testonly. A client whose answers the test gives. Thread-safe.
 class ScriptedTokenClient : public TokenClient {
@@ -37,6 +39,8 @@ class ScriptedTokenClient : public TokenClient {
   std::function<TokenResult(const Call&)> automatic;
   // What revocations are answered.
   std::function<absl::Status(const Call&)> on_revoke;
+  // Which revocations are never answered.
+  std::function<bool(const Call&)> on_revoke_hangs;
 
   // Answers the oldest refresh that waits; false if there is none.
   bool Answer(TokenResult result) ABSL_LOCKS_EXCLUDED(mutex_);
