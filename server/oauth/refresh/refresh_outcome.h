@@ -19,6 +19,10 @@ namespace keyferry::server {
 // answer. `random` is uniform in [0, 1).
 absl::Duration BackoffOf(const TokenError& error, int failures, double random);
 
+// Why a connection that was made for endpoints which have moved is refreshed no more.
+inline constexpr absl::string_view kEndpointsMoved =
+    "The provider's endpoints have moved since, so that what was granted is not sent there.";
+
 // Notes a refresh that failed and may succeed later. The token stays.
 void ApplyFailure(const TokenError& error, absl::Time now, double random,
                   storage::records::ConnectionRecord* connection);
@@ -26,6 +30,10 @@ void ApplyFailure(const TokenError& error, absl::Time now, double random,
 // Notes that somebody has to consent again, and why. The tokens are wiped; their version goes on counting.
 void ApplyConnectNeeded(absl::string_view why, absl::Time now, storage::records::ConnectionRecord* connection,
                         storage::records::ConnectionTokenRecord* token);
+
+// Notes that what the connection was made for has moved. The refresh token is wiped; the access token stays to its end.
+void ApplyOutdated(absl::string_view why, absl::Time now, storage::records::ConnectionRecord* connection,
+                   storage::records::ConnectionTokenRecord* token);
 
 // Why there is no fresh token, as ConnectionRefresher answers it.
 absl::Status ConnectNeeded(const ConnectionKey& key, const storage::records::ConnectionRecord& connection);

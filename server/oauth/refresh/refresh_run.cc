@@ -78,7 +78,10 @@ void RefreshRun::Act(Need need, LoadedConnection loaded, absl::Time now) {
     return Finish();
   }
   if (need == Need::kDelete) return FinishWith(CommitDelete(&loaded));
-  if (need == Need::kEnded) return FinishWith(CommitConnectNeeded(kTokenEnded, &loaded));
+  if (need == Need::kEnded) {
+    return FinishWith(CommitConnectNeeded(loaded.outdated ? kEndpointsMoved : kTokenEnded, &loaded));
+  }
+  if (need == Need::kOutdated) return FinishWith(CommitOutdated(&loaded));
   TakeLease(std::move(loaded));
 }
 
