@@ -35,8 +35,11 @@ constexpr size_t kMaxText = 256 * 1024;
 // Of google.protobuf.Duration.
 constexpr int64_t kMaxSeconds = 315576000000;
 
-constexpr const char* kServerFields[] = {
-    "name", "callback_url", "etag", "create_time", "creator", "update_time", "updater", "has_client_secret", "jwks"};
+constexpr const char* kServerFields[] = {"name",    "callback_url",
+                                         "etag",    "create_time",
+                                         "creator", "update_time",
+                                         "updater", "has_client_secret",
+                                         "jwks",    "outdated_connection_count"};
 constexpr const char* kSecretFields[] = {"client_secret", "certificate_private_key", "registration_token"};
 
 bool Among(const char* const* first, const char* const* last, const std::string& name) {

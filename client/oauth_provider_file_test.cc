@@ -96,6 +96,9 @@ void Fill(Message* message, int* count) {
         case FieldDescriptor::CPPTYPE_BOOL:
           reflection.SetBool(message, field, true);
           break;
+        case FieldDescriptor::CPPTYPE_INT32:
+          reflection.SetInt32(message, field, n);
+          break;
         case FieldDescriptor::CPPTYPE_DOUBLE:
           reflection.SetDouble(message, field, n + 0.25);
           break;
@@ -134,7 +137,8 @@ TEST(OauthProviderFileTest, WhatDescribePrintsIsAFileOfEveryField) {
     const absl::StatusOr<v1::OauthProvider> provider = ParseOauthProviderFile(output.str(), "f");
     ASSERT_TRUE(provider.ok()) << provider.status() << "\n" << output.str();
     v1::OauthProvider expected = filled;
-    for (const char* name : {"name", "callback_url", "etag", "create_time", "creator", "update_time", "updater"}) {
+    for (const char* name : {"name", "callback_url", "etag", "create_time", "creator", "update_time", "updater",
+                             "outdated_connection_count"}) {
       const FieldDescriptor* field = expected.GetDescriptor()->FindFieldByName(name);
       ASSERT_NE(field, nullptr) << name;
       expected.GetReflection()->ClearField(&expected, field);

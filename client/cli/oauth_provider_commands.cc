@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,8 +8,9 @@
 #include "client/cli/commands.h"
 #include "client/cli/context.h"
 #include "client/cli/oauth_provider_input.h"
+#include "client/cli/oauth_provider_parts.h"
+#include "client/cli/oauth_provider_update.h"
 #include "client/oauth_provider_file.h"
-#include "google/protobuf/timestamp.pb.h"
 #include "keyferry/v1/oauth_providers.grpc.pb.h"
 
 namespace keyferry::client::cli {
@@ -27,56 +27,6 @@ constexpr char kCreateHelp[] =
     "asked for and not shown; --client-secret-file names a file instead. Where the definition does not say how the\n"
     "client authenticates, an empty standard input means a public client. Prints the redirect URI to register.";
 
-constexpr char kUpdateHelp[] =
-    "Changes what is given and nothing else. --from and --file put a whole definition in the place of the stored one;\n"
-    "secrets, client id, certificate and values of URL variables stay unless they are given, with --from the scopes "
-    "as\n"
-    "well. A new client secret: keyferry oauth-provider update google --client-secret-file - < client-secret";
-
-// In a table, a part for each message of the definition.
-void PrintProvider(const Context& context, const v1::OauthProvider& provider) {
-  const Printer& printer = context.printer();
-  if (printer.format() != OutputFormat::kTable) return printer.Message(provider);
-  v1::OauthProvider head = provider;
-  std::vector<std::pair<std::string, const google::protobuf::Message*>> parts;
-  const google::protobuf::Reflection& reflection = *provider.GetReflection();
-  for (int i = 0; i < provider.GetDescriptor()->field_count(); ++i) {
-    const google::protobuf::FieldDescriptor* field = provider.GetDescriptor()->field(i);
-    if (field->message_type() == nullptr || field->is_repeated() || !reflection.HasField(provider, field)) continue;
-    if (field->message_type() == google::protobuf::Timestamp::descriptor()) continue;
-    parts.emplace_back(field->name(), &reflection.GetMessage(provider, field));
-    reflection.ClearField(&head, field);
-  }
-  printer.Message(head);
-  for (const auto& [name, message] : parts) {
-    printer.Raw(absl::StrCat("\n", name, "\n"));
-    printer.Message(*message);
-  }
-}
-
-// What has to be done at the provider.
-void NoteRegistration(const Context& context, const v1::OauthProvider& provider) {
-  std::ostream& error = *context.streams().error;
-  if (!provider.callback_url().empty()) {
-    error << "keyferry: note: register this redirect URI at the provider: " << PrintableText(provider.callback_url())
-          << "\n";
-  }
-  if (!provider.client().jwks().empty()) {
-    error << "keyferry: note: register this key set at the provider: " << PrintableText(provider.client().jwks())
-          << "\n";
-  }
-}
-
-Outcome Name(Context& context, const Arguments& arguments, std::string* name) {
-  return context.ResourceName("oauthProviders", arguments.Text("ID"), name);
-}
-
-Outcome Get(Context& context, const std::string& name, v1::OauthProvider* provider) {
-  v1::GetOauthProviderRequest request;
-  request.set_name(name);
-  return context.Call(Idempotent::kYes, &Stub::GetOauthProvider, request, provider);
-}
-
 Outcome Create(Context& context, const Arguments& arguments) {
   v1::CreateOauthProviderRequest request;
   v1::OauthProvider& provider = *request.mutable_oauth_provider();
@@ -87,7 +37,7 @@ Outcome Create(Context& context, const Arguments& arguments) {
   }
   // A wrong id or file is noticed before anybody types a secret.
   std::string name;
-  KEYFERRY_RETURN_IF_FAILED(Name(context, arguments, &name));
+  KEYFERRY_RETURN_IF_FAILED(OauthProviderName(context, arguments, &name));
   const size_t end = name.rfind("/oauthProviders/");
   if (end == std::string::npos) {
     return BadData(absl::StrCat("not a provider's resource name: ", name, "; it ends in /oauthProviders/ID"));
@@ -103,71 +53,12 @@ Outcome Create(Context& context, const Arguments& arguments) {
   if (!outcome.has_value()) outcome = context.Call(Idempotent::kNo, &Stub::CreateOauthProvider, request, &created);
   WipeSecrets(&provider);
   KEYFERRY_RETURN_IF_FAILED(std::move(outcome));
-  PrintProvider(context, created);
+  PrintOauthProvider(context, created);
   if (arguments.Has("--dry-run")) {
     *context.streams().error << "keyferry: note: a dry run; nothing was changed\n";
   } else {
     NoteRegistration(context, created);
   }
-  return std::nullopt;
-}
-
-void AddPath(const std::string& path, v1::UpdateOauthProviderRequest* request) {
-  const auto& paths = request->update_mask().paths();
-  const std::string head = path.substr(0, path.find('.'));
-  for (const std::string& known : paths) {
-    if (known == path || known == head) return;
-  }
-  request->mutable_update_mask()->add_paths(path);
-}
-
-// The definition in `request` and the paths that it changes, made on top of what is stored where that matters.
-Outcome ReadUpdate(Context& context, const Arguments& arguments, v1::UpdateOauthProviderRequest* request) {
-  v1::OauthProvider& provider = *request->mutable_oauth_provider();
-  const bool definition = arguments.Has("--from") || arguments.Has("--file");
-  KEYFERRY_RETURN_IF_FAILED(ReadDefinition(context, arguments, &provider));
-  std::string name;
-  KEYFERRY_RETURN_IF_FAILED(Name(context, arguments, &name));
-  if (definition || arguments.Has("--var")) {
-    v1::OauthProvider stored;
-    KEYFERRY_RETURN_IF_FAILED(Get(context, name, &stored));
-    if (definition) {
-      KeepChoices(stored, /*scopes=*/arguments.Has("--from"), &provider);
-      for (const std::string& path : DefinitionPaths(provider)) AddPath(path, request);
-    } else {
-      *provider.mutable_url_variables() = stored.url_variables();
-    }
-    provider.set_etag(stored.etag());
-  }
-  provider.set_name(name);
-  KEYFERRY_RETURN_IF_FAILED(ApplyOptions(arguments, &provider));
-  static const std::pair<const char*, const char*> kPaths[] = {
-      {"--display-name", "display_name"},
-      {"--client-id", "client.client_id"},
-      {"--issuer", "endpoints.issuer"},
-      {"--resource", "endpoints.resource"},
-      {"--scope", "authorization.scopes"},
-      {"--var", "url_variables"},
-      {"--client-secret-file", "client.client_secret"},
-      {"--certificate-key-file", "client.certificate_private_key"},
-  };
-  for (const auto& [option, path] : kPaths) {
-    if (arguments.Has(option)) AddPath(path, request);
-  }
-  if (!request->update_mask().paths().empty()) return std::nullopt;
-  return UsageFailure("nothing to change: keyferry oauth-provider update; see `keyferry oauth-provider update --help`");
-}
-
-Outcome Update(Context& context, const Arguments& arguments) {
-  v1::UpdateOauthProviderRequest request;
-  KEYFERRY_RETURN_IF_FAILED(ReadUpdate(context, arguments, &request));
-  v1::OauthProvider* wanted = request.mutable_oauth_provider();
-  Outcome outcome = ReadSecrets(context, arguments, /*ask_for_client_secret=*/false, wanted);
-  v1::OauthProvider provider;
-  if (!outcome.has_value()) outcome = context.Call(Idempotent::kYes, &Stub::UpdateOauthProvider, request, &provider);
-  WipeSecrets(wanted);
-  KEYFERRY_RETURN_IF_FAILED(std::move(outcome));
-  PrintProvider(context, provider);
   return std::nullopt;
 }
 
@@ -188,10 +79,10 @@ Outcome List(Context& context, const Arguments&) {
 
 Outcome Describe(Context& context, const Arguments& arguments) {
   std::string name;
-  KEYFERRY_RETURN_IF_FAILED(Name(context, arguments, &name));
+  KEYFERRY_RETURN_IF_FAILED(OauthProviderName(context, arguments, &name));
   v1::OauthProvider provider;
-  KEYFERRY_RETURN_IF_FAILED(Get(context, name, &provider));
-  PrintProvider(context, provider);
+  KEYFERRY_RETURN_IF_FAILED(GetOauthProvider(context, name, &provider));
+  PrintOauthProvider(context, provider);
   return std::nullopt;
 }
 
@@ -215,9 +106,9 @@ void WarnOfAffected(const Context& context, const std::string& name, const v1::D
 
 Outcome Delete(Context& context, const Arguments& arguments) {
   v1::DeleteOauthProviderRequest request;
-  KEYFERRY_RETURN_IF_FAILED(Name(context, arguments, request.mutable_name()));
+  KEYFERRY_RETURN_IF_FAILED(OauthProviderName(context, arguments, request.mutable_name()));
   v1::OauthProvider provider;
-  KEYFERRY_RETURN_IF_FAILED(Get(context, request.name(), &provider));
+  KEYFERRY_RETURN_IF_FAILED(GetOauthProvider(context, request.name(), &provider));
   // What is deleted is what was shown.
   request.set_etag(provider.etag());
   request.set_validate_only(true);
@@ -234,7 +125,7 @@ Outcome Delete(Context& context, const Arguments& arguments) {
 
 Outcome Check(Context& context, const Arguments& arguments) {
   v1::CheckOauthProviderRequest request;
-  KEYFERRY_RETURN_IF_FAILED(Name(context, arguments, request.mutable_name()));
+  KEYFERRY_RETURN_IF_FAILED(OauthProviderName(context, arguments, request.mutable_name()));
   v1::CheckOauthProviderResponse response;
   KEYFERRY_RETURN_IF_FAILED(context.Call(Idempotent::kYes, &Stub::CheckOauthProvider, request, &response));
   if (context.printer().format() != OutputFormat::kTable) {
@@ -281,6 +172,8 @@ void AddOauthProviderCommands(CommandTree& tree) {
   create.push_back({"--registration-token-file", ValueKind::kFile, "FILE",
                     "Read the token that the provider wants for a registration from FILE"});
   create.push_back({"--dry-run", ValueKind::kFlag, "", "Check everything, discovery included, and change nothing"});
+  std::vector<Option> update = OauthProviderOptions();
+  update.push_back(YesOption());
   tree.groups.push_back({"oauth-provider", "Define the OAuth providers that people and processes connect to"});
   tree.commands.push_back({"oauth-provider create",
                            "Define a provider",
@@ -299,11 +192,11 @@ void AddOauthProviderCommands(CommandTree& tree) {
                            Describe});
   tree.commands.push_back({"oauth-provider update",
                            "Change a provider",
-                           kUpdateHelp,
+                           kUpdateOauthProviderHelp,
                            {id},
-                           OauthProviderOptions(),
+                           std::move(update),
                            OauthProviderOptionsExclude(),
-                           Update});
+                           UpdateOauthProvider});
   tree.commands.push_back({"oauth-provider delete",
                            "Delete a provider and every connection to it",
                            "Says first who is affected.",

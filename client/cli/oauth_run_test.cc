@@ -244,6 +244,28 @@ TEST_F(OauthRunTest, ANewDefinitionKeepsWhatTheOrganizationChose) {
       R"(UpdateOauthProviderRequest {oauth_provider { name: "orgs/dev/oauthProviders/microsoft" url_variables { name: "tenant" value: "fabrikam" } etag: "etag-1" } update_mask { paths: "url_variables" }})");
 }
 
+TEST_F(OauthRunTest, AnUpdateThatMovesAnEndpointAsksFirst) {
+  TestOauthAnswers answers;
+  answers.outdated_connections = 4;
+  server_->SetOauthAnswers(answers);
+  input_is_terminal_ = true;
+  EXPECT_EQ(Keyferry("oauth-provider update x --issuer https://new.example.com", "n\n"), 1);
+  EXPECT_THAT(error_, AllOf(HasSubstr("Connections that have to be made anew: 4\n"), HasSubstr("not confirmed")));
+  EXPECT_THAT(server_->Requests(),
+              Not(Contains(AllOf(StartsWith("UpdateOauthProviderRequest"), Not(HasSubstr("validate_only: true"))))));
+  EXPECT_EQ(Keyferry("oauth-provider update x --issuer https://new.example.com", "y\n"), 0) << error_;
+  EXPECT_THAT(LastRequest(), Not(HasSubstr("validate_only")));
+  input_is_terminal_ = false;
+  EXPECT_EQ(Keyferry("oauth-provider update x --var a=b"), 65) << "the provider has no such variable";
+  EXPECT_EQ(Keyferry("oauth-provider update x --issuer https://new.example.com"), 64);
+  EXPECT_THAT(error_, HasSubstr("add --yes"));
+  EXPECT_EQ(Keyferry("oauth-provider update x --issuer https://new.example.com --yes"), 0) << error_;
+  EXPECT_THAT(error_, HasSubstr("keyferry: note: connections that have to be made anew: 4;"));
+  const int before = CountRequests("UpdateOauthProviderRequest");
+  EXPECT_EQ(Keyferry("oauth-provider update x --display-name X"), 0) << error_;
+  EXPECT_EQ(CountRequests("UpdateOauthProviderRequest"), before + 1) << "what cannot move is not tried first";
+}
+
 TEST_F(OauthRunTest, DeletingAProviderSaysFirstWhoIsAffected) {
   TestOauthAnswers answers;
   answers.affected.add_shared_connections("orgs/dev/teams/eng/connections/google");

@@ -40,7 +40,9 @@ Status TestOauthServices::ListOauthProviders(Context* context, const v1::ListOau
 
 Status TestOauthServices::UpdateOauthProvider(Context* context, const v1::UpdateOauthProviderRequest* request,
                                               v1::OauthProvider* response) {
+  absl::MutexLock lock(&mutex_);
   response->set_name(request->oauth_provider().name());
+  response->set_outdated_connection_count(answers_.outdated_connections);
   return record_(context, *request);
 }
 

@@ -17,6 +17,8 @@ struct TestOauthAnswers {
   // What GetOauthProvider answers, but for its name.
   v1::OauthProvider provider;
   v1::DeleteOauthProviderResponse affected;
+  // Of an update.
+  int outdated_connections = 0;
   v1::CheckOauthProviderResponse check;
   // Empty for a grant without a person.
   std::string start_url;

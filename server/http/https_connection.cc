@@ -5,16 +5,13 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
-#include <boost/beast/http/error.hpp>
 #include <boost/beast/http/read.hpp>
-#include <boost/beast/http/rfc7230.hpp>
 #include <utility>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "server/http/answer.h"
-#include "server/http/url.h"
+#include "server/http/request_check.h"
 
 namespace keyferry::server {
 namespace {
@@ -26,21 +23,6 @@ constexpr size_t kReadSize = 4096;
 constexpr size_t kMaxDiscarded = 256 << 10;
 constexpr absl::Duration kLingerTime = absl::Seconds(2);
 constexpr absl::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-
-absl::string_view View(boost::beast::string_view text) { return absl::string_view(text.data(), text.size()); }
-
-bool IsHttpError(const boost::system::error_code& error) {
-  return error.category() == http::make_error_code(http::error::bad_value).category();
-}
-
-// Of a request that could not be read; 0 if the connection has just ended.
-int StatusOf(const boost::system::error_code& error, bool late) {
-  if (late) return 408;
-  if (error == http::error::header_limit || error == http::error::buffer_overflow) return 431;
-  if (error == http::error::body_limit) return 413;
-  if (error == http::error::end_of_stream || error == http::error::partial_message) return 0;
-  return IsHttpError(error) ? 400 : 0;
-}
 
 }  // namespace
 
@@ -188,7 +170,8 @@ void HttpsConnection::ReadHead() {
 }
 
 void HttpsConnection::OnHead(const ErrorCode& error) {
-  const int status = error ? StatusOf(error, late_) : CheckHead();
+  const int status =
+      error ? RefusalOfError(error, late_) : RefusalOfHead(*parser_, shared_.authority, shared_.max_body);
   if (error && status == 0) return DoClose();
   if (status == 405) {
     HttpResponse refusal = PlainAnswer(405);
@@ -198,32 +181,6 @@ void HttpsConnection::OnHead(const ErrorCode& error) {
   if (status != 0) return Answer(PlainAnswer(status), /*close=*/true);
   to_head_ = parser_->get().method() == http::verb::head;
   ReadBody();
-}
-
-int HttpsConnection::CheckHead() const {
-  const auto& request = parser_->get();
-  if (request.count(http::field::host) != 1) return 400;
-  // One framing, and of codings only that which Beast decodes.
-  if (request.count(http::field::transfer_encoding) + request.count(http::field::content_length) > 1) return 400;
-  const absl::string_view coding = View(request[http::field::transfer_encoding]);
-  if (!coding.empty() && !absl::EqualsIgnoreCase(coding, "chunked")) return 400;
-  if (!absl::StartsWith(View(request.target()), "/")) return 400;
-  const absl::StatusOr<std::string> authority = NormalizeAuthority(View(request[http::field::host]));
-  if (!authority.ok()) return 400;
-  if (*authority != shared_.authority) return 421;
-  switch (request.method()) {
-    case http::verb::get:
-    case http::verb::head:
-    case http::verb::post:
-      break;
-    default:
-      return 405;
-  }
-  const absl::string_view expected = View(request[http::field::expect]);
-  if (!expected.empty() && !absl::EqualsIgnoreCase(expected, "100-continue")) return 417;
-  const auto size = parser_->content_length();
-  if (size.has_value() && *size > shared_.max_body) return 413;
-  return 0;
 }
 
 void HttpsConnection::ReadBody() {
@@ -242,7 +199,7 @@ void HttpsConnection::ReadBody() {
 
 void HttpsConnection::OnBody(const ErrorCode& error) {
   if (!error) return CallHandler();
-  const int status = StatusOf(error, late_);
+  const int status = RefusalOfError(error, late_);
   if (status == 0) return DoClose();
   Answer(PlainAnswer(status), /*close=*/true);
 }
@@ -266,7 +223,8 @@ void HttpsConnection::OnAnswer(uint64_t request, HttpResponse answer) {
   // Too late, or for a request before.
   if (step_ != Step::kHandler || turn_ != request) return;
   const auto& asked = parser_->get();
-  const bool close = shared_.draining || requests_ >= shared_.max_requests || !asked.keep_alive() || asked.version() < 11;
+  const bool close =
+      shared_.draining || requests_ >= shared_.max_requests || !asked.keep_alive() || asked.version() < 11;
   Answer(answer, close);
 }
 

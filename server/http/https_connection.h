@@ -91,8 +91,6 @@ class HttpsConnection : public std::enable_shared_from_this<HttpsConnection> {
   void WaitForRequest();
   void ReadHead();
   void OnHead(const ErrorCode& error);
-  // 0, or the status of the refusal.
-  int CheckHead() const;
   void ReadBody();
   void OnBody(const ErrorCode& error);
   void CallHandler();

@@ -1,7 +1,6 @@
 #include "server/http/https_listener.h"
 
 #include <algorithm>
-#include <array>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -20,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
+#include "server/http/connection_counts.h"
 #include "server/http/ip_address.h"
 #include "server/http/tls.h"
 #include "server/http/url.h"
@@ -51,12 +51,16 @@ asio::ip::address AddressOf(const Tcp::endpoint& peer) {
   return address;
 }
 
-// What connections are counted by: an IPv4 address, or an IPv6 /64.
-std::string CountedAs(const asio::ip::address& address) {
-  if (address.is_v4()) return address.to_string();
-  auto bytes = address.to_v6().to_bytes();
-  std::fill(bytes.begin() + 8, bytes.end(), 0);
-  return asio::ip::address_v6(bytes).to_string();
+IpAddress CountedAs(const asio::ip::address& address) {
+  IpAddress counted;
+  counted.v6 = address.is_v6();
+  if (counted.v6) {
+    counted.bytes = address.to_v6().to_bytes();
+  } else {
+    const auto bytes = address.to_v4().to_bytes();
+    std::copy(bytes.begin(), bytes.end(), counted.bytes.begin());
+  }
+  return counted;
 }
 
 std::string PeerText(const asio::ip::address& address, uint16_t port) {
@@ -69,7 +73,11 @@ std::string PeerText(const asio::ip::address& address, uint16_t port) {
 class HttpsListener::Core {
  public:
   Core(const Options& options, HttpHandler handler)
-      : options_(options), accept_strand_(asio::make_strand(io_)), acceptor_(accept_strand_), pause_(accept_strand_) {
+      : options_(options),
+        accept_strand_(asio::make_strand(io_)),
+        acceptor_(accept_strand_),
+        pause_(accept_strand_),
+        counts_({options.max_connections, options.max_connections_per_address, options.max_connections_per_network}) {
     shared_.handler = std::move(handler);
     shared_.gate = std::make_shared<HttpsGate>(&io_);
     shared_.deadlines = options.deadlines;
@@ -160,14 +168,11 @@ class HttpsListener::Core {
     const Tcp::endpoint peer = socket.remote_endpoint(error);
     if (error) return;
     const asio::ip::address address = AddressOf(peer);
-    const std::string counted_as = CountedAs(address);
+    const IpAddress counted_as = CountedAs(address);
     std::shared_ptr<HttpsConnection> connection;
     {
       absl::MutexLock lock(&mutex_);
-      if (connections_.size() >= static_cast<size_t>(options_.max_connections)) return;
-      int& count = by_address_[counted_as];
-      if (count >= options_.max_connections_per_address) return;
-      ++count;
+      if (!counts_.Take(counted_as)) return;
       const uint64_t id = next_id_++;
       connection = std::make_shared<HttpsConnection>(shared_, std::move(socket), tls_, PeerText(address, peer.port()),
                                                      [this, id, counted_as] { Forget(id, counted_as); });
@@ -176,11 +181,10 @@ class HttpsListener::Core {
     connection->Start();
   }
 
-  void Forget(uint64_t id, const std::string& counted_as) ABSL_LOCKS_EXCLUDED(mutex_) {
+  void Forget(uint64_t id, const IpAddress& counted_as) ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
     connections_.erase(id);
-    const auto count = by_address_.find(counted_as);
-    if (--count->second == 0) by_address_.erase(count);
+    counts_.GiveBack(counted_as);
   }
 
   std::vector<std::shared_ptr<HttpsConnection>> Connections() ABSL_LOCKS_EXCLUDED(mutex_) {
@@ -203,7 +207,7 @@ class HttpsListener::Core {
   absl::Mutex mutex_;
   std::shared_ptr<asio::ssl::context> tls_ ABSL_GUARDED_BY(mutex_);
   std::map<uint64_t, std::weak_ptr<HttpsConnection>> connections_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, int> by_address_ ABSL_GUARDED_BY(mutex_);
+  ConnectionCounts counts_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_id_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<std::thread> threads_;
 };

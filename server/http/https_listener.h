@@ -23,7 +23,7 @@ namespace keyferry::server {
 // - A handler that has not answered in time is answered for (504); one that drops its `respond`, or answers with what
 //   cannot be sent, is answered for (500).
 // - Connections are kept for further requests, one at a time; those beyond a limit are closed right away. An IPv6
-//   client counts by its /64.
+//   client counts by its /64, and, with a higher limit, by its /48.
 // - Every answer has the headers of server/http/answer.h.
 class HttpsListener {
  public:
@@ -34,6 +34,8 @@ class HttpsListener {
     std::string public_url;
     int max_connections = 512;
     int max_connections_per_address = 32;
+    // Of an IPv6 /48.
+    int max_connections_per_network = 128;
     int max_requests_per_connection = 100;
     HttpsDeadlines deadlines;
   };

@@ -40,17 +40,23 @@ std::string MakeTestDirectory(const std::string& name) {
   return path;
 }
 
-std::unique_ptr<DevServer> DevServer::Start(const std::string& data_dir, const std::string& listen) {
+std::unique_ptr<DevServer> DevServer::Start(const std::string& data_dir, const std::string& listen,
+                                            const std::vector<std::string>& flags) {
   const char* program = getenv("KEYFERRYD");
   if (program == nullptr) Die("KEYFERRYD is not set");
   const std::string log_path = data_dir + ".log";
-  std::unique_ptr<ChildProcess> process =
-      ChildProcess::Start({program, "--dev", "--data-dir", data_dir, "--listen", listen}, log_path);
+  std::vector<std::string> command = {program, "--dev", "--data-dir", data_dir, "--listen", listen};
+  command.insert(command.end(), flags.begin(), flags.end());
+  std::unique_ptr<ChildProcess> process = ChildProcess::Start(command, log_path);
   if (!process->ReadLine(absl::Now() + kReadyTimeout).has_value()) {
     Die("keyferryd printed no ready line; its log:\n" + ReadWholeFile(log_path));
   }
   std::string address(absl::StripAsciiWhitespace(ReadWholeFile(data_dir + "/dev/address")));
   return absl::WrapUnique(new DevServer(data_dir, std::move(process), std::move(address)));
+}
+
+std::string DevServer::public_url() const {
+  return "https://" + std::string(absl::StripAsciiWhitespace(ReadWholeFile(data_dir_ + "/dev/http_address")));
 }
 
 void DevServer::Kill() {
@@ -68,7 +74,7 @@ std::unique_ptr<client::Connection> DevServer::Connect() const { return ConnectW
 std::unique_ptr<client::Connection> DevServer::ConnectWith(const std::string& token_file) const {
   client::ConnectionOptions options;
   options.address = address_;
-  options.ca_file = data_dir_ + "/dev/ca.pem";
+  options.ca_file = ca_file();
   options.token_file = token_file;
   options.org = "dev";
   absl::StatusOr<std::unique_ptr<client::Connection>> connection = client::Connection::Open(options);

@@ -3,6 +3,8 @@
 
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "client/connection.h"
 #include "tests/harness/child_process.h"
@@ -15,8 +17,9 @@ namespace keyferry::testing {
 class DevServer {
  public:
   // Starts it on `data_dir`, which may hold the store of an earlier run, and on any free port unless `listen` names the
-  // address() of that run. The log goes to `data_dir` + ".log".
-  static std::unique_ptr<DevServer> Start(const std::string& data_dir, const std::string& listen = "127.0.0.1:0");
+  // address() of that run. The log goes to `data_dir` + ".log". `flags` are further ones of keyferryd.
+  static std::unique_ptr<DevServer> Start(const std::string& data_dir, const std::string& listen = "127.0.0.1:0",
+                                          const std::vector<std::string>& flags = {});
 
   // kill -9; returns when the process is gone.
   void Kill();
@@ -30,6 +33,9 @@ class DevServer {
   pid_t pid() const { return process_->pid(); }
   const std::string& data_dir() const { return data_dir_; }
   const std::string& address() const { return address_; }
+  // "https://HOST:PORT", where browsers reach it.
+  std::string public_url() const;
+  std::string ca_file() const { return data_dir_ + "/dev/ca.pem"; }
   std::string log_path() const { return data_dir_ + ".log"; }
 
  private:

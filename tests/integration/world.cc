@@ -1,10 +1,6 @@
 #include "tests/integration/world.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
 #include <algorithm>
-#include <chrono>
 #include <fstream>
 #include <sstream>
 #include <tuple>
@@ -14,16 +10,10 @@
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "google/protobuf/stubs/logging.h"
-#include "google/protobuf/text_format.h"
-#include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/grpcpp.h"
-#include "keyferry/v1/audit.pb.h"
 #include "keyferry/v1/connections.pb.h"
-#include "keyferry/v1/credentials.pb.h"
 #include "keyferry/v1/directory.pb.h"
 #include "keyferry/v1/mcp_servers.pb.h"
-#include "keyferry/v1/oauth_providers.pb.h"
-#include "keyferry/v1/processes.pb.h"
 #include "keyferry/v1/resolution.pb.h"
 #include "keyferry/v1/sessions.pb.h"
 #include "keyferry/v1/tokens.pb.h"
@@ -34,143 +24,18 @@
 #include "storage/journal.h"
 #include "storage/open.h"
 #include "storage/testing_store.h"
+#include "tests/integration/filling_store.h"
 #include "tests/integration/world_connections.h"
 #include "tests/integration/world_contents.h"
 
 namespace keyferry::testing {
 namespace {
 
-using google::protobuf::DescriptorPool;
-using google::protobuf::FileDescriptor;
-using google::protobuf::Message;
-using google::protobuf::MessageFactory;
-
-[[noreturn]] void Die(const std::string& what) {
-  fprintf(stderr, "%s\n", what.c_str());
-  abort();
-}
-
 std::string ReadText(const std::string& path) {
   std::ifstream file(path);
   std::stringstream text;
   text << file.rdbuf();
   return text.str();
-}
-
-std::string PathOf(const std::string& method) {
-  if (absl::StartsWith(method, "/")) return method;
-  return absl::StrCat("/keyferry.v1.", absl::StrReplaceAll(method, {{".", "/"}}));
-}
-
-std::unique_ptr<Message> NewMessage(const google::protobuf::Descriptor* type) {
-  return std::unique_ptr<Message>(MessageFactory::generated_factory()->GetPrototype(type)->New());
-}
-
-const google::protobuf::MethodDescriptor* FindMethod(const std::string& method) {
-  const auto* found = DescriptorPool::generated_pool()->FindMethodByName("keyferry.v1." + method);
-  if (found == nullptr) Die("no method " + method);
-  return found;
-}
-
-// Forwards to another store, but for writes while `full` is set.
-class FillingStore : public storage::Store {
- public:
-  FillingStore(std::unique_ptr<storage::Store> store, const std::atomic<bool>* full)
-      : store_(std::move(store)), full_(full) {}
-  std::unique_ptr<storage::StoreView> View() override { return store_->View(); }
-  absl::StatusOr<storage::Revision> Commit(const storage::Mutation& mutation, storage::Durability durability) override {
-    if (*full_) return Full();
-    return store_->Commit(mutation, durability);
-  }
-  void SetJournalListener(storage::JournalListener listener) override {
-    store_->SetJournalListener(std::move(listener));
-  }
-  absl::Status Sync() override { return *full_ ? Full() : store_->Sync(); }
-  absl::Status CreateKeyring(absl::string_view org) override { return *full_ ? Full() : store_->CreateKeyring(org); }
-  absl::Status DestroyOrg(absl::string_view org) override { return *full_ ? Full() : store_->DestroyOrg(org); }
-  absl::StatusOr<storage::KeyringInfo> GetKeyringInfo(absl::string_view org) override {
-    return store_->GetKeyringInfo(org);
-  }
-  absl::Status RotateDataKey(absl::string_view org) override { return *full_ ? Full() : store_->RotateDataKey(org); }
-  absl::Status RotateKek(const storage::KeyProvider& next) override { return store_->RotateKek(next); }
-  uint64_t Generation(storage::Table table) const override { return store_->Generation(table); }
-  absl::Status WaitForPurge(absl::Duration timeout) override { return store_->WaitForPurge(timeout); }
-  absl::StatusOr<std::unique_ptr<storage::EngineWatch>> Watch(
-      storage::Revision after, std::function<void(const storage::StoreChange&)> on_change) override {
-    return store_->Watch(after, std::move(on_change));
-  }
-  absl::Status Verify() override { return store_->Verify(); }
-
- private:
-  static absl::Status Full() { return absl::ResourceExhaustedError("no space left on device"); }
-  const std::unique_ptr<storage::Store> store_;
-  const std::atomic<bool>* const full_;
-};
-
-std::string BytesOf(grpc::ByteBuffer* buffer) {
-  std::vector<grpc::Slice> slices;
-  std::string bytes;
-  if (!buffer->Dump(&slices).ok()) return bytes;
-  for (const grpc::Slice& slice : slices) bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
-  return bytes;
-}
-
-// One unary call of any method, to be started with others.
-struct Pending {
-  grpc::ClientContext context;
-  grpc::ByteBuffer response;
-  grpc::Status status;
-  std::unique_ptr<grpc::GenericClientAsyncResponseReader> call;
-
-  void Start(grpc::GenericStub* stub, const std::vector<std::string>& authorizations, const std::string& path,
-             const std::string& request, grpc::CompletionQueue* queue) {
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
-    for (const std::string& one : authorizations) context.AddMetadata("authorization", one);
-    const grpc::Slice slice(request);
-    grpc::ByteBuffer bytes(&slice, 1);
-    call = stub->PrepareUnaryCall(&context, path, bytes, queue);
-    call->StartCall();
-    call->Finish(&response, &status, this);
-  }
-
-  std::string ResponseBytes() { return status.ok() ? BytesOf(&response) : ""; }
-};
-
-bool AwaitOne(grpc::CompletionQueue* queue) {
-  void* tag = nullptr;
-  bool ok = false;
-  if (!queue->Next(&tag, &ok)) Die("the completion queue ended");
-  return ok;
-}
-
-bool IsStream(const std::string& method) {
-  const auto* found = DescriptorPool::generated_pool()->FindMethodByName("keyferry.v1." + method);
-  return found != nullptr && found->server_streaming();
-}
-
-// The first message of a stream, which is then ended; or the error that it ends with.
-grpc::Status FirstOf(grpc::GenericStub* stub, const std::vector<std::string>& authorizations, const std::string& path,
-                     const std::string& request, std::string* response) {
-  grpc::CompletionQueue queue;
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
-  for (const std::string& one : authorizations) context.AddMetadata("authorization", one);
-  const grpc::Slice slice(request);
-  const auto call = stub->PrepareCall(&context, path, &queue);
-  call->StartCall(nullptr);
-  AwaitOne(&queue);
-  call->WriteLast(grpc::ByteBuffer(&slice, 1), grpc::WriteOptions(), nullptr);
-  AwaitOne(&queue);
-  grpc::ByteBuffer first;
-  call->Read(&first, nullptr);
-  const bool came = AwaitOne(&queue);
-  if (came) context.TryCancel();
-  grpc::Status status;
-  call->Finish(&status, nullptr);
-  AwaitOne(&queue);
-  if (!came) return status;
-  if (response != nullptr) *response = BytesOf(&first);
-  return grpc::Status::OK;
 }
 
 }  // namespace
@@ -199,37 +64,6 @@ std::string NameOf(Who who) {
       return "another org's ADMIN";
   }
   return "";
-}
-
-std::vector<std::string> AllMethods() {
-  std::vector<std::string> methods;
-  for (const FileDescriptor* file :
-       {v1::Credential::descriptor()->file(), v1::Org::descriptor()->file(), v1::McpServer::descriptor()->file(),
-        v1::ResolveRequest::descriptor()->file(), v1::Process::descriptor()->file(), v1::Token::descriptor()->file(),
-        v1::Session::descriptor()->file(), v1::AuditEntry::descriptor()->file(),
-        v1::OauthProvider::descriptor()->file(), v1::Connection::descriptor()->file()}) {
-    for (int s = 0; s < file->service_count(); ++s) {
-      for (int m = 0; m < file->service(s)->method_count(); ++m) {
-        methods.push_back(absl::StrCat(file->service(s)->name(), ".", file->service(s)->method(m)->name()));
-      }
-    }
-  }
-  return methods;
-}
-
-std::unique_ptr<Message> MakeRequest(const std::string& method, const std::string& text) {
-  std::unique_ptr<Message> request = NewMessage(FindMethod(method)->input_type());
-  google::protobuf::TextFormat::Parser parser;
-  // The last of two settings of a field counts, so that an edit may follow a good request.
-  if (!parser.MergeFromString(text, request.get())) Die(absl::StrCat("not a request of ", method, ": ", text));
-  return request;
-}
-
-v1::ErrorDetail DetailOf(const grpc::Status& status) {
-  rpc::RpcStatus wire;
-  v1::ErrorDetail detail;
-  if (wire.ParseFromString(status.error_details()) && wire.details_size() == 1) wire.details(0).UnpackTo(&detail);
-  return detail;
 }
 
 World::World(const WrapStore& wrap)
@@ -382,13 +216,7 @@ grpc::Status World::Call(Who who, const std::string& method, const std::string& 
 grpc::Status World::CallBytes(const std::vector<std::string>& authorizations, const std::string& method,
                               const std::string& request, std::string* response) {
   grpc::GenericStub stub(channel_);
-  if (IsStream(method)) return FirstOf(&stub, authorizations, PathOf(method), request, response);
-  grpc::CompletionQueue queue;
-  Pending pending;
-  pending.Start(&stub, authorizations, PathOf(method), request, &queue);
-  AwaitOne(&queue);
-  if (response != nullptr) *response = pending.ResponseBytes();
-  return pending.status;
+  return CallAny(&stub, authorizations, method, request, response);
 }
 
 std::string World::MustCall(Who who, const std::string& method, const std::string& request) {
@@ -411,15 +239,15 @@ Digest World::TakeDigest() {
   const std::vector<SetUpCall> reads = DigestCalls();
   grpc::GenericStub stub(channel_);
   grpc::CompletionQueue queue;
-  std::vector<Pending> pending(reads.size());
+  std::vector<PendingCall> pending(reads.size());
   for (size_t i = 0; i < reads.size(); ++i) {
-    pending[i].Start(&stub, {Bearer(reads[i].who)}, PathOf(reads[i].method),
+    pending[i].Start(&stub, {Bearer(reads[i].who)}, reads[i].method,
                      MakeRequest(reads[i].method, reads[i].request)->SerializeAsString(), &queue);
   }
   for (size_t i = 0; i < reads.size(); ++i) AwaitOne(&queue);
   Digest digest;
   for (size_t i = 0; i < reads.size(); ++i) {
-    const std::unique_ptr<Message> response = NewMessage(FindMethod(reads[i].method)->output_type());
+    const std::unique_ptr<google::protobuf::Message> response = MakeResponse(reads[i].method);
     response->ParseFromString(pending[i].ResponseBytes());
     // Both count reads as well: a resolution is recorded, with a revision and a seal of its own.
     for (const char* counter : {"seal_count", "revision"}) {

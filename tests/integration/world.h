@@ -11,12 +11,11 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "google/protobuf/message.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/support/status.h"
-#include "keyferry/v1/errors.pb.h"
 #include "server/keyferry_server.h"
 #include "storage/store.h"
+#include "tests/integration/any_call.h"
 
 namespace keyferry::testing {
 
@@ -34,12 +33,6 @@ enum class Who {
   kRival,       // orgs/rival/users/eve.
 };
 std::string NameOf(Who who);
-
-// What the methods are called in these tests: "CredentialService.CreateCredential", in package keyferry.v1.
-std::vector<std::string> AllMethods();
-
-// A request of the method, parsed from text format. Ends the program if the text is not one.
-std::unique_ptr<google::protobuf::Message> MakeRequest(const std::string& method, const std::string& text);
 
 // Everything readable in both organizations, by the call that reads it.
 using Digest = std::map<std::string, std::string>;
@@ -125,9 +118,6 @@ class World {
   int64_t revision_ = 0;
   std::vector<std::pair<std::string, std::string>> words_;
 };
-
-// The detail of an error, empty if it has none.
-v1::ErrorDetail DetailOf(const grpc::Status& status);
 
 }  // namespace keyferry::testing
 

@@ -1,8 +1,5 @@
 #include "tests/integration/world_connections.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -16,11 +13,6 @@ namespace {
 
 namespace records = storage::records;
 using storage::Table;
-
-[[noreturn]] void Die(const std::string& what) {
-  fprintf(stderr, "no connection: %s\n", what.c_str());
-  abort();
-}
 
 // When the user was made whose connection it is; 0 for those of others.
 int64_t UserCreateTime(storage::Store* store, const std::string& org, const std::string& parent) {

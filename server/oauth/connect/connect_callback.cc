@@ -198,7 +198,7 @@ absl::Status ConnectFlow::StoreOnce(const Taken& taken, const TokenGrant& grant,
   made.scopes.assign(found->record->scopes().begin(), found->record->scopes().end());
   made.starter = found->record->starter();
   records::ConnectionRecord connection;
-  RETURN_IF_ERROR(AddGranted(*view, provider, made, grant, context_.clock(), &mutation, &connection));
+  RETURN_IF_ERROR(AddGranted(*view, standing.provider, made, grant, context_.clock(), &mutation, &connection));
   found->record->set_state(v1::CONNECTION_ATTEMPT_STATE_SUCCEEDED);
   PutAttempt(found->org, *found->record, found->revision, &mutation);
 

@@ -310,6 +310,29 @@ TEST_F(ConnectRefusalsTest, ARefreshTokenOfAnotherAccountDoesNotOutliveItsGrant)
   }
 }
 
+// Whoever is at the new endpoints may say any account.
+TEST_F(ConnectRefusalsTest, ARefreshTokenDoesNotOutliveTheEndpointsThatItIsFor) {
+  world_.Connect(&browser_, Ada(), kAda);
+  world_.PutProvider(
+      "google", [](v1::OauthProvider*) {}, /*endpoint_epoch=*/1);
+  world_.tokens.answers.push_back([] {
+    TokenGrant grant = FakeTokens::Grant(8);
+    grant.refresh_token = storage::SecretBytes();
+    return grant;
+  });
+  world_.Connect(&browser_, Ada(), kAda);
+  EXPECT_EQ(world_.Tokens("users/ada"), "access-8||2");
+  // The next is of the same epoch.
+  world_.Connect(&browser_, Ada(), kAda);
+  world_.tokens.answers.push_back([] {
+    TokenGrant grant = FakeTokens::Grant(9);
+    grant.refresh_token = storage::SecretBytes();
+    return grant;
+  });
+  world_.Connect(&browser_, Ada(), kAda);
+  EXPECT_EQ(world_.Tokens("users/ada"), "access-9|refresh-2|4");
+}
+
 TEST_F(ConnectRefusalsTest, OrganizationsAndTeamsAreConnectedByCode) {
   EXPECT_EQ(world_.Connect(&browser_, Root(), "orgs/acme").status, 200);
   EXPECT_EQ(world_.Connect(&browser_, Ada(), kEng).status, 200);

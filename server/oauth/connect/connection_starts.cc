@@ -210,8 +210,8 @@ absl::StatusOr<v1::StartConnectionResponse> ConnectionRules::StartWithoutPerson(
     if (!starter.has_value()) return NotFound(grant.parent.Name());
     attempt->set_starter_create_time(starter->create_time);
     ConnectionRecord record;
-    RETURN_IF_ERROR(AddGranted(*view, now.definition->provider, grant, absl::get<TokenGrant>(*result), context_.clock(),
-                               &mutation, &record));
+    RETURN_IF_ERROR(
+        AddGranted(*view, now, grant, absl::get<TokenGrant>(*result), context_.clock(), &mutation, &record));
     PutAttempt(org, *attempt, /*expected=*/0, &mutation);
     NoteCredential(caller, connection, record.version());
     return CommitAudited(context_.store, caller, std::move(mutation)).status();

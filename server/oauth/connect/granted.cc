@@ -74,6 +74,7 @@ absl::StatusOr<FoundProvider> FindProvider(const storage::StoreView& view, absl:
   const storage::Wiped<records::OauthProviderRecord> record(std::move(stored->record));
   found.etag = RecordEtag(record->incarnation(), record->change_count());
   found.revision = stored->revision;
+  found.endpoint_epoch = record->endpoint_epoch();
   ASSIGN_OR_RETURN(found.definition, ReadProvider(view, org, provider));
   return found;
 }
@@ -83,7 +84,7 @@ void RequireProvider(absl::string_view org, absl::string_view provider, const Fo
   mutation->Require(ProviderKey(org, provider), found.revision);
 }
 
-absl::Status AddGranted(const storage::StoreView& view, const v1::OauthProvider& provider, const NewGrant& grant,
+absl::Status AddGranted(const storage::StoreView& view, const FoundProvider& provider, const NewGrant& grant,
                         const TokenGrant& tokens, absl::Time now, storage::Mutation* mutation,
                         records::ConnectionRecord* connection) {
   RETURN_IF_ERROR(RequireParent(view, grant.parent, mutation));
@@ -98,7 +99,8 @@ absl::Status AddGranted(const storage::StoreView& view, const v1::OauthProvider&
   if (stored.has_value()) {
     *connection = stored->record;
     const bool same_account = !tokens.account.empty() && tokens.account == connection->account();
-    if (!same_account) storage::WipeString(*token->mutable_refresh_token());
+    const bool same_endpoints = connection->endpoint_epoch() == provider.endpoint_epoch;
+    if (!same_account || !same_endpoints) storage::WipeString(*token->mutable_refresh_token());
     ForgetGrant(connection);
   } else {
     connection->set_parent(key.parent);
@@ -107,7 +109,8 @@ absl::Status AddGranted(const storage::StoreView& view, const v1::OauthProvider&
     connection->set_creator(grant.starter);
     connection->set_incarnation(NewIncarnation());
   }
-  PutAsAsked(provider, grant, connection);
+  connection->set_endpoint_epoch(provider.endpoint_epoch);
+  PutAsAsked(provider.definition->provider, grant, connection);
   token->set_parent(key.parent);
   token->set_id(key.provider);
   ASSIGN_OR_RETURN(const int64_t user_create_time, UserCreateTime(view, grant.parent));
@@ -115,7 +118,7 @@ absl::Status AddGranted(const storage::StoreView& view, const v1::OauthProvider&
   connection->set_user_create_time(user_create_time);
   // Of both, so that neither goes back should one have been lost.
   token->set_version(std::max(token->version(), connection->version()));
-  ApplyGrant(provider, tokens, now, RandomUnit(), connection, &*token);
+  ApplyGrant(provider.definition->provider, tokens, now, RandomUnit(), connection, &*token);
   connection->set_update_time(absl::ToUnixNanos(now));
   connection->set_updater(grant.starter);
   connection->set_change_count(connection->change_count() + 1);

@@ -34,6 +34,7 @@ struct FoundProvider {
   // Changes with every change of the definition.
   std::string etag;
   storage::Revision revision = 0;
+  int64_t endpoint_epoch = 0;
 };
 // Null definition if there is none. Errors are the store's.
 absl::StatusOr<FoundProvider> FindProvider(const storage::StoreView& view, absl::string_view org,
@@ -46,9 +47,10 @@ void RequireProvider(absl::string_view org, absl::string_view provider, const Fo
 // there at the commit; NOT_FOUND if not in `view`. An exchange that is under way for the former grant loses its lease.
 //
 // Of a former grant nothing stays but the version to count on from, and its refresh token where the provider sent none
-// and names the same account: another's would bring back that account at the next refresh. The former refresh token is
+// and names the same account: another's would bring back that account at the next refresh, and one for endpoints that
+// have moved since would be sent to whoever is there now. The former refresh token is
 // not revoked: many providers end all grants of the account with it, the new one too.
-absl::Status AddGranted(const storage::StoreView& view, const v1::OauthProvider& provider, const NewGrant& grant,
+absl::Status AddGranted(const storage::StoreView& view, const FoundProvider& provider, const NewGrant& grant,
                         const TokenGrant& tokens, absl::Time now, storage::Mutation* mutation,
                         storage::records::ConnectionRecord* connection);
 

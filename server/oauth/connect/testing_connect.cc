@@ -108,7 +108,7 @@ HttpResponse TestBrowser::Send(const std::string& method, const std::string& url
   return response;
 }
 
-ConnectWorld::ConnectWorld() {
+ConnectWorld::ConnectWorld(TokenClient* client) {
   directory.AddUser("ada");
   directory.AddUser("bob");
   directory.AddTeam("eng");
@@ -120,7 +120,7 @@ ConnectWorld::ConnectWorld() {
   context.store = directory.store.get();
   context.clock = [this] { return directory.now; };
   context.pages = &directory.pages;
-  context.tokens = &tokens;
+  context.tokens = client == nullptr ? &tokens : client;
   context.refresher = &refresher;
   context.audit = audit.get();
   context.waits = &waits;
@@ -139,7 +139,8 @@ ConnectWorld::ConnectWorld() {
               [](v1::OauthProvider* provider) { provider->set_grant_type(v1::OAUTH_GRANT_TYPE_CLIENT_CREDENTIALS); });
 }
 
-void ConnectWorld::PutProvider(const std::string& id, const std::function<void(v1::OauthProvider*)>& edit) {
+void ConnectWorld::PutProvider(const std::string& id, const std::function<void(v1::OauthProvider*)>& edit,
+                               int64_t endpoint_epoch) {
   v1::OauthProvider provider;
   provider.set_display_name("Display of " + id);
   provider.set_grant_type(v1::OAUTH_GRANT_TYPE_AUTHORIZATION_CODE);
@@ -155,6 +156,7 @@ void ConnectWorld::PutProvider(const std::string& id, const std::function<void(v
   record.set_id(id);
   record.set_definition(provider.SerializeAsString());
   record.set_incarnation("0123456789abcdef");
+  record.set_endpoint_epoch(endpoint_epoch);
   record.set_change_count(old.ok() && old->has_value() ? (*old)->record.change_count() + 1 : 1);
   storage::Mutation mutation;
   mutation.Put(ProviderKey("acme", id), storage::SerializeSecret(record), 1, std::nullopt);

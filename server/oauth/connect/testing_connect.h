@@ -81,9 +81,11 @@ class TestBrowser {
 // "google" (authorization code) and "robot" (client credentials).
 class ConnectWorld {
  public:
-  ConnectWorld();
+  // `client`: instead of `tokens`.
+  explicit ConnectWorld(TokenClient* client = nullptr);
 
-  void PutProvider(const std::string& id, const std::function<void(v1::OauthProvider*)>& edit);
+  void PutProvider(const std::string& id, const std::function<void(v1::OauthProvider*)>& edit,
+                   int64_t endpoint_epoch = 0);
   v1::StartConnectionResponse Start(const Caller& caller, const std::string& parent,
                                     const std::string& provider = "google");
   static std::string PathOf(const std::string& url);

@@ -241,6 +241,7 @@ void NormalizeDefinition(v1::OauthProvider* provider) {
   provider->clear_creator();
   provider->clear_update_time();
   provider->clear_updater();
+  provider->clear_outdated_connection_count();
   v1::OauthClient* const client = provider->mutable_client();
   client->clear_has_client_secret();
   client->clear_jwks();

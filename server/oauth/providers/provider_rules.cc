@@ -12,6 +12,7 @@
 #include "server/oauth/connection_records.h"
 #include "server/oauth/providers/client_fields.h"
 #include "server/oauth/providers/definition.h"
+#include "server/oauth/providers/endpoint_moves.h"
 #include "server/oauth/providers/provider_check.h"
 #include "server/oauth/providers/provider_deletion.h"
 #include "server/oauth/providers/provider_setup.h"
@@ -172,20 +173,35 @@ absl::StatusOr<v1::OauthProvider> OauthProviderRules::UpdateOauthProvider(
 absl::Status OauthProviderRules::UpdateOnce(const Caller& caller, const ChildName& name,
                                             const v1::UpdateOauthProviderRequest& request, v1::OauthProvider* updated) {
   const std::string& org = name.parent.org;
-  ASSIGN_OR_RETURN(const std::unique_ptr<StoredProvider> stored, Find(*store_->View(), name));
+  const std::unique_ptr<StoreView> view = store_->View();
+  ASSIGN_OR_RETURN(const std::unique_ptr<StoredProvider> stored, Find(*view, name));
   if (stored == nullptr) return NotFound(name.Name("oauthProviders"));
   const std::string& etag = request.oauth_provider().etag();
   if (!etag.empty() && etag != ProviderEtag(*stored->record)) return StaleEtag(name.Name("oauthProviders"));
+  const Wiped<v1::OauthProvider> before(*stored->definition);
   RETURN_IF_ERROR(ApplyUpdateMask(request.update_mask(), request.oauth_provider(), &*stored->definition));
   RETURN_IF_ERROR(CheckDefinition(*stored->definition));
   RETURN_IF_ERROR(SetUp(org, /*registers=*/false, stored.get()));
+  bool moved = false;
+  RETURN_IF_ERROR(ApplyMove(*before, request, stored.get(), &moved));
+  int outdated = 0;
+  if (moved) {
+    ASSIGN_OR_RETURN(outdated, CountOutdated(*view, org, name.id, stored->record->endpoint_epoch()));
+  }
   stored->record->set_change_count(stored->record->change_count() + 1);
   // Times never go backwards within a record, whatever the clock does.
   stored->record->set_update_time(std::max(absl::ToUnixNanos(clock_()), stored->record->update_time()));
   stored->record->set_updater(caller.Name());
-  storage::Mutation mutation = PutProvider(org, stored.get());
-  RETURN_IF_ERROR(CommitAudited(store_, caller, std::move(mutation)).status());
+  if (!request.validate_only()) {
+    storage::Mutation mutation = PutProvider(org, stored.get());
+    RETURN_IF_ERROR(CommitAudited(store_, caller, std::move(mutation)).status());
+  }
   ASSIGN_OR_RETURN(*updated, ToOauthProvider(org, *stored, callback_url_));
+  updated->set_outdated_connection_count(outdated);
+  if (!request.validate_only()) return absl::OkStatus();
+  // There is no such state to come back to, and a key that was made is thrown away.
+  updated->clear_etag();
+  if (moved) updated->mutable_client()->clear_jwks();
   return absl::OkStatus();
 }
 

@@ -23,9 +23,18 @@ absl::Status Unknown(absl::string_view problem) {
 }
 
 bool IsFixed(const FieldDescriptor& field) {
-  static const char* const kFixed[] = {
-      "name",    "callback_url",      "etag", "create_time",          "creator",           "update_time",
-      "updater", "has_client_secret", "jwks", "register_dynamically", "registration_token"};
+  static const char* const kFixed[] = {"name",
+                                       "callback_url",
+                                       "etag",
+                                       "create_time",
+                                       "creator",
+                                       "update_time",
+                                       "updater",
+                                       "has_client_secret",
+                                       "jwks",
+                                       "register_dynamically",
+                                       "registration_token",
+                                       "outdated_connection_count"};
   for (const char* name : kFixed) {
     if (field.name() == name) return true;
   }

@@ -85,6 +85,15 @@ Need AssessRefresh(const LoadedConnection& loaded, absl::Time now, RefreshReason
   return wanted ? Need::kExchange : Need::kNothing;
 }
 
+// Nothing of it is sent to the provider as it is now. The access token may be used to its end: it is for the services
+// that processes call with it, and goes to them alone. One whose end is not known would stay for ever.
+Need AssessOutdated(const LoadedConnection& loaded, absl::Time now, RefreshReason reason) {
+  const records::ConnectionRecord& connection = loaded.connection->record;
+  if (connection.expire_time() == 0 || HasEnded(connection, now)) return Need::kEnded;
+  if (connection.refreshable() || !loaded.token->refresh_token().empty()) return Need::kOutdated;
+  return reason == RefreshReason::kForced ? Need::kCannotRefresh : Need::kNothing;
+}
+
 absl::Status LoadUserState(const storage::StoreView& view, const ConnectionKey& key, LoadedConnection* loaded) {
   absl::string_view user = key.parent;
   if (!absl::ConsumePrefix(&user, "users/")) return absl::OkStatus();
@@ -122,6 +131,7 @@ absl::Status LoadParts(const storage::StoreView& view, const ConnectionKey& key,
   if (provider.has_value()) {
     RETURN_IF_ERROR(storage::ParseSecretInto(provider->payload, *loaded->provider_record));
     ASSIGN_OR_RETURN(loaded->provider, DefinitionOf(*loaded->provider_record));
+    loaded->outdated = loaded->provider_record->endpoint_epoch() != loaded->connection->record.endpoint_epoch();
   }
   RETURN_IF_ERROR(LoadUserState(view, key, loaded));
   return LoadTeamState(view, key, loaded);
@@ -164,6 +174,7 @@ Need Assess(const LoadedConnection& loaded, absl::Time now, RefreshReason reason
   if (loaded.user_gone) return Need::kDelete;
   if (connection.state() != v1::CONNECTION_STATE_CONNECTED) return Need::kConnectNeeded;
   if (loaded.suspended) return Need::kSuspended;
+  if (loaded.outdated) return AssessOutdated(loaded, now, reason);
   if (loaded.provider == nullptr || !CanRefresh(loaded.provider->provider, *loaded.token)) {
     if (HasEnded(connection, now)) return Need::kEnded;
     return reason == RefreshReason::kForced ? Need::kCannotRefresh : Need::kNothing;

@@ -28,6 +28,8 @@ struct LoadedConnection {
   storage::Wiped<storage::records::OauthProviderRecord> provider_record;
   std::shared_ptr<const ProviderDefinition> provider;
   std::optional<Stored<storage::records::ConnectionLeaseRecord>> lease;
+  // It was made for endpoints of the provider that have moved since.
+  bool outdated = false;
   // The tier does not include the connection's team.
   bool suspended = false;
   // It was made by a user who is no more, and by whose id there is nobody or somebody else.
@@ -59,6 +61,8 @@ enum class Need {
   // The token has ended, and there is no way to another: somebody must consent again. It is to get that state as well,
   // once the clock that says so is believed (BelievedClock).
   kEnded,
+  // Its refresh token is to be forgotten, since it was made for endpoints that have moved; its access token stands.
+  kOutdated,
   // Another token is wanted, and there is no way to one; the one there is stands.
   kCannotRefresh,
   // The token will do.

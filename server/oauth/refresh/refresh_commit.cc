@@ -181,6 +181,25 @@ absl::Status RefreshRun::CommitConnectNeeded(absl::string_view why, LoadedConnec
   return absl::OkStatus();
 }
 
+absl::Status RefreshRun::CommitOutdated(LoadedConnection* loaded) {
+  const absl::Time now = context_->clock();
+  records::ConnectionRecord& connection = loaded->connection->record;
+  ApplyOutdated(kEndpointsMoved, now, &connection, &*loaded->token);
+  NoteChange(now, &connection);
+  const absl::Status status = ConnectNeeded(key_, connection.last_error());
+  storage::Mutation mutation;
+  PutConnection(key_, *loaded->connection, &mutation);
+  if (loaded->token_revision != 0) PutToken(key_, *loaded->token, loaded->token_revision, &mutation);
+  ReleaseLease(*loaded, &mutation);
+  mutation.Append(key_.org, ConnectionEntry(key_, kRefreshMethod, connection.version(), now, status));
+  ASSIGN_OR_RETURN(result_.revision, context_->store->Commit(mutation, Durability::kSynced));
+  Describe(connection, /*provider_update_time=*/0, now);
+  // Who only asked for a valid token has it.
+  if (reason_ == RefreshReason::kForced || !HasValidToken(connection, now)) result_.status = status;
+  Log(LogLevel::kWarning, "a connection was made for endpoints that have moved", "");
+  return absl::OkStatus();
+}
+
 absl::Status RefreshRun::CommitDelete(LoadedConnection* loaded) {
   const absl::Time now = context_->clock();
   storage::Mutation mutation;

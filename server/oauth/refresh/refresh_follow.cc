@@ -271,19 +271,34 @@ absl::Status RefreshScheduler::ReadProviderOf(const storage::StoreView& view, co
   ASSIGN_OR_RETURN(const auto stored, view.Get(ProviderKey(org, provider)));
   double rate = 0;
   int64_t update_time = 0;
+  int64_t endpoint_epoch = 0;
   if (stored.has_value()) {
     storage::Wiped<records::OauthProviderRecord> record;
     RETURN_IF_ERROR(storage::ParseSecretInto(stored->payload, *record));
     ASSIGN_OR_RETURN(const auto definition, DefinitionOf(*record));
     rate = definition->provider.refresh().max_per_second();
     update_time = record->update_time();
+    endpoint_epoch = record->endpoint_epoch();
   }
   absl::MutexLock lock(&mutex_);
   const uint32_t line = schedule_.LineOf(org, provider);
   orgs_[org_key] = org;
   providers_[key] = line;
   schedule_.SetProvider(line, rate, update_time, context_.monotonic_clock());
+  const auto [known, first] = endpoint_epochs_.try_emplace(line, endpoint_epoch);
+  if (!first && known->second != endpoint_epoch) {
+    known->second = endpoint_epoch;
+    MakeDue(line, /*failing_only=*/false);
+  }
   return absl::OkStatus();
+}
+
+void RefreshScheduler::MakeDue(uint32_t line, bool failing_only) {
+  std::vector<Index> due;
+  schedule_.ForEach([&](Index index, const Schedule::Entry& entry) {
+    if (entry.line == line && (entry.failing || !failing_only) && entry.state == State::kIdle) due.push_back(index);
+  });
+  for (const Index index : due) schedule_.SetDue(index, context_.clock());
 }
 
 void RefreshScheduler::RereadProvider(const std::string& org, const std::string& provider) {
@@ -295,13 +310,8 @@ void RefreshScheduler::RereadProvider(const std::string& org, const std::string&
   }
   {
     absl::MutexLock lock(&mutex_);
-    const uint32_t line = schedule_.LineOf(org, provider);
-    std::vector<Index> failing;
-    schedule_.ForEach([&](Index index, const Schedule::Entry& entry) {
-      if (entry.line == line && entry.failing && entry.state == State::kIdle) failing.push_back(index);
-    });
     // Whether the change may have repaired them, each finds out by itself.
-    for (const Index index : failing) schedule_.SetDue(index, context_.clock());
+    MakeDue(schedule_.LineOf(org, provider), /*failing_only=*/true);
   }
   Turn();
 }

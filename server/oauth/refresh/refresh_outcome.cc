@@ -67,6 +67,16 @@ void ApplyConnectNeeded(absl::string_view why, absl::Time now, records::Connecti
   storage::WipeString(*token->mutable_refresh_token());
 }
 
+void ApplyOutdated(absl::string_view why, absl::Time now, records::ConnectionRecord* connection,
+                   records::ConnectionTokenRecord* token) {
+  connection->set_last_error(std::string(why));
+  connection->set_last_error_time(absl::ToUnixNanos(now));
+  connection->clear_failure_count();
+  connection->set_next_attempt_time(connection->expire_time());
+  connection->set_refreshable(false);
+  storage::WipeString(*token->mutable_refresh_token());
+}
+
 absl::Status ConnectNeeded(const ConnectionKey& key, absl::string_view why) {
   v1::ErrorDetail detail;
   detail.set_reason("CONNECT_NEEDED");
@@ -99,12 +109,13 @@ std::optional<absl::Status> AnswerAtOnce(Need need, const ConnectionKey& key, co
     case Need::kCannotRefresh:
       return ConnectNeeded(key, loaded.connection->record.last_error());
     case Need::kEnded:
-      return ConnectNeeded(key, kTokenEnded);
+      return ConnectNeeded(key, loaded.outdated ? kEndpointsMoved : kTokenEnded);
     case Need::kBackoff:
       return InBackoff(key, loaded.connection->record, now, pause);
     case Need::kNothing:
       return absl::OkStatus();
     case Need::kDelete:
+    case Need::kOutdated:
     case Need::kExchange:
       return std::nullopt;
   }

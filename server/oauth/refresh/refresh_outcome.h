@@ -32,7 +32,15 @@ void ApplyConnectNeeded(absl::string_view why, absl::Time now, storage::records:
                         storage::records::ConnectionTokenRecord* token);
 
 // Why a token that cannot be refreshed is of no use any more.
-constexpr absl::string_view kTokenEnded = "The access token has ended, and there is no refresh token to get another.";
+inline constexpr absl::string_view kTokenEnded =
+    "The access token has ended, and there is no refresh token to get another.";
+// Why a connection that was made for endpoints which have moved is refreshed no more.
+inline constexpr absl::string_view kEndpointsMoved =
+    "The provider's endpoints have moved since, so that what was granted is not sent there.";
+
+// Notes that what the connection was made for has moved. The refresh token is wiped; the access token stays to its end.
+void ApplyOutdated(absl::string_view why, absl::Time now, storage::records::ConnectionRecord* connection,
+                   storage::records::ConnectionTokenRecord* token);
 
 // Why there is no fresh token, as ConnectionRefresher answers it. `delay`: after which it may be tried again.
 absl::Status ConnectNeeded(const ConnectionKey& key, absl::string_view why);

@@ -73,7 +73,7 @@ void RefreshRun::Look() {
 void RefreshRun::Act(Need need, LoadedConnection loaded, absl::Time now, absl::Duration pause) {
   if (need == Need::kEnded &&
       loaded.connection->record.expire_time() <= absl::ToUnixNanos(context_->believed_clock->Now())) {
-    return FinishWith(CommitConnectNeeded(kTokenEnded, &loaded));
+    return FinishWith(CommitConnectNeeded(loaded.outdated ? kEndpointsMoved : kTokenEnded, &loaded));
   }
   if (std::optional<absl::Status> answer = AnswerAtOnce(need, key_, loaded, now, pause)) {
     result_.status = *std::move(answer);
@@ -86,6 +86,7 @@ void RefreshRun::Act(Need need, LoadedConnection loaded, absl::Time now, absl::D
     return Finish();
   }
   if (need == Need::kDelete) return FinishWith(CommitDelete(&loaded));
+  if (need == Need::kOutdated) return FinishWith(CommitOutdated(&loaded));
   TakeLease(std::move(loaded));
 }
 

@@ -91,6 +91,7 @@ class RefreshRun : public std::enable_shared_from_this<RefreshRun> {
   // The connection is no more what it was: takes the lease away, and what came to where it is revoked.
   absl::Status Drop(LoadedConnection now_stored);
   absl::Status CommitConnectNeeded(absl::string_view why, LoadedConnection* loaded);
+  absl::Status CommitOutdated(LoadedConnection* loaded);
   absl::Status CommitDelete(LoadedConnection* loaded);
   // Adds to the mutation that our lease goes.
   void ReleaseLease(const LoadedConnection& loaded, storage::Mutation* mutation) const;

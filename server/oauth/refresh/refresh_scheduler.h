@@ -120,6 +120,8 @@ class RefreshScheduler : public ConnectionRefresher {
   absl::Status ReadProviderOf(const storage::StoreView& view, const std::string& org, const std::string& provider)
       ABSL_LOCKS_EXCLUDED(mutex_);
   void RereadProvider(const std::string& org, const std::string& provider) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Lets those of the line that are idle be looked at: all, or those that fail.
+  void MakeDue(uint32_t line, bool failing_only) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Merge(const Found& found, storage::Revision revision) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void LookAtUsers(const absl::flat_hash_set<storage::WatchKey>& users) ABSL_LOCKS_EXCLUDED(mutex_);
   void LogError(absl::string_view message, const absl::Status& status) const;
@@ -140,6 +142,8 @@ class RefreshScheduler : public ConnectionRefresher {
   storage::Revision noticed_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<storage::WatchKey, std::string> orgs_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<storage::WatchKey, uint32_t> providers_ ABSL_GUARDED_BY(mutex_);
+  // Of each line's provider.
+  absl::flat_hash_map<uint32_t, int64_t> endpoint_epochs_ ABSL_GUARDED_BY(mutex_);
   // Connections that changed and are to be read.
   std::vector<storage::WatchKey> changed_ ABSL_GUARDED_BY(mutex_);
   // That changed and are not known, by the commit; and that were read, and are not there.

@@ -27,7 +27,7 @@ void AddRevocation(absl::string_view org, const records::OauthProviderRecord& pr
                    const records::ConnectionRecord& connection, const records::ConnectionTokenRecord& token,
                    absl::Time now, storage::Mutation* mutation) {
   if (token.access_token().empty() && token.refresh_token().empty()) return;
-  if (!MayRevoke(provider)) return;
+  if (!MayRevoke(provider) || connection.endpoint_epoch() != provider.endpoint_epoch()) return;
   storage::Wiped<records::RevocationRecord> record;
   record->set_id(absl::BytesToHexString(storage::RandomString(kIdBytes)));
   *record->mutable_provider() = provider;

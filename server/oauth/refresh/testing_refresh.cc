@@ -101,7 +101,8 @@ void RefreshWorld::Put(const storage::RecordKey& key, const google::protobuf::Me
   Must(store->Commit(mutation, Durability::kSynced).status());
 }
 
-void RefreshWorld::PutProvider(const std::string& id, const std::function<void(v1::OauthProvider*)>& edit) {
+void RefreshWorld::PutProvider(const std::string& id, const std::function<void(v1::OauthProvider*)>& edit,
+                               int64_t endpoint_epoch) {
   v1::OauthProvider provider;
   provider.set_name(id);
   provider.mutable_endpoints()->set_revocation_url("https://example.com/revoke");
@@ -111,6 +112,7 @@ void RefreshWorld::PutProvider(const std::string& id, const std::function<void(v
   record.set_id(id);
   record.set_definition(provider.SerializeAsString());
   record.set_update_time(absl::ToUnixNanos(now));
+  record.set_endpoint_epoch(endpoint_epoch);
   Put(ProviderKey("acme", id), record);
 }
 
@@ -137,6 +139,7 @@ void RefreshWorld::Connect(const std::string& parent, const std::string& access,
   const ConnectionKey key = {"acme", parent, provider};
   const auto view = store->View();
   const auto definition = Must(ReadProvider(*view, "acme", provider));
+  const auto defined = Must(ReadRecord<records::OauthProviderRecord>(*view, ProviderKey("acme", provider)));
   auto connection = Must(ReadRecord<records::ConnectionRecord>(*view, ConnectionRecordKey(Table::kConnection, key)));
   auto token =
       Must(ReadRecord<records::ConnectionTokenRecord>(*view, ConnectionRecordKey(Table::kConnectionToken, key)));
@@ -155,6 +158,8 @@ void RefreshWorld::Connect(const std::string& parent, const std::string& access,
     token->record.set_user_create_time(1);
     connection->record.set_user_create_time(1);
   }
+  if (absl::StartsWith(parent, "users/")) token->record.set_user_create_time(1);
+  connection->record.set_endpoint_epoch(defined->record.endpoint_epoch());
   TokenResult granted = Granted(access, refresh, lifetime);
   ApplyGrant(definition->provider, absl::get<TokenGrant>(granted), now, random, &connection->record, &token->record);
   storage::Mutation mutation;

@@ -81,7 +81,8 @@ class RefreshWorld {
   // kill -9 of all servers; the store is opened again. `closed` runs while nothing is open.
   void Crash(const std::function<void()>& closed = nullptr);
 
-  void PutProvider(const std::string& id, const std::function<void(v1::OauthProvider*)>& edit = nullptr);
+  void PutProvider(const std::string& id, const std::function<void(v1::OauthProvider*)>& edit = nullptr,
+                   int64_t endpoint_epoch = 0);
   void PutOrg(const std::string& org, v1::Tier tier);
   void PutUser(const std::string& user, int64_t create_time = 1);
   void DeleteUser(const std::string& user);
