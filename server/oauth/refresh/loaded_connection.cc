@@ -89,8 +89,9 @@ Need AssessRefresh(const LoadedConnection& loaded, absl::Time now, RefreshReason
 // that processes call with it, and goes to them alone. One whose end is not known would stay for ever.
 Need AssessOutdated(const LoadedConnection& loaded, absl::Time now, RefreshReason reason) {
   const records::ConnectionRecord& connection = loaded.connection->record;
-  if (connection.expire_time() == 0 || HasEnded(connection, now)) return Need::kEnded;
-  if (connection.refreshable() || !loaded.token->refresh_token().empty()) return Need::kOutdated;
+  const bool timed = connection.expire_time() != 0;
+  if (timed && (connection.refreshable() || !loaded.token->refresh_token().empty())) return Need::kOutdated;
+  if (!timed || HasEnded(connection, now)) return Need::kEnded;
   return reason == RefreshReason::kForced ? Need::kCannotRefresh : Need::kNothing;
 }
 

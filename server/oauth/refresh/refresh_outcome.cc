@@ -72,6 +72,7 @@ void ApplyOutdated(absl::string_view why, absl::Time now, records::ConnectionRec
   connection->set_last_error(std::string(why));
   connection->set_last_error_time(absl::ToUnixNanos(now));
   connection->clear_failure_count();
+  connection->clear_pause_time();
   connection->set_next_attempt_time(connection->expire_time());
   connection->set_refreshable(false);
   storage::WipeString(*token->mutable_refresh_token());

@@ -70,9 +70,13 @@ void RefreshRun::Look() {
   Act(need, *std::move(loaded), now, std::max(pause, absl::ZeroDuration()));
 }
 
+bool RefreshRun::IsOver(const LoadedConnection& loaded) const {
+  const int64_t end = loaded.connection->record.expire_time();
+  return (loaded.outdated && end == 0) || end <= absl::ToUnixNanos(context_->believed_clock->Now());
+}
+
 void RefreshRun::Act(Need need, LoadedConnection loaded, absl::Time now, absl::Duration pause) {
-  if (need == Need::kEnded &&
-      loaded.connection->record.expire_time() <= absl::ToUnixNanos(context_->believed_clock->Now())) {
+  if (need == Need::kEnded && IsOver(loaded)) {
     return FinishWith(CommitConnectNeeded(loaded.outdated ? kEndpointsMoved : kTokenEnded, &loaded));
   }
   if (std::optional<absl::Status> answer = AnswerAtOnce(need, key_, loaded, now, pause)) {

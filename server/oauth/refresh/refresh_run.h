@@ -72,6 +72,9 @@ class RefreshRun : public std::enable_shared_from_this<RefreshRun> {
   RefreshRun(const RefreshContext* context, const ConnectionKey& key, RefreshReason reason, absl::Time paused_until,
              std::optional<SeenLease> seen, Done done);
 
+  // Whether the end of an ended token is beyond doubt, or an outdated one has none.
+  bool IsOver(const LoadedConnection& loaded) const;
+
   // From here on, each step ends in the next or in Finish.
   void Look();
   void Act(Need need, LoadedConnection loaded, absl::Time now, absl::Duration pause);
