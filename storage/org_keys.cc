@@ -64,6 +64,10 @@ RecordKeyBytes OrgKeys::RecordKeyBelow(RecordKeyBytes key, absl::string_view id)
   return key;
 }
 
+std::string OrgKeys::PublicId(absl::string_view name) const {
+  return std::string(View(prf_.Compute({absl::string_view(&kPublicIdDomain, 1), name})));
+}
+
 std::string OrgKeys::JournalBlockKey(uint64_t number) const {
   return std::string(RecordKeyBelow(journal_blocks_, JournalBlockId(number)).view());
 }
