@@ -10,8 +10,8 @@
 #include "server/oauth/connect/conversion.h"
 #include "server/oauth/connect/flow_audit.h"
 #include "server/oauth/connect/flow_words.h"
+#include "server/oauth/connect/late_revocation.h"
 #include "server/oauth/connection_records.h"
-#include "server/oauth/refresh/revocations.h"
 #include "server/records.h"
 #include "server/status_macros.h"
 
@@ -229,7 +229,13 @@ absl::Status ConnectFlow::FailOnce(const Taken& taken, const TokenGrant* granted
                                    const std::string& peer) {
   const std::unique_ptr<storage::StoreView> view = context_.store->View();
   storage::Mutation mutation;
-  if (granted != nullptr) RETURN_IF_ERROR(AddLateRevocation(*view, taken, *granted, &mutation));
+  if (granted != nullptr) {
+    const Record& attempt = *taken.attempt.record;
+    // As it was when the code was exchanged: by now it may lead to somebody else, or be gone.
+    RETURN_IF_ERROR(AddLateRevocation(*view, {taken.attempt.org, attempt.parent(), attempt.provider()}, *taken.provider,
+                                      UrlVariablesFrom(attempt.url_variables()), *granted, context_.clock(),
+                                      &mutation));
+  }
   ASSIGN_OR_RETURN(std::optional<FoundAttempt> found, FindAttempt(*view, AttemptSecret::kState, taken.state));
   // It is gone with its user or team.
   if (found.has_value()) {
@@ -243,27 +249,6 @@ absl::Status ConnectFlow::FailOnce(const Taken& taken, const TokenGrant* granted
   NoteFailure(&entry);
   mutation.Append(entry.org, entry.entry.SerializeAsString());
   return context_.store->Commit(mutation, storage::Durability::kSynced).status();
-}
-
-absl::Status ConnectFlow::AddLateRevocation(const storage::StoreView& view, const Taken& taken,
-                                            const TokenGrant& granted, storage::Mutation* mutation) const {
-  const Record& attempt = *taken.attempt.record;
-  const ConnectionKey key = {taken.attempt.org, attempt.parent(), attempt.provider()};
-  ASSIGN_OR_RETURN(const bool exists, view.Contains(ConnectionRecordKey(Table::kConnection, key)));
-  // Where a connection stands, its grant might end with the new one.
-  if (exists) return absl::OkStatus();
-  // As it was when the code was exchanged: by now it may lead to somebody else, or be gone.
-  storage::Wiped<records::OauthProviderRecord> provider;
-  provider->set_id(key.provider);
-  taken.provider->provider.SerializeToString(provider->mutable_definition());
-  provider->set_signing_key(taken.provider->signing_key.Expose().data(), taken.provider->signing_key.size());
-  records::ConnectionRecord connection;
-  *connection.mutable_url_variables() = attempt.url_variables();
-  storage::Wiped<records::ConnectionTokenRecord> tokens;
-  tokens->set_access_token(granted.access_token.Expose().data(), granted.access_token.size());
-  tokens->set_refresh_token(granted.refresh_token.Expose().data(), granted.refresh_token.size());
-  AddRevocation(key.org, *provider, connection, *tokens, context_.clock(), mutation);
-  return absl::OkStatus();
 }
 
 }  // namespace keyferry::server

@@ -100,8 +100,6 @@ class ConnectFlow {
   // Ends the attempt as failed with `why` as its words, and answers them. What was granted all the same is revoked.
   absl::Status Fail(const Taken& taken, const TokenGrant* granted, const std::string& why, const std::string& peer);
   absl::Status FailOnce(const Taken& taken, const TokenGrant* granted, const std::string& why, const std::string& peer);
-  absl::Status AddLateRevocation(const storage::StoreView& view, const Taken& taken, const TokenGrant& granted,
-                                 storage::Mutation* mutation) const;
 
   const ConnectContext context_;
 };
