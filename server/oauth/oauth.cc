@@ -10,6 +10,7 @@
 #include "server/http/address_guard.h"
 #include "server/http/beast_client.h"
 #include "server/http/router.h"
+#include "server/oauth/callback_address.h"
 #include "server/oauth/connect/connect_flow.h"
 #include "server/oauth/connect/connect_handler.h"
 #include "server/oauth/connect/waits.h"
@@ -67,7 +68,7 @@ HttpHandler MakeRoutes(const HttpHandler& connect) {
   const auto router = std::make_shared<Router>();
   router->Exact("GET", "/oauth/start", connect);
   router->Exact("POST", "/oauth/start", connect);
-  router->Exact("GET", "/oauth/callback", connect);
+  router->Prefix("GET", std::string(kCallbackPath), connect);
   router->Exact("GET", "/oauth/connect", connect);
   return [router](ReceivedRequest request, std::function<void(HttpResponse)> respond) {
     router->Handle(std::move(request), std::move(respond));

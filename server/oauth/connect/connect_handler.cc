@@ -13,6 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "server/names.h"
+#include "server/oauth/callback_address.h"
 #include "server/oauth/connect/pages.h"
 #include "storage/crypto/sha256.h"
 
@@ -127,9 +128,9 @@ class ConnectHandler {
       if (gets) return Start(received, query);
       return received.request.method == "POST" ? Confirm(received) : NotAllowed("GET, HEAD, POST");
     }
-    if (path == "/oauth/callback") {
+    if (absl::string_view id = path; absl::ConsumePrefix(&id, kCallbackPath) && IsCallbackId(id)) {
       // Not HEAD: it would take the code of who follows.
-      return received.request.method == "GET" ? Callback(received, query) : NotAllowed("GET");
+      return received.request.method == "GET" ? Callback(received, id, query) : NotAllowed("GET");
     }
     if (path == "/oauth/connect") return gets ? HowToConnect(query) : NotAllowed("GET, HEAD");
     return PageResponse(404, Page("No such page").Text("There is nothing here."));
@@ -197,9 +198,13 @@ class ConnectHandler {
     return response;
   }
 
-  HttpResponse Callback(const ReceivedRequest& received, absl::string_view query) const {
-    const absl::StatusOr<ConnectFlow::Completed> completed = flow_->Complete(
-        query, [&received](absl::string_view name) { return received.Cookie(name); }, received.peer);
+  HttpResponse Callback(const ReceivedRequest& received, absl::string_view id, absl::string_view query) const {
+    ConnectFlow::Arrival arrival;
+    arrival.callback_id = id;
+    arrival.query = query;
+    arrival.cookie = [&received](absl::string_view name) { return received.Cookie(name); };
+    arrival.peer = received.peer;
+    const absl::StatusOr<ConnectFlow::Completed> completed = flow_->Complete(arrival);
     if (!completed.ok()) return Refusal(completed.status());
     std::vector<std::pair<std::string, std::string>> facts = {{"Provider", completed->provider_display_name},
                                                               {"Connection", completed->connection}};

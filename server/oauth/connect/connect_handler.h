@@ -23,7 +23,7 @@ struct ConnectHandlerOptions {
 //
 //   GET  /oauth/start?t=SECRET  shows who started which connection, and the confirmation code. Changes nothing.
 //   POST /oauth/start           confirms, and sends the browser to the provider
-//   GET  /oauth/callback        where the provider sends it back to
+//   GET  /oauth/callback/ID     where the provider of that id sends it back to
 //   GET  /oauth/connect?org=ORG&provider=PROVIDER  how to connect, whether there are such or not
 //
 // A form counts only from the page that this browser was shown: it carries a token that is bound to a cookie. Nothing

@@ -67,12 +67,28 @@ TEST_F(HandlerTest, PathsAndMethods) {
     const char* url;
     int status;
   };
+  constexpr char kCallback[] = "/oauth/callback/00112233445566778899aabbccddeeff";
+  constexpr char kLongId[] = "/oauth/callback/00112233445566778899aabbccddeeff0";
   const Case kCases[] = {
-      {"GET", "/oauth/start", 404},     {"GET", "/oauth/start?t=x", 404},
-      {"PUT", "/oauth/start", 405},     {"POST", "/oauth/start", 403},
-      {"POST", "/oauth/callback", 405}, {"HEAD", "/oauth/callback", 405},
-      {"POST", "/oauth/connect", 405},  {"GET", "/oauth/connect?org=acme&provider=google", 200},
-      {"GET", "/oauth/", 404},          {"GET", "/oauth/start/", 404},
+      {"GET", "/oauth/start", 404},
+      {"GET", "/oauth/start?t=x", 404},
+      {"PUT", "/oauth/start", 405},
+      {"POST", "/oauth/start", 403},
+      {"POST", "/oauth/connect", 405},
+      {"GET", "/oauth/connect?org=acme&provider=google", 200},
+      {"GET", "/oauth/", 404},
+      {"GET", "/oauth/start/", 404},
+      {"POST", kCallback, 405},
+      {"HEAD", kCallback, 405},
+      {"GET", kCallback, 400},
+      {"GET", "/oauth/callback", 404},
+      {"GET", "/oauth/callback/", 404},
+      {"GET", "/oauth/callback/google", 404},
+      {"GET", "/oauth/callback/00112233445566778899AABBCCDDEEFF", 404},
+      {"GET", "/oauth/callback/00112233445566778899aabbccddeef", 404},
+      {"GET", kLongId, 404},
+      {"GET", "/oauth/callback/00112233445566778899aabbccddeeff/", 404},
+      {"GET", "/oauth/callback/0011223344556677/8899aabbccddeeff", 404},
   };
   for (const Case& c : kCases) {
     EXPECT_EQ(browser_.Send(c.method, c.url, "").status, c.status) << c.method << " " << c.url;
