@@ -110,6 +110,7 @@ class ConnectHandler {
   ConnectHandler(ConnectFlow* flow, ConnectHandlerOptions options)
       : flow_(flow),
         origin_(OriginOf(options.public_url)),
+        ending_(std::move(options.ending)),
         clock_(std::move(options.clock)),
         limiter_(options.rate, kMaxTrackedAddresses) {}
 
@@ -119,6 +120,9 @@ class ConnectHandler {
   }
 
   HttpResponse Answer(const ReceivedRequest& received) {
+    if (ending_ != nullptr && ending_()) {
+      return Refusal(absl::UnavailableError("Keyferry is stopping. Reload this page in a moment."));
+    }
     const absl::string_view url = received.request.url;
     const size_t mark = url.find('?');
     const absl::string_view path = url.substr(0, mark);
@@ -234,6 +238,7 @@ class ConnectHandler {
 
   ConnectFlow* const flow_;
   const std::string origin_;
+  const std::function<bool()> ending_;
   const MonotonicClock clock_;
   RateLimiter limiter_;
 };

@@ -1,6 +1,7 @@
 #ifndef KEYFERRY_SERVER_OAUTH_CONNECT_CONNECT_HANDLER_H_
 #define KEYFERRY_SERVER_OAUTH_CONNECT_CONNECT_HANDLER_H_
 
+#include <functional>
 #include <string>
 
 #include "server/http/http_handler.h"
@@ -17,6 +18,8 @@ struct ConnectHandlerOptions {
   // Requests of one address; an IPv6 address counts with all of its /64.
   Rate rate = {5, 40};
   MonotonicClock clock = SteadyNanos;
+  // Whether the server is about to end: what has waited for its turn until then is answered 503. Null: never.
+  std::function<bool()> ending;
 };
 
 // Answers the pages of connecting:

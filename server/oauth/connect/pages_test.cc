@@ -1,5 +1,9 @@
 #include "server/oauth/connect/pages.h"
 
+#include <atomic>
+#include <thread>
+
+#include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/oauth/connect/granted.h"
@@ -128,6 +132,34 @@ TEST_F(HandlerTest, AnAddressHasARate) {
   EXPECT_EQ(six.Get("/oauth/start").status, 404);
   EXPECT_EQ(same_six.Get("/oauth/start").status, 404);
   EXPECT_EQ(six.Get("/oauth/start").status, 429);
+}
+
+TEST_F(HandlerTest, WhatWaitedForItsTurnUntilTheServerEndsIsTurnedAway) {
+  const auto started = world_.Start(world_.directory.As("orgs/acme/users/ada"), "orgs/acme/users/ada");
+  const std::string callback = ConnectWorld::CallbackFor(world_.Confirm(&browser_, started.start_url()));
+  std::atomic<bool> ending{false};
+  Executor::Options one_at_a_time;
+  one_at_a_time.threads = 1;
+  Executor executor(one_at_a_time);
+  ConnectHandlerOptions options;
+  options.public_url = "https://keyferry.example:8443";
+  options.ending = [&ending] { return ending.load(); };
+  HttpHandler handler = MakeConnectHandler(world_.flow.get(), &executor, options);
+  absl::Notification go;
+  ASSERT_TRUE(executor.TryRun("another", [&go] { go.WaitForNotification(); }));
+  std::thread ends([&] {
+    ending = true;
+    go.Notify();
+  });
+  TestBrowser queued(&handler);
+  queued.cookies = browser_.cookies;
+  const HttpResponse answer = queued.Get(callback);
+  ends.join();
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_THAT(answer.body, HasSubstr("is stopping"));
+  EXPECT_EQ(world_.tokens.exchanges.size(), 0u);
+  // Another server takes the same answer.
+  EXPECT_EQ(browser_.Get(callback).status, 200);
 }
 
 }  // namespace
