@@ -20,7 +20,9 @@ TEST(DelayedActionTest, ActsOnceWhenTheTimeIsOver) {
 
 TEST(DelayedActionTest, DoesNothingIfItEndsBefore) {
   bool acted = false;
-  { const DelayedAction action(absl::InfiniteDuration(), [&acted] { acted = true; }); }
+  {
+    const DelayedAction action(absl::InfiniteDuration(), [&acted] { acted = true; });
+  }
   EXPECT_FALSE(acted);
 }
 

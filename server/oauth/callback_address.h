@@ -14,8 +14,9 @@ namespace keyferry::server {
 //
 // The address is `{public url}/oauth/callback/{id}`, and the id a keyed hash of the provider's name under its
 // organization's key (StoreView::PublicId): it shows neither, is the same on every server of a store and after every
-// change of the provider, and known before the provider is made. A provider that is deleted and made anew under the
-// same name has the same address; an attempt that the former one answers ends all the same, since the etag is another.
+// change of the provider, and known before the provider is made. A provider that is changed, or deleted and made anew
+// under the same name, keeps the address even where it then leads to another authorization server: attempts that were
+// sent to the former one end, since they hold its etag.
 
 // What comes before the id in the path of a callback.
 inline constexpr absl::string_view kCallbackPath = "/oauth/callback/";
