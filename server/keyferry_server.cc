@@ -13,6 +13,7 @@
 #include "server/audit/service.h"
 #include "server/credentials/previous_sweeper.h"
 #include "server/credentials/service.h"
+#include "server/delayed_action.h"
 #include "server/directory/bootstrap.h"
 #include "server/directory/service.h"
 #include "server/identity/authenticator.h"
@@ -155,7 +156,11 @@ void KeyferryServer::Drain(absl::Duration grace) {
   parts_->oauth->StopBeginning();
   const absl::Time deadline = absl::Now() + grace;
   parts_->dispatcher.Drain();
-  parts_->grpc->Drain(grace);
+  {
+    // A call that gRPC has ended still holds it up while it waits for a provider.
+    const DelayedAction end_of_grace(grace, [this] { parts_->oauth->EndWaits(); });
+    parts_->grpc->Drain(grace);
+  }
   parts_->oauth->Drain(std::max(deadline - absl::Now(), absl::ZeroDuration()));
 }
 

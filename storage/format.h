@@ -47,6 +47,7 @@ constexpr absl::string_view kRootSealLabel = "keyferry/1/root-seal";
 constexpr absl::string_view kOrgTagLabel = "keyferry/1/org-tag";
 constexpr char kParentDomain = 'P';
 constexpr char kIdDomain = 'I';
+constexpr char kPublicIdDomain = 'X';
 
 // How many seals are counted in one persisted step, and after how many a data key is replaced.
 constexpr uint64_t kSealBlock = uint64_t{1} << 14;

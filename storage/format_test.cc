@@ -62,6 +62,11 @@ TEST_F(FormatTest, EngineKeys) {
   EXPECT_EQ(absl::BytesToHexString(keys_->engine_key()), absl::StrCat("01", kOrgTag));
 }
 
+// Registered at other servers: a change would cut every client off.
+TEST_F(FormatTest, PublicIds) {
+  EXPECT_EQ(absl::BytesToHexString(keys_->PublicId("oauth callback/github")), "a2d854bf6789948d62617aa93b52703d");
+}
+
 TEST_F(FormatTest, SealedRecordOpens) {
   const std::string sealed = absl::HexStringToBytes(kSealed);
   const auto payload = OpenRecord(keys_->current(), RecordKeyText(), sealed);

@@ -69,6 +69,10 @@ RecordKeyBytes OrgKeys::RecordKeyBelow(RecordKeyBytes key, absl::string_view id)
   return key;
 }
 
+std::string OrgKeys::PublicId(absl::string_view name) const {
+  return std::string(View(prf_.Compute({absl::string_view(&kPublicIdDomain, 1), name})));
+}
+
 RecordKeyBytes OrgKeys::BlockKey(uint64_t number) const {
   RecordKeyBytes key = journal_blocks_;
   char* const tag = &key.bytes_[kParentPrefixSize];

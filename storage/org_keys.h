@@ -57,6 +57,9 @@ class OrgKeys {
   // Only the first kTablePrefixSize bytes are set.
   RecordKeyBytes TablePrefix(Table table) const;
 
+  // Of StoreView.
+  std::string PublicId(absl::string_view name) const;
+
   // Of the org's journal (journal.h).
   const std::string& journal_head_key() const { return journal_head_key_; }
   std::string JournalBlockKey(uint64_t number) const;

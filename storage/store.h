@@ -90,6 +90,11 @@ class StoreView {
 
   // What changes call the record, whether it exists or not.
   virtual absl::StatusOr<WatchKey> WatchKeyOf(const RecordKey& key) const = 0;
+
+  // 16 bytes that stand for `name` towards the outside, e.g. in a URL: the same for as long as the org exists, on every
+  // server of the store and whatever keys are rotated, and saying nothing of org or name. Whoever asks begins the name
+  // with what it is for.
+  virtual absl::StatusOr<std::string> PublicId(absl::string_view org, absl::string_view name) const = 0;
 };
 
 // What one commit changes. Applied whole or not at all.

@@ -102,6 +102,11 @@ absl::StatusOr<WatchKey> StoreViewImpl::WatchKeyOf(const RecordKey& key) const {
   return RecordOfEngineKey(place.key.view())->key;
 }
 
+absl::StatusOr<std::string> StoreViewImpl::PublicId(absl::string_view org, absl::string_view name) const {
+  ASSIGN_OR_RETURN(const std::shared_ptr<const OrgKeys> keys, keyrings_->Get(org));
+  return keys->PublicId(name);
+}
+
 absl::Status StoreViewImpl::Scan(Table table, absl::string_view org, absl::string_view parent,
                                  const std::function<bool(Record)>& visit) const {
   RETURN_IF_ERROR(CheckSpace(table, org));

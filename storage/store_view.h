@@ -28,6 +28,7 @@ class StoreViewImpl : public StoreView {
                     const std::function<bool(Record)>& visit) const override;
   absl::Status ScanAll(Table table, absl::string_view org, const std::function<bool(Record)>& visit) const override;
   absl::StatusOr<WatchKey> WatchKeyOf(const RecordKey& key) const override;
+  absl::StatusOr<std::string> PublicId(absl::string_view org, absl::string_view name) const override;
 
  private:
   // A collection that was looked into: one request asks for many records of few collections.

@@ -25,7 +25,9 @@ constexpr char kCreateHelp[] =
     "Where the client authenticates with a secret it is standard input, less one trailing newline; on a terminal it "
     "is\n"
     "asked for and not shown; --client-secret-file names a file instead. Where the definition does not say how the\n"
-    "client authenticates, an empty standard input means a public client. Prints the redirect URI to register.";
+    "client authenticates, an empty standard input means a public client. Prints the redirect URI to register, which "
+    "is\n"
+    "this provider's alone; with --dry-run it is known before.";
 
 Outcome Create(Context& context, const Arguments& arguments) {
   v1::CreateOauthProviderRequest request;
@@ -54,11 +56,9 @@ Outcome Create(Context& context, const Arguments& arguments) {
   WipeSecrets(&provider);
   KEYFERRY_RETURN_IF_FAILED(std::move(outcome));
   PrintOauthProvider(context, created);
-  if (arguments.Has("--dry-run")) {
-    *context.streams().error << "keyferry: note: a dry run; nothing was changed\n";
-  } else {
-    NoteRegistration(context, created);
-  }
+  if (arguments.Has("--dry-run")) *context.streams().error << "keyferry: note: a dry run; nothing was changed\n";
+  // In a dry run as well: the redirect URI is the same before the provider is made.
+  NoteRegistration(context, created);
   return std::nullopt;
 }
 

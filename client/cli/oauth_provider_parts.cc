@@ -37,7 +37,10 @@ void NoteKeySet(const Context& context, const v1::OauthProvider& provider) {
 
 void NoteRegistration(const Context& context, const v1::OauthProvider& provider) {
   std::ostream& error = *context.streams().error;
-  if (!provider.callback_url().empty()) {
+  // Other grants have no browser that comes back.
+  const bool redirects = provider.grant_type() == v1::OAUTH_GRANT_TYPE_UNSPECIFIED ||
+                         provider.grant_type() == v1::OAUTH_GRANT_TYPE_AUTHORIZATION_CODE;
+  if (redirects && !provider.callback_url().empty()) {
     error << "keyferry: note: register this redirect URI at the provider: " << PrintableText(provider.callback_url())
           << "\n";
   }

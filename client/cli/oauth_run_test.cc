@@ -185,15 +185,15 @@ TEST_F(OauthRunTest, CreateSaysWhatToRegister) {
   EXPECT_EQ(Keyferry("oauth-provider create google --from google --client-id c", "s"), 0) << error_;
   EXPECT_THAT(output_, AllOf(HasSubstr("orgs/dev/oauthProviders/google"), HasSubstr("\nendpoints\n"),
                              HasSubstr("https://oauth2.googleapis.com/token")));
-  EXPECT_EQ(
-      error_,
-      "keyferry: note: register this redirect URI at the provider: https://keyferry.example.com/oauth/callback\n");
+  const std::string callback = "https://keyferry.example.com/oauth/callback/00112233445566778899aabbccddeeff";
+  const std::string note = absl::StrCat("keyferry: note: register this redirect URI at the provider: ", callback, "\n");
+  EXPECT_EQ(error_, note);
   const std::string file = Write("jwt.yaml", "client: {authentication: PRIVATE_KEY_JWT}\n");
   EXPECT_EQ(Keyferry("-o json oauth-provider create okta -f " + file), 0) << error_;
-  EXPECT_EQ(Json()["callbackUrl"], "https://keyferry.example.com/oauth/callback");
+  EXPECT_EQ(Json()["callbackUrl"], callback);
   EXPECT_THAT(error_, HasSubstr("register this key set at the provider: {\"keys\":[]}\n"));
   EXPECT_EQ(Keyferry("oauth-provider create google --from google --dry-run", "s"), 0) << error_;
-  EXPECT_EQ(error_, "keyferry: note: a dry run; nothing was changed\n");
+  EXPECT_EQ(error_, absl::StrCat("keyferry: note: a dry run; nothing was changed\n", note));
 }
 
 TEST_F(OauthRunTest, EveryDefinitionOfTheCatalogueCanBeCreated) {

@@ -14,7 +14,7 @@ Status TestOauthServices::CreateOauthProvider(Context* context, const v1::Create
   response->set_name(absl::StrCat(request->parent(), "/oauthProviders/", request->oauth_provider_id()));
   response->mutable_client()->clear_client_secret();
   response->mutable_client()->set_has_client_secret(!request->oauth_provider().client().client_secret().empty());
-  response->set_callback_url("https://keyferry.example.com/oauth/callback");
+  response->set_callback_url("https://keyferry.example.com/oauth/callback/00112233445566778899aabbccddeeff");
   if (response->client().authentication() == v1::OAUTH_CLIENT_AUTHENTICATION_PRIVATE_KEY_JWT) {
     response->mutable_client()->set_jwks("{\"keys\":[]}");
   }

@@ -47,9 +47,7 @@ class BeastClient::Core {
   void Stop() {
     absl::Notification stopped;
     asio::post(io_, [this, &stopped] {
-      stopping_ = true;
-      const auto exchanges = std::move(exchanges_);
-      for (const auto& exchange : exchanges) exchange->End(absl::CancelledError("the server is stopping"));
+      EndAll();
       stopped.Notify();
     });
     stopped.WaitForNotification();
@@ -59,12 +57,23 @@ class BeastClient::Core {
     thread_.join();
   }
 
+  void CancelAll() {
+    asio::post(io_, [this] { EndAll(); });
+  }
+
   void Send(HttpRequest request, HttpsUrl url, absl::Duration timeout, Done done) {
     auto exchange = std::make_shared<Exchange>(shared_, std::move(request), std::move(url), std::move(done));
     asio::post(io_, [this, timeout, exchange = std::move(exchange)] { Admit(exchange, timeout); });
   }
 
  private:
+  // Nothing is admitted afterwards.
+  void EndAll() {
+    stopping_ = true;
+    const auto exchanges = std::exchange(exchanges_, {});
+    for (const auto& exchange : exchanges) exchange->End(absl::CancelledError("the server is stopping"));
+  }
+
   void Admit(const std::shared_ptr<Exchange>& exchange, absl::Duration timeout) {
     if (stopping_) return exchange->End(absl::CancelledError("the server is stopping"));
     exchanges_.insert(exchange);
@@ -106,6 +115,8 @@ BeastClient::BeastClient(std::unique_ptr<Core> core) : core_(std::move(core)) {}
 
 // A request that ends may send another one meanwhile.
 BeastClient::~BeastClient() { core_->Stop(); }
+
+void BeastClient::CancelAll() { core_->CancelAll(); }
 
 void BeastClient::Send(HttpRequest request, absl::Duration timeout, Done done) {
   absl::StatusOr<HttpsUrl> url = ParseHttpsUrl(request.url);

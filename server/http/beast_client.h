@@ -45,6 +45,10 @@ class BeastClient : public HttpClient {
 
   void Send(HttpRequest request, absl::Duration timeout, Done done) override;
 
+  // Ends every request with CANCELLED, those too that are sent from now on. Does not wait for their `done`. For whoever
+  // waits for answers and is to end. May be called by any thread, also within a `done`.
+  void CancelAll();
+
  private:
   class Core;
 

@@ -334,6 +334,34 @@ TEST_F(BeastClientTest, TheEndOfTheClientEndsEveryRequestOnce) {
   }
 }
 
+TEST_F(BeastClientTest, CancelAllEndsWhatIsUnderWayAndWhatComesLater) {
+  options_.limits.running_per_host = 1;
+  Start();
+  absl::Notification reading;
+  RawServer no_answer(identity_, [&](RawPeer& peer) {
+    peer.ReadMessage();
+    reading.Notify();
+    peer.ReadToEnd();
+  });
+  std::vector<Pending> pending(4);
+  for (size_t i = 0; i < pending.size(); ++i) {
+    const std::string url =
+        i < 2 ? "https://unanswered.test/" : absl::StrCat("https://127.0.0.1:", no_answer.port(), "/");
+    client_->Send(Get(url), absl::Seconds(600), pending[i].Done());
+  }
+  reading.WaitForNotification();
+  client_->CancelAll();
+  // Of the running, and of those that wait for a place.
+  for (Pending& one : pending) EXPECT_EQ(one.Wait().status().code(), Code::kCancelled);
+  Pending later;
+  client_->Send(Get("https://unanswered.test/"), absl::Seconds(600), later.Done());
+  EXPECT_EQ(later.Wait().status().code(), Code::kCancelled);
+  client_->CancelAll();
+  client_.reset();
+  for (Pending& one : pending) EXPECT_EQ(one.calls(), 1);
+  EXPECT_EQ(later.calls(), 1);
+}
+
 TEST_F(BeastClientTest, ADoneMaySendAgainEvenAtTheEnd) {
   Start();
   Pending last;

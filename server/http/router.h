@@ -16,7 +16,7 @@ namespace keyferry::server {
 // leaves the body out. Routes are added first, then it is used by any number of threads.
 class Router {
  public:
-  // For the very path, e.g. Exact("GET", "/oauth/callback", ...).
+  // For the very path, e.g. Exact("GET", "/oauth/start", ...).
   void Exact(const std::string& method, const std::string& path, HttpHandler handler);
   // For every path that starts with `prefix`, which ends in "/". A longer prefix and an exact path go first.
   void Prefix(const std::string& method, const std::string& prefix, HttpHandler handler);

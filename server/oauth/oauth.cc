@@ -2,14 +2,18 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "server/delayed_action.h"
 #include "server/files.h"
 #include "server/http/address_guard.h"
 #include "server/http/beast_client.h"
 #include "server/http/router.h"
+#include "server/oauth/callback_address.h"
 #include "server/oauth/connect/connect_flow.h"
 #include "server/oauth/connect/connect_handler.h"
 #include "server/oauth/connect/waits.h"
@@ -28,6 +32,8 @@ constexpr size_t kBrowserThreads = 32;
 constexpr size_t kMaxQueuedRequests = 256;
 // For the answer of an exchange to be stored.
 constexpr absl::Duration kStoreReserve = absl::Seconds(2);
+// For browsers to be sent the answer that their waits have ended with.
+constexpr absl::Duration kAnswerReserve = absl::Seconds(1);
 
 absl::StatusOr<std::unique_ptr<BeastClient>> MakeHttpClient(const OauthOptions& options) {
   BeastClient::Options client;
@@ -67,7 +73,7 @@ HttpHandler MakeRoutes(const HttpHandler& connect) {
   const auto router = std::make_shared<Router>();
   router->Exact("GET", "/oauth/start", connect);
   router->Exact("POST", "/oauth/start", connect);
-  router->Exact("GET", "/oauth/callback", connect);
+  router->Prefix("GET", std::string(kCallbackPath), connect);
   router->Exact("GET", "/oauth/connect", connect);
   return [router](ReceivedRequest request, std::function<void(HttpResponse)> respond) {
     router->Handle(std::move(request), std::move(respond));
@@ -80,8 +86,14 @@ HttpHandler MakeRoutes(const HttpHandler& connect) {
 struct Oauth::Parts {
   OauthOptions options;
   std::string public_url;
+  // When it was first told to begin nothing more, and whether nobody is to wait any longer.
+  absl::Time stopped_beginning = absl::InfiniteFuture();
+  std::atomic<bool> ending{false};
+  // For what somebody waits for, and for what goes on without them. Two, since only the first may be cut short.
   std::unique_ptr<BeastClient> http;
   std::unique_ptr<TokenClient> tokens;
+  std::unique_ptr<BeastClient> refresh_http;
+  std::unique_ptr<TokenClient> refresh_tokens;
   std::unique_ptr<RefreshScheduler> scheduler;
   std::unique_ptr<OauthSweeper> sweeper;
   std::unique_ptr<OauthProviderRules> providers;
@@ -107,12 +119,14 @@ struct Oauth::Parts {
     RETURN_IF_ERROR(FinishDeletions(around.store, around.clock()));
     ASSIGN_OR_RETURN(http, MakeHttpClient(options));
     tokens = MakeTokenClient(http.get(), around.clock);
+    ASSIGN_OR_RETURN(refresh_http, MakeHttpClient(options));
+    refresh_tokens = MakeTokenClient(refresh_http.get(), around.clock);
     RefreshScheduler::Clocks clocks;
     clocks.wall = around.clock;
-    ASSIGN_OR_RETURN(scheduler, RefreshScheduler::Start(around.store, tokens.get(), std::move(clocks), around.logger,
-                                                        RefreshOptions()));
-    sweeper = std::make_unique<OauthSweeper>(around.store, tokens.get(), around.clock, /*monotonic_clock=*/nullptr,
-                                             around.logger, OauthSweeper::Options());
+    ASSIGN_OR_RETURN(scheduler, RefreshScheduler::Start(around.store, refresh_tokens.get(), std::move(clocks),
+                                                        around.logger, RefreshOptions()));
+    sweeper = std::make_unique<OauthSweeper>(around.store, refresh_tokens.get(), around.clock,
+                                             /*monotonic_clock=*/nullptr, around.logger, OauthSweeper::Options());
     OauthProviderRules::Options provider_options;
     provider_options.public_url = public_url;
     providers = std::make_unique<OauthProviderRules>(
@@ -140,6 +154,7 @@ struct Oauth::Parts {
     executor = std::make_unique<Executor>(browser_options);
     ConnectHandlerOptions handler_options;
     handler_options.public_url = public_url;
+    handler_options.ending = [this] { return ending.load(); };
     return MakeRoutes(MakeConnectHandler(flow.get(), executor.get(), std::move(handler_options)));
   }
 };
@@ -186,12 +201,29 @@ absl::Status Oauth::ReloadCertificate() {
   return parts_->listener->SetCertificate(std::string(certificate.Expose()), key);
 }
 
-void Oauth::StopBeginning() { parts_->scheduler->StopBeginning(); }
+void Oauth::StopBeginning() {
+  parts_->stopped_beginning = std::min(parts_->stopped_beginning, absl::Now());
+  parts_->scheduler->StopBeginning();
+}
+
+void Oauth::EndWaits() {
+  // First, so that what leaves the queue from now on asks nothing of a provider.
+  parts_->ending = true;
+  parts_->http->CancelAll();
+  parts_->scheduler->LetAskersGo();
+}
 
 void Oauth::Drain(absl::Duration grace) {
   StopBeginning();
-  if (parts_->listener != nullptr) parts_->listener->Drain(grace);
-  parts_->scheduler->Drain(RefreshOptions().exchange_timeout + kStoreReserve);
+  if (parts_->listener != nullptr) {
+    const DelayedAction end_of_grace(grace, [this] { EndWaits(); });
+    parts_->listener->Drain(grace + kAnswerReserve);
+  }
+  EndWaits();
+  const absl::Duration longest = RefreshOptions().exchange_timeout + kStoreReserve;
+  const absl::Duration left = parts_->stopped_beginning + longest - absl::Now();
+  // The clock may have been set meanwhile.
+  parts_->scheduler->Drain(std::clamp(left, absl::ZeroDuration(), longest));
 }
 
 }  // namespace keyferry::server

@@ -69,10 +69,15 @@ class Oauth {
   // Reads the listener's certificate again, for connections from now on.
   absl::Status ReloadCertificate();
 
-  // Begins no refresh any more that nobody waits for: what a provider answers must still find the store open.
+  // Begins no refresh any more: what a provider answers must still find the store open.
   void StopBeginning();
-  // Lets browsers' requests and refreshes that have begun come to their end, browsers' for up to `grace`,
-  // refreshes as long as an exchange may take, since a refresh token may have been used up; begins no more.
+  // Ends the waiting for providers, of calls and browsers: requests to providers end, whoever asked for a refresh is
+  // told that the server ends, and browsers' requests that still wait for their turn are answered 503. Refreshes that
+  // have begun go on. Does not wait. May be called by any thread.
+  void EndWaits();
+  // Lets browsers' requests that have begun come to their end for up to `grace`, and then ends their waits. Refreshes
+  // that have begun are given as long as an exchange may take from StopBeginning on, since a refresh token may have
+  // been used up whose successor is still to come. Begins no more.
   void Drain(absl::Duration grace);
 
  private:

@@ -15,7 +15,7 @@ import { run } from './lib/process.mjs';
 const SCOPES = ['openid', 'offline_access', 'read'];
 const whoami = [process.execPath, path.join(import.meta.dirname ?? new URL('.', import.meta.url).pathname, 'lib/whoami_server.mjs')];
 
-let directory, server, admin, ada, issuer, browser;
+let directory, server, admin, ada, issuer, browser, redirectUri;
 const clientSecret = secret('client');
 // Every token that a process was given: none may stand in a log or in the clear on disk.
 const seenTokens = new Set();
@@ -28,7 +28,9 @@ before(async () => {
   ]);
   admin = server.admin();
   ada = await server.user('ada');
-  issuer = await startIssuer(devDir, { redirectUri: `${server.publicUrl}/oauth/callback`, secret: clientSecret });
+  // What an ADMIN registers at the provider before there is one.
+  redirectUri = await redirectUriOf('corp');
+  issuer = await startIssuer(devDir, { redirectUri, secret: clientSecret });
   browser = await startBrowser();
   await createProvider('corp', providerFile({ clientId: 'keyferry' }), clientSecret);
   await admin.apply(serverFile('whoami', [
@@ -53,6 +55,14 @@ async function createProvider(id, yaml, input = '', flags = []) {
   const file = path.join(directory, `${id}.yaml`);
   fs.writeFileSync(file, yaml);
   return admin.cli(['oauth-provider', 'create', id, '-f', file, ...flags], input);
+}
+
+// Known before the provider is made.
+async function redirectUriOf(id) {
+  const file = path.join(directory, `${id}-tried.yaml`);
+  fs.writeFileSync(file, 'endpoints: {authorizationUrl: "https://localhost/auth", tokenUrl: "https://localhost/token"}\n');
+  const { stdout } = await admin.cli(['oauth-provider', 'create', id, '-f', file, '--client-id', 'none-yet', '--dry-run', '-o', 'json']);
+  return JSON.parse(stdout).callbackUrl;
 }
 
 // `keyferry connect` as a person runs it: {url, code, done}, where `done` is its end.
@@ -83,7 +93,7 @@ async function confirm(page, started) {
 // From the provider's first page to the end of the command.
 async function finish(page, started, login) {
   await signInAndConsent(page, login);
-  await page.waitForURL((url) => url.href.startsWith(`${server.publicUrl}/oauth/callback`));
+  await page.waitForURL((url) => url.href.startsWith(`${server.publicUrl}/oauth/callback/`));
   const shown = await page.innerText('body');
   await page.context().close();
   return { ...(await started.done), shown };
@@ -123,7 +133,8 @@ describe('a provider', () => {
     const provider = JSON.parse(stdout);
     assert.equal(provider.endpoints.tokenUrl, `${issuer.issuer}/token`);
     assert.equal(provider.endpoints.revocationUrl, `${issuer.issuer}/token/revocation`);
-    assert.equal(provider.callbackUrl, `${server.publicUrl}/oauth/callback`);
+    assert.equal(provider.callbackUrl, redirectUri);
+    assert.match(redirectUri.slice(`${server.publicUrl}/oauth/callback/`.length), /^[0-9a-f]{32}$/);
     assert.ok(!stdout.includes(clientSecret));
     await admin.cli(['oauth-provider', 'check', 'corp']);
   });
@@ -156,7 +167,7 @@ describe('before anybody has connected', () => {
     const page = await newPage();
     await confirm(page, started);
     await cancelConsent(page);
-    await page.waitForURL((url) => url.href.startsWith(`${server.publicUrl}/oauth/callback`));
+    await page.waitForURL((url) => url.href.startsWith(`${server.publicUrl}/oauth/callback/`));
     const { code, stderr } = await started.done;
     assert.notEqual(code, 0);
     assert.match(stderr, /not connected: corp/);
@@ -173,9 +184,14 @@ describe('a connection', () => {
     await confirm(page, started);
     await until('the state in the redirect', () => state);
     const other = await newPage();
-    const callback = `${server.publicUrl}/oauth/callback?code=stolen&state=${state}&iss=${encodeURIComponent(issuer.issuer)}`;
-    assert.equal((await other.goto(callback)).status(), 403);
+    const answer = `?code=stolen&state=${state}&iss=${encodeURIComponent(issuer.issuer)}`;
+    assert.equal((await other.goto(redirectUri + answer)).status(), 403);
     await other.context().close();
+    // Nor where another provider's answers arrive.
+    const mixedUp = await page.context().newPage();
+    assert.equal((await mixedUp.goto(await redirectUriOf('another') + answer)).status(), 403);
+    assert.match(await mixedUp.innerText('body'), /another provider/);
+    await mixedUp.close();
 
     const { code, stdout, stderr, shown } = await finish(page, started, 'ada');
     assert.equal(code, 0, stderr);

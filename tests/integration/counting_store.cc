@@ -21,6 +21,9 @@ class CountingView : public storage::StoreView {
     return view_->Get(key);
   }
   absl::StatusOr<storage::WatchKey> WatchKeyOf(const RecordKey& key) const override { return view_->WatchKeyOf(key); }
+  absl::StatusOr<std::string> PublicId(absl::string_view org, absl::string_view name) const override {
+    return view_->PublicId(org, name);
+  }
   absl::StatusOr<bool> Contains(const RecordKey& key) const override {
     ++*reads_;
     return view_->Contains(key);

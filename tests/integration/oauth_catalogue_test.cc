@@ -71,7 +71,7 @@ TEST(OauthCatalogueTest, BrowsersAreSentWhereTheProvidersSay) {
     const v1::OauthProvider provider = Read(*entry);
     const bool pkce = provider.authorization().pkce() != v1::OAUTH_PKCE_OFF;
     server::AuthorizationRequest request;
-    request.redirect_uri = "https://keyferry.example.com/oauth/callback";
+    request.redirect_uri = "https://keyferry.example.com/oauth/callback/00112233445566778899aabbccddeeff";
     request.state = "the-state";
     if (pkce) request.code_challenge = "the-challenge";
     if (provider.url_variables_size() > 0 && provider.url_variables(0).value().empty()) {
@@ -82,7 +82,10 @@ TEST(OauthCatalogueTest, BrowsersAreSentWhereTheProvidersSay) {
     EXPECT_THAT(*url, StartsWith(expected.start));
     EXPECT_THAT(*url, HasSubstr("response_type=code"));
     EXPECT_THAT(*url, HasSubstr("&client_id=client-1"));
-    EXPECT_THAT(*url, HasSubstr("&redirect_uri=https%3A%2F%2Fkeyferry.example.com%2Foauth%2Fcallback"));
+    EXPECT_THAT(
+        *url,
+        HasSubstr(
+            "&redirect_uri=https%3A%2F%2Fkeyferry.example.com%2Foauth%2Fcallback%2F00112233445566778899aabbccddeeff"));
     EXPECT_THAT(*url, HasSubstr("&state=the-state"));
     EXPECT_THAT(*url, Not(HasSubstr("secret")));
     for (const std::string& part : expected.parts) EXPECT_THAT(*url, HasSubstr(part));

@@ -6,12 +6,13 @@
 #include "keyferry/v1/connections.pb.h"
 #include "server/audit/call_record.h"
 #include "server/errors.h"
+#include "server/oauth/callback_address.h"
 #include "server/oauth/connect/connect_flow.h"
 #include "server/oauth/connect/conversion.h"
 #include "server/oauth/connect/flow_audit.h"
 #include "server/oauth/connect/flow_words.h"
+#include "server/oauth/connect/late_revocation.h"
 #include "server/oauth/connection_records.h"
-#include "server/oauth/refresh/revocations.h"
 #include "server/records.h"
 #include "server/status_macros.h"
 
@@ -51,28 +52,47 @@ std::map<std::string, std::string> MetadataOf(const v1::OauthProvider& provider,
 
 }  // namespace
 
+absl::Status ConnectFlow::RefuseAudited(const FoundAttempt& attempt, const std::string& peer,
+                                        absl::Status refusal) const {
+  CallRecord entry = MakeFlowRecord(attempt.org, kCompleteMethod, attempt.record->starter(), attempt.ConnectionName(),
+                                    peer, context_.clock());
+  NoteFailure(&entry);
+  if (!context_.audit->Store(entry).ok()) return StoreFailedForPerson();
+  return refusal;
+}
+
 absl::StatusOr<FoundAttempt> ConnectFlow::FindForCallback(const storage::StoreView& view, absl::string_view state,
-                                                          const std::function<std::string(absl::string_view)>& cookie,
-                                                          const std::string& peer) const {
+                                                          const Arrival& arrival) const {
   absl::StatusOr<std::optional<FoundAttempt>> found = FindAttempt(view, AttemptSecret::kState, state);
   if (!found.ok()) return StoreFailedForPerson();
   if (!found->has_value()) return UnknownState();
   FoundAttempt attempt = *std::move(*found);
   const storage::SecretBytes presented = [&] {
-    std::string text = cookie(BrowserCookie(attempt.record->id()));
+    std::string text = arrival.cookie(BrowserCookie(attempt.record->id()));
     return storage::SecretBytes::TakeFrom(text);
   }();
   // Before anything else is said, and without using the attempt up: who was led here with another's answer, or has
   // stolen it, learns nothing and ends nothing.
   if (attempt.record->browser_hash().empty() ||
       !storage::ConstantTimeEquals(HashOfSecret(presented.Expose()), attempt.record->browser_hash())) {
-    CallRecord entry = MakeFlowRecord(attempt.org, kCompleteMethod, attempt.record->starter(), attempt.ConnectionName(),
-                                      peer, context_.clock());
-    NoteFailure(&entry);
-    if (!context_.audit->Store(entry).ok()) return StoreFailedForPerson();
-    return absl::PermissionDeniedError(
-        ThenAgain("This browser is not the one that the connection was confirmed in, or it refuses cookies. If you "
-                  "followed a link that somebody sent you, close this page."));
+    return RefuseAudited(
+        attempt, arrival.peer,
+        absl::PermissionDeniedError(ThenAgain(
+            "This browser is not the one that the connection was confirmed in, or it refuses cookies. If you followed "
+            "a link that somebody sent you, close this page.")));
+  }
+  const absl::StatusOr<std::string> expected = CallbackIdOf(view, attempt.org, attempt.record->provider());
+  if (!expected.ok()) return StoreFailedForPerson();
+  // The flow that ended here is over: its code is neither looked at nor exchanged (RFC 9700, section 4.4.2.2). The
+  // attempt is not: no honest provider answers elsewhere than where it was told to, so that what came tells nothing of
+  // the answer that is waited for, which may still come, to its own address. Ending the attempt would stop nobody: who
+  // knows the state and can send this browser here can as well send it to the right address, with an error.
+  if (arrival.callback_id != *expected) {
+    return RefuseAudited(
+        attempt, arrival.peer,
+        absl::PermissionDeniedError(ThenAgain(
+            "This answer came to the address of another provider than the one that was asked, and was not taken. If "
+            "you did not change the address yourself, tell an ADMIN.")));
   }
   if (attempt.record->code_taken() || attempt.record->state() != v1::CONNECTION_ATTEMPT_STATE_PENDING) {
     if (attempt.record->state() == v1::CONNECTION_ATTEMPT_STATE_SUCCEEDED) {
@@ -87,9 +107,8 @@ absl::StatusOr<FoundAttempt> ConnectFlow::FindForCallback(const storage::StoreVi
   return attempt;
 }
 
-absl::StatusOr<ConnectFlow::Completed> ConnectFlow::Complete(
-    absl::string_view query, const std::function<std::string(absl::string_view)>& cookie, const std::string& peer) {
-  absl::StatusOr<CallbackQuery> callback = ParseCallbackQuery(query);
+absl::StatusOr<ConnectFlow::Completed> ConnectFlow::Complete(const Arrival& arrival) {
+  absl::StatusOr<CallbackQuery> callback = ParseCallbackQuery(arrival.query);
   if (!callback.ok()) {
     return absl::InvalidArgumentError(ThenAgain("The provider's answer is malformed."));
   }
@@ -98,7 +117,7 @@ absl::StatusOr<ConnectFlow::Completed> ConnectFlow::Complete(
         ThenAgain("This page is where providers send a browser back to. The answer names no connection."));
   }
   // Before the code is taken: what finds no place can be repeated.
-  ASSIGN_OR_RETURN(const FoundAttempt attempt, FindForCallback(*context_.store->View(), callback->state, cookie, peer));
+  ASSIGN_OR_RETURN(const FoundAttempt attempt, FindForCallback(*context_.store->View(), callback->state, arrival));
   const absl::StatusOr<NetworkWaits::Place> place = context_.waits->Take(attempt.org);
   if (!place.ok()) {
     return absl::ResourceExhaustedError("Keyferry is busy. Reload this page in a moment.");
@@ -106,25 +125,26 @@ absl::StatusOr<ConnectFlow::Completed> ConnectFlow::Complete(
   Taken taken;
   absl::Status status;
   for (int i = 0; i < kMaxCommitAttempts; ++i) {
-    status = TakeOnce(*callback, cookie, peer, &taken);
+    status = TakeOnce(*callback, arrival, &taken);
     if (!absl::IsAborted(status)) break;
   }
   if (absl::IsAborted(status)) return StoreFailedForPerson();
   RETURN_IF_ERROR(status);
-  if (!taken.refused.empty()) return Fail(taken, /*granted=*/nullptr, taken.refused, peer);
-  return Exchange(&taken, peer);
+  if (!taken.refused.empty()) return Fail(taken, /*granted=*/nullptr, taken.refused, arrival.peer);
+  return Exchange(&taken, arrival.peer);
 }
 
-absl::Status ConnectFlow::TakeOnce(const CallbackQuery& callback,
-                                   const std::function<std::string(absl::string_view)>& cookie, const std::string& peer,
-                                   Taken* taken) {
+absl::Status ConnectFlow::TakeOnce(const CallbackQuery& callback, const Arrival& arrival, Taken* taken) {
   const std::unique_ptr<storage::StoreView> view = context_.store->View();
-  ASSIGN_OR_RETURN(taken->attempt, FindForCallback(*view, callback.state, cookie, peer));
+  ASSIGN_OR_RETURN(taken->attempt, FindForCallback(*view, callback.state, arrival));
   Record& record = *taken->attempt.record;
   taken->state = callback.state;
   storage::Mutation mutation;
   absl::StatusOr<Standing> standing = CheckStanding(*view, taken->attempt, &mutation);
   if (!standing.ok() && !absl::IsFailedPrecondition(standing.status())) return StoreFailedForPerson();
+  absl::StatusOr<std::string> redirect_uri =
+      RedirectUriOf(*view, context_.public_url, taken->attempt.org, record.provider());
+  if (!redirect_uri.ok()) return StoreFailedForPerson();
   CallbackQuery query = callback;
   if (!standing.ok()) {
     taken->refused = std::string(standing.status().message());
@@ -137,7 +157,8 @@ absl::Status ConnectFlow::TakeOnce(const CallbackQuery& callback,
     taken->provider = standing->provider.definition;
     taken->exchange.code = std::move(query.code);
     taken->exchange.code_verifier = storage::SecretBytes::CopyOf(record.code_verifier());
-    taken->exchange.redirect_uri = context_.RedirectUri();
+    // The one that the browser was sent with (RFC 6749, section 4.1.3).
+    taken->exchange.redirect_uri = *std::move(redirect_uri);
     taken->exchange.variables = UrlVariablesFrom(record.url_variables());
     taken->exchange.metadata = MetadataOf(taken->provider->provider, query);
   }
@@ -229,7 +250,13 @@ absl::Status ConnectFlow::FailOnce(const Taken& taken, const TokenGrant* granted
                                    const std::string& peer) {
   const std::unique_ptr<storage::StoreView> view = context_.store->View();
   storage::Mutation mutation;
-  if (granted != nullptr) RETURN_IF_ERROR(AddLateRevocation(*view, taken, *granted, &mutation));
+  if (granted != nullptr) {
+    const Record& attempt = *taken.attempt.record;
+    // As it was when the code was exchanged: by now it may lead to somebody else, or be gone.
+    RETURN_IF_ERROR(AddLateRevocation(*view, {taken.attempt.org, attempt.parent(), attempt.provider()}, *taken.provider,
+                                      UrlVariablesFrom(attempt.url_variables()), *granted, context_.clock(),
+                                      &mutation));
+  }
   ASSIGN_OR_RETURN(std::optional<FoundAttempt> found, FindAttempt(*view, AttemptSecret::kState, taken.state));
   // It is gone with its user or team.
   if (found.has_value()) {
@@ -243,27 +270,6 @@ absl::Status ConnectFlow::FailOnce(const Taken& taken, const TokenGrant* granted
   NoteFailure(&entry);
   mutation.Append(entry.org, entry.entry.SerializeAsString());
   return context_.store->Commit(mutation, storage::Durability::kSynced).status();
-}
-
-absl::Status ConnectFlow::AddLateRevocation(const storage::StoreView& view, const Taken& taken,
-                                            const TokenGrant& granted, storage::Mutation* mutation) const {
-  const Record& attempt = *taken.attempt.record;
-  const ConnectionKey key = {taken.attempt.org, attempt.parent(), attempt.provider()};
-  ASSIGN_OR_RETURN(const bool exists, view.Contains(ConnectionRecordKey(Table::kConnection, key)));
-  // Where a connection stands, its grant might end with the new one.
-  if (exists) return absl::OkStatus();
-  // As it was when the code was exchanged: by now it may lead to somebody else, or be gone.
-  storage::Wiped<records::OauthProviderRecord> provider;
-  provider->set_id(key.provider);
-  taken.provider->provider.SerializeToString(provider->mutable_definition());
-  provider->set_signing_key(taken.provider->signing_key.Expose().data(), taken.provider->signing_key.size());
-  records::ConnectionRecord connection;
-  *connection.mutable_url_variables() = attempt.url_variables();
-  storage::Wiped<records::ConnectionTokenRecord> tokens;
-  tokens->set_access_token(granted.access_token.Expose().data(), granted.access_token.size());
-  tokens->set_refresh_token(granted.refresh_token.Expose().data(), granted.refresh_token.size());
-  AddRevocation(key.org, *provider, connection, *tokens, context_.clock(), mutation);
-  return absl::OkStatus();
 }
 
 }  // namespace keyferry::server

@@ -5,7 +5,6 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "server/audit/audit_log.h"
 #include "server/oauth/connect/waits.h"
@@ -38,9 +37,6 @@ struct ConnectContext {
   // Scheme, host and port under which browsers reach the listener, e.g. "https://keyferry.example:8443"; "" if there
   // is none, and nobody can connect in a browser.
   std::string public_url;
-
-  // Exactly what is registered at providers (RFC 9700, section 2.1).
-  std::string RedirectUri() const { return absl::StrCat(public_url, "/oauth/callback"); }
 };
 
 // How often a change that lost a race is repeated.

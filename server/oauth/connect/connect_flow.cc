@@ -7,6 +7,7 @@
 #include "keyferry/v1/connections.pb.h"
 #include "server/audit/call_record.h"
 #include "server/errors.h"
+#include "server/oauth/callback_address.h"
 #include "server/oauth/connect/conversion.h"
 #include "server/oauth/connect/flow_audit.h"
 #include "server/oauth/connect/flow_words.h"
@@ -110,7 +111,10 @@ absl::Status ConnectFlow::ConfirmOnce(absl::string_view start_secret, const std:
   confirmed->browser_secret = NewUrlSecret();
   confirmed->attempt_id = attempt.record->id();
   AuthorizationRequest request;
-  request.redirect_uri = context_.RedirectUri();
+  absl::StatusOr<std::string> redirect_uri =
+      RedirectUriOf(*view, context_.public_url, attempt.org, attempt.record->provider());
+  if (!redirect_uri.ok()) return StoreFailedForPerson();
+  request.redirect_uri = *std::move(redirect_uri);
   request.state = std::string(state.Expose());
   request.scopes.assign(attempt.record->scopes().begin(), attempt.record->scopes().end());
   request.variables = UrlVariablesFrom(attempt.record->url_variables());

@@ -64,11 +64,18 @@ class ConnectFlow {
     // "" if it is not known.
     std::string account;
   };
-  // `query` is that of the callback; `cookie` answers the cookie of a name. Takes the code at most once, durably,
-  // before it is exchanged. Waits for commits and for the provider, up to 20 seconds.
-  absl::StatusOr<Completed> Complete(absl::string_view query,
-                                     const std::function<std::string(absl::string_view)>& cookie,
-                                     const std::string& peer);
+  // A request for a callback address, as it arrived.
+  struct Arrival {
+    // Of the address (callback_address.h), whatever stood there.
+    absl::string_view callback_id;
+    absl::string_view query;
+    // Answers the cookie of a name.
+    std::function<std::string(absl::string_view)> cookie;
+    std::string peer;
+  };
+  // Takes the code at most once, durably, before it is exchanged, and only where it arrived at the address of the
+  // attempt's provider. Waits for commits and for the provider, up to 20 seconds.
+  absl::StatusOr<Completed> Complete(const Arrival& arrival);
 
  private:
   using Record = storage::records::ConnectionAttemptRecord;
@@ -85,23 +92,22 @@ class ConnectFlow {
   absl::StatusOr<FoundAttempt> FindForStart(const storage::StoreView& view, absl::string_view start_secret) const;
   absl::Status ConfirmOnce(absl::string_view start_secret, const std::string& peer, Confirmed* confirmed);
 
-  // The attempt that `state` leads to, if this browser is the one that confirmed it and it waits for a code.
+  // The attempt that `state` leads to, if this browser is the one that confirmed it, the address that of its provider,
+  // and it waits for a code.
   absl::StatusOr<FoundAttempt> FindForCallback(const storage::StoreView& view, absl::string_view state,
-                                               const std::function<std::string(absl::string_view)>& cookie,
-                                               const std::string& peer) const;
+                                               const Arrival& arrival) const;
+  // Answers `refusal`, which leaves the attempt as it is, with an entry in the audit log.
+  absl::Status RefuseAudited(const FoundAttempt& attempt, const std::string& peer, absl::Status refusal) const;
   // One attempt whose code this call has taken, and what its exchange needs.
   struct Taken;
   // Takes the code, or ends the attempt if there is none to take.
-  absl::Status TakeOnce(const CallbackQuery& callback, const std::function<std::string(absl::string_view)>& cookie,
-                        const std::string& peer, Taken* taken);
+  absl::Status TakeOnce(const CallbackQuery& callback, const Arrival& arrival, Taken* taken);
   absl::StatusOr<Completed> Exchange(Taken* taken, const std::string& peer);
   // Stores what was granted and ends the attempt.
   absl::Status StoreOnce(const Taken& taken, const TokenGrant& grant, const std::string& peer, Completed* completed);
   // Ends the attempt as failed with `why` as its words, and answers them. What was granted all the same is revoked.
   absl::Status Fail(const Taken& taken, const TokenGrant* granted, const std::string& why, const std::string& peer);
   absl::Status FailOnce(const Taken& taken, const TokenGrant* granted, const std::string& why, const std::string& peer);
-  absl::Status AddLateRevocation(const storage::StoreView& view, const Taken& taken, const TokenGrant& granted,
-                                 storage::Mutation* mutation) const;
 
   const ConnectContext context_;
 };

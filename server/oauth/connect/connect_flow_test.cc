@@ -46,7 +46,8 @@ TEST_F(ConnectFlowTest, FromStartToConnected) {
   const HttpResponse redirect = world_.Confirm(&browser_, started.start_url());
   EXPECT_EQ(redirect.status, 303);
   EXPECT_TRUE(absl::StartsWith(HeaderOf(redirect, "Location"), "https://provider.example/authorize?"));
-  EXPECT_EQ(ConnectWorld::ParameterOf(redirect, "redirect_uri"), "https://keyferry.example:8443/oauth/callback");
+  const std::string redirect_uri = ConnectWorld::ParameterOf(redirect, "redirect_uri");
+  EXPECT_THAT(redirect_uri, testing::MatchesRegex("https://keyferry.example:8443/oauth/callback/[0-9a-f]{32}"));
   EXPECT_EQ(ConnectWorld::ParameterOf(redirect, "code_challenge_method"), "S256");
 
   const HttpResponse result = browser_.Get(ConnectWorld::CallbackFor(redirect));
@@ -65,7 +66,7 @@ TEST_F(ConnectFlowTest, FromStartToConnected) {
   ASSERT_EQ(Exchanges(), 1u);
   const auto& exchange = world_.tokens.exchanges[0];
   EXPECT_EQ(exchange.code, "CODE");
-  EXPECT_EQ(exchange.redirect_uri, "https://keyferry.example:8443/oauth/callback");
+  EXPECT_EQ(exchange.redirect_uri, redirect_uri);
   EXPECT_EQ(ChallengeOf(exchange.code_verifier.Expose()), ConnectWorld::ParameterOf(redirect, "code_challenge"));
 }
 
@@ -226,7 +227,7 @@ TEST_F(ConnectFlowTest, WrongStatesAndBrowsers) {
   };
   for (const Case& c : kCases) {
     SCOPED_TRACE(c.name);
-    EXPECT_EQ(c.browser->Get(absl::StrCat("/oauth/callback", c.query)).status, c.status);
+    EXPECT_EQ(c.browser->Get(absl::StrCat(ConnectWorld::CallbackPathOf(redirect), c.query)).status, c.status);
   }
   EXPECT_EQ(stranger.Get(absl::StrCat("/oauth/start?t=", state)).status, 404);
   ExpectNothingGranted();

@@ -13,6 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "server/names.h"
+#include "server/oauth/callback_address.h"
 #include "server/oauth/connect/pages.h"
 #include "storage/crypto/sha256.h"
 
@@ -109,6 +110,7 @@ class ConnectHandler {
   ConnectHandler(ConnectFlow* flow, ConnectHandlerOptions options)
       : flow_(flow),
         origin_(OriginOf(options.public_url)),
+        ending_(std::move(options.ending)),
         clock_(std::move(options.clock)),
         limiter_(options.rate, kMaxTrackedAddresses) {}
 
@@ -118,6 +120,9 @@ class ConnectHandler {
   }
 
   HttpResponse Answer(const ReceivedRequest& received) {
+    if (ending_ != nullptr && ending_()) {
+      return Refusal(absl::UnavailableError("Keyferry is stopping. Reload this page in a moment."));
+    }
     const absl::string_view url = received.request.url;
     const size_t mark = url.find('?');
     const absl::string_view path = url.substr(0, mark);
@@ -127,9 +132,9 @@ class ConnectHandler {
       if (gets) return Start(received, query);
       return received.request.method == "POST" ? Confirm(received) : NotAllowed("GET, HEAD, POST");
     }
-    if (path == "/oauth/callback") {
+    if (absl::string_view id = path; absl::ConsumePrefix(&id, kCallbackPath) && IsCallbackId(id)) {
       // Not HEAD: it would take the code of who follows.
-      return received.request.method == "GET" ? Callback(received, query) : NotAllowed("GET");
+      return received.request.method == "GET" ? Callback(received, id, query) : NotAllowed("GET");
     }
     if (path == "/oauth/connect") return gets ? HowToConnect(query) : NotAllowed("GET, HEAD");
     return PageResponse(404, Page("No such page").Text("There is nothing here."));
@@ -197,9 +202,13 @@ class ConnectHandler {
     return response;
   }
 
-  HttpResponse Callback(const ReceivedRequest& received, absl::string_view query) const {
-    const absl::StatusOr<ConnectFlow::Completed> completed = flow_->Complete(
-        query, [&received](absl::string_view name) { return received.Cookie(name); }, received.peer);
+  HttpResponse Callback(const ReceivedRequest& received, absl::string_view id, absl::string_view query) const {
+    ConnectFlow::Arrival arrival;
+    arrival.callback_id = id;
+    arrival.query = query;
+    arrival.cookie = [&received](absl::string_view name) { return received.Cookie(name); };
+    arrival.peer = received.peer;
+    const absl::StatusOr<ConnectFlow::Completed> completed = flow_->Complete(arrival);
     if (!completed.ok()) return Refusal(completed.status());
     std::vector<std::pair<std::string, std::string>> facts = {{"Provider", completed->provider_display_name},
                                                               {"Connection", completed->connection}};
@@ -229,6 +238,7 @@ class ConnectHandler {
 
   ConnectFlow* const flow_;
   const std::string origin_;
+  const std::function<bool()> ending_;
   const MonotonicClock clock_;
   RateLimiter limiter_;
 };

@@ -65,8 +65,8 @@ TEST_F(ConnectRefusalsTest, WhatTheProviderReportsIsShownInWords) {
     SCOPED_TRACE(c.name);
     const auto started = world_.Start(Ada(), kAda);
     const HttpResponse redirect = world_.Confirm(&browser_, started.start_url());
-    const std::string callback =
-        absl::StrCat("/oauth/callback?", c.query, "&state=", ConnectWorld::ParameterOf(redirect, "state"));
+    const std::string callback = absl::StrCat(ConnectWorld::CallbackPathOf(redirect), "?", c.query,
+                                              "&state=", ConnectWorld::ParameterOf(redirect, "state"));
     const HttpResponse page = browser_.Get(callback);
     EXPECT_EQ(page.status, 400);
     EXPECT_THAT(page.body, HasSubstr(c.shown));
@@ -94,6 +94,56 @@ TEST_F(ConnectRefusalsTest, AnotherIssuersAnswerIsNotTaken) {
   EXPECT_EQ(browser_.Get(ConnectWorld::CallbackFor(redirect) + "&iss=https%3A%2F%2Fprovider.example").status, 200);
 }
 
+// Neither provider says who it is (RFC 9207): the address alone tells them apart (RFC 9700, section 4.4).
+TEST_F(ConnectRefusalsTest, AnAnswerAtAnotherProvidersAddressIsNotTaken) {
+  world_.PutProvider("evil", [](v1::OauthProvider* provider) {
+    provider->mutable_endpoints()->set_authorization_url("https://evil.example/authorize");
+    provider->mutable_endpoints()->set_token_url("https://evil.example/token");
+  });
+  const auto started = world_.Start(Ada(), kAda, "evil");
+  const HttpResponse to_evil = world_.Confirm(&browser_, started.start_url());
+  const HttpResponse to_google = world_.Confirm(&browser_, world_.Start(Ada(), kAda).start_url());
+  const std::string own_path = ConnectWorld::CallbackPathOf(to_evil);
+  const std::string google_path = ConnectWorld::CallbackPathOf(to_google);
+  ASSERT_NE(own_path, google_path);
+  // evil sent the browser on to google, with its own state: google answers where it was told to, and its code must not
+  // go to evil's token endpoint.
+  const std::string answer = absl::StrCat("?code=GOOGLES&state=", ConnectWorld::ParameterOf(to_evil, "state"));
+  const std::string error = absl::StrCat("?error=access_denied&state=", ConnectWorld::ParameterOf(to_evil, "state"));
+  const std::string unknown = "/oauth/callback/00112233445566778899aabbccddeeff";
+  const auto before = world_.Audit().size();
+  for (const std::string& url : {google_path + answer, google_path + error, unknown + answer}) {
+    const HttpResponse page = browser_.Get(url);
+    EXPECT_EQ(page.status, 403) << url;
+    EXPECT_THAT(page.body, HasSubstr("another provider"));
+  }
+  EXPECT_EQ(browser_.Get(google_path + "/.." + answer).status, 404);
+  EXPECT_EQ(world_.Audit().size(), before + 3);
+  EXPECT_THAT(world_.Audit().back(), HasSubstr("CompleteConnection orgs/acme/users/ada 9 CONNECT_FAILED "
+                                               "orgs/acme/users/ada/connections/evil"));
+  // A browser that is not the attempt's is told nothing of addresses.
+  TestBrowser stranger(&world_.handler);
+  EXPECT_THAT(stranger.Get(google_path + answer).body, Not(HasSubstr("another provider")));
+  EXPECT_EQ(world_.tokens.exchanges.size(), 0u);
+  EXPECT_EQ(world_.AttemptOf(Ada(), started).state(), v1::CONNECTION_ATTEMPT_STATE_PENDING);
+  // None of this has ended the attempt: its own answer still counts.
+  EXPECT_EQ(browser_.Get(ConnectWorld::CallbackFor(to_evil)).status, 200);
+  ASSERT_EQ(world_.tokens.exchanges.size(), 1u);
+  EXPECT_EQ(ConnectWorld::PathOf(world_.tokens.exchanges[0].redirect_uri), own_path);
+}
+
+TEST_F(ConnectRefusalsTest, AnAnswerForAProviderThatWasMadeAnewIsNotTaken) {
+  const HttpResponse redirect = world_.Confirm(&browser_, world_.Start(Ada(), kAda).start_url());
+  DeleteProvider("google");
+  world_.PutProvider("google", [](v1::OauthProvider* provider) {
+    provider->mutable_endpoints()->set_token_url("https://evil.example/token");
+  });
+  world_.PutProvider("google", [](v1::OauthProvider*) {});
+  // The address is the same, the provider is not.
+  EXPECT_EQ(browser_.Get(ConnectWorld::CallbackFor(redirect)).status, 400);
+  EXPECT_EQ(world_.tokens.exchanges.size(), 0u);
+}
+
 TEST_F(ConnectRefusalsTest, MarkupInWhatOthersWroteStaysText) {
   world_.PutProvider("google", [](v1::OauthProvider* provider) {
     provider->set_display_name("<script>alert('p')</script>\xE2\x80\xAE");
@@ -108,9 +158,10 @@ TEST_F(ConnectRefusalsTest, MarkupInWhatOthersWroteStaysText) {
   EXPECT_THAT(start.body, AllOf(HasSubstr("&lt;script&gt;"), Not(HasSubstr("<script")), Not(HasSubstr("<img"))));
 
   const HttpResponse redirect = world_.Confirm(&browser_, started.start_url());
-  const HttpResponse error = browser_.Get(
-      absl::StrCat("/oauth/callback?error=x&error_description=%3Cscript%3Ealert(1)%3C%2Fscript%3E%22%3E&state=",
-                   ConnectWorld::ParameterOf(redirect, "state")));
+  const HttpResponse error =
+      browser_.Get(absl::StrCat(ConnectWorld::CallbackPathOf(redirect),
+                                "?error=x&error_description=%3Cscript%3Ealert(1)%3C%2Fscript%3E%22%3E&state=",
+                                ConnectWorld::ParameterOf(redirect, "state")));
   EXPECT_EQ(error.status, 400);
   EXPECT_THAT(error.body, AllOf(HasSubstr("&lt;script&gt;"), Not(HasSubstr("<script"))));
 

@@ -5,15 +5,14 @@
 #include <string>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "google/protobuf/empty.pb.h"
 #include "keyferry/v1/connections.pb.h"
 #include "server/identity/caller.h"
 #include "server/names.h"
 #include "server/oauth/connect/connect_context.h"
 #include "server/oauth/connect/granted.h"
+#include "server/oauth/connect/org_turns.h"
 #include "storage/records/records.pb.h"
 #include "storage/store.h"
 
@@ -32,8 +31,7 @@ class ConnectionRules {
   // the provider, on the thread that calls, up to 20 seconds; RESOURCE_EXHAUSTED with reason SERVER_BUSY where too many
   // do.
   absl::StatusOr<v1::StartConnectionResponse> StartConnection(const Caller& caller,
-                                                              const v1::StartConnectionRequest& request)
-      ABSL_LOCKS_EXCLUDED(starting_);
+                                                              const v1::StartConnectionRequest& request);
   absl::StatusOr<v1::Connection> RefreshConnection(const Caller& caller, const v1::RefreshConnectionRequest& request);
   // The tokens are revoked after the answer.
   absl::StatusOr<google::protobuf::Empty> DeleteConnection(const Caller& caller,
@@ -58,12 +56,16 @@ class ConnectionRules {
   // What is asked for, checked against the provider.
   absl::StatusOr<NewGrant> CheckRequest(const storage::StoreView& view, const Caller& caller, const ParentName& parent,
                                         const v1::StartConnectionRequest& request, const FoundProvider& provider) const;
-  absl::StatusOr<v1::StartConnectionResponse> StartWithPerson(const Caller& caller, const NewGrant& grant)
-      ABSL_LOCKS_EXCLUDED(starting_);
+  absl::StatusOr<v1::StartConnectionResponse> StartWithPerson(const Caller& caller, const NewGrant& grant);
   absl::Status PutStarted(const Caller& caller, const NewGrant& grant,
                           storage::records::ConnectionAttemptRecord* record);
   absl::StatusOr<v1::StartConnectionResponse> StartWithoutPerson(const Caller& caller, const NewGrant& grant,
                                                                  const FoundProvider& provider);
+  // Stores what was granted without a person, with `attempt`, which has succeeded.
+  absl::Status PutGranted(const Caller& caller, const NewGrant& grant, const FoundProvider& provider,
+                          const TokenGrant& tokens, storage::records::ConnectionAttemptRecord* attempt);
+  // Sees to it that what could not be stored is revoked, as far as the store lets it.
+  void RevokeUnstored(const NewGrant& grant, const FoundProvider& provider, const TokenGrant& tokens);
   absl::Status DeleteOnce(const Caller& caller, const ChildName& name, const std::string& etag);
   absl::StatusOr<std::vector<Listed>> GatherListed(const storage::StoreView& view, const Caller& caller,
                                                    const ParentName& parent, const v1::ListConnectionsRequest& request,
@@ -73,8 +75,8 @@ class ConnectionRules {
                                       const storage::StoreView& view) const;
 
   const ConnectContext context_;
-  // Held from counting attempts to the commit of one more.
-  absl::Mutex starting_;
+  // Held from counting an organization's attempts to the commit of one more.
+  OrgTurns starting_;
 };
 
 }  // namespace keyferry::server

@@ -1,11 +1,16 @@
 #include "server/oauth/connect/connection_rules.h"
 
+#include <atomic>
+#include <thread>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/credentials/testing_world.h"
 #include "server/errors.h"
 #include "server/oauth/connect/testing_connect.h"
+#include "storage/records/typed.h"
 
 namespace keyferry::server {
 namespace {
@@ -29,6 +34,11 @@ class ConnectionRulesTest : public testing::Test {
     request.set_parent(parent);
     request.set_oauth_provider_id(provider);
     return world_.rules->StartConnection(caller, request).status();
+  }
+  static v1::GetTeamRequest TeamNamed(const std::string& name) {
+    v1::GetTeamRequest request;
+    request.set_name(name);
+    return request;
   }
   absl::Status Delete(const Caller& caller, const std::string& name, const std::string& etag = "") {
     v1::DeleteConnectionRequest request;
@@ -110,6 +120,72 @@ TEST_F(ConnectionRulesTest, WhatAProviderRefusesIsSaidAndStoresNothing) {
   }
   EXPECT_EQ(world_.Count(Table::kConnection), 0);
   EXPECT_EQ(world_.Count(Table::kConnectionAttempt), 0);
+}
+
+TEST_F(ConnectionRulesTest, WhatWasGrantedWithoutAPersonAndCannotBeStoredIsRevoked) {
+  const auto edit_robot = [this](const std::string& revocation_url) {
+    world_.PutProvider("robot", [&](v1::OauthProvider* provider) {
+      provider->set_grant_type(v1::OAUTH_GRANT_TYPE_CLIENT_CREDENTIALS);
+      provider->mutable_endpoints()->set_revocation_url(revocation_url);
+    });
+  };
+  struct Case {
+    const char* name;
+    std::function<void()> meanwhile;
+    int revocations;
+  };
+  const Case kCases[] = {
+      {"the provider was changed", [&] { edit_robot("https://elsewhere.example/revoke"); }, 1},
+      {"the team is gone",
+       [this] {
+         v1::DeleteTeamRequest team;
+         team.set_name(kEng);
+         ASSERT_TRUE(world_.directory.teams.DeleteTeam(Root(), team).ok());
+       },
+       1},
+      {"the provider has no revocation", [&] { edit_robot(""); }, 1},
+      {"it had none when it granted", [&] { edit_robot("https://provider.example/revoke"); }, 0},
+  };
+  for (const Case& c : kCases) {
+    SCOPED_TRACE(c.name);
+    const int before = world_.Count(Table::kRevocation);
+    world_.tokens.meanwhile = c.meanwhile;
+    EXPECT_FALSE(Start(Ada(), kEng, "robot").ok());
+    world_.tokens.meanwhile = nullptr;
+    EXPECT_EQ(world_.Tokens("teams/eng", "robot"), "(absent)");
+    EXPECT_EQ(world_.Count(Table::kRevocation) - before, c.revocations);
+    if (world_.directory.teams.GetTeam(Root(), TeamNamed(kEng)).ok()) continue;
+    world_.directory.AddTeam("eng");
+    world_.directory.AddMember("eng", "ada", v1::TEAM_ROLE_OWNER);
+  }
+}
+
+// As it was when it granted, with what it granted.
+TEST_F(ConnectionRulesTest, WhatIsRevokedIsWhatWasGranted) {
+  world_.tokens.meanwhile = [this] { world_.PutProvider("robot", [](v1::OauthProvider*) {}); };
+  EXPECT_EQ(Start(Ada(), kEng, "robot").code(), absl::StatusCode::kAborted);
+  std::vector<storage::records::RevocationRecord> found;
+  ASSERT_TRUE(world_.directory.store->View()
+                  ->ScanAll(Table::kRevocation, "acme",
+                            [&found](storage::Record stored) {
+                              found.emplace_back();
+                              return storage::ParseSecretInto(stored.payload, found.back()).ok();
+                            })
+                  .ok());
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].access_token(), "access-1");
+  EXPECT_EQ(found[0].refresh_token(), "refresh-1");
+  v1::OauthProvider provider;
+  ASSERT_TRUE(provider.ParseFromString(found[0].provider().definition()));
+  EXPECT_EQ(provider.grant_type(), v1::OAUTH_GRANT_TYPE_CLIENT_CREDENTIALS);
+}
+
+TEST_F(ConnectionRulesTest, WhereAConnectionStandsAGrantThatCannotBeStoredIsNotRevoked) {
+  world_.Start(Ada(), kEng, "robot");
+  world_.tokens.meanwhile = [this] { world_.PutProvider("robot", [](v1::OauthProvider*) {}); };
+  EXPECT_FALSE(Start(Ada(), kEng, "robot").ok());
+  EXPECT_EQ(world_.Tokens("teams/eng", "robot"), "access-1|refresh-1|1");
+  EXPECT_EQ(world_.Count(Table::kRevocation), 0);
 }
 
 TEST_F(ConnectionRulesTest, WithoutAnAddressForBrowsersNobodyConnectsInOne) {
@@ -238,6 +314,20 @@ TEST_F(ConnectionRulesTest, AttemptsThatEndedAreBoundedTooUntilTheyAreForgotten)
   EXPECT_THAT(std::string(refused.message()), testing::HasSubstr("100 connections were started"));
   EXPECT_EQ(world_.Count(Table::kConnectionAttempt), kMaxAttemptsPerPrincipal);
   EXPECT_TRUE(Start(Bob(), kBob).ok());
+}
+
+TEST_F(ConnectionRulesTest, OpenAttemptsAreBoundedAlsoWhenManyStartAtOnce) {
+  const Caller ada = Ada();
+  std::atomic<int> started{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      for (int k = 0; k < kMaxOpenAttemptsPerPrincipal; ++k) started += Start(ada, kAda).ok() ? 1 : 0;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(started, kMaxOpenAttemptsPerPrincipal);
+  EXPECT_EQ(world_.Count(Table::kConnectionAttempt), kMaxOpenAttemptsPerPrincipal);
 }
 
 TEST_F(ConnectionRulesTest, AnAttemptIsForWhoStartedIt) {

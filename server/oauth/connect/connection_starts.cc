@@ -10,6 +10,7 @@
 #include "server/oauth/connect/attempts.h"
 #include "server/oauth/connect/connection_rules.h"
 #include "server/oauth/connect/conversion.h"
+#include "server/oauth/connect/late_revocation.h"
 #include "server/oauth/connect/starter.h"
 #include "server/oauth/connection_records.h"
 #include "server/oauth/protocol/authorization_url.h"
@@ -149,7 +150,7 @@ absl::StatusOr<v1::StartConnectionResponse> ConnectionRules::StartWithPerson(con
   storage::Wiped<records::ConnectionAttemptRecord> record(AttemptOf(grant, context_.clock()));
   record->set_start_hash(HashOfSecret(secret.Expose()));
   {
-    absl::MutexLock lock(&starting_);
+    const OrgTurns::Turn turn = starting_.Take(caller.org);
     RETURN_IF_ERROR(CommitRepeatedly(connection, [&] { return PutStarted(caller, grant, &*record); }));
   }
   v1::StartConnectionResponse response;
@@ -200,26 +201,51 @@ absl::StatusOr<v1::StartConnectionResponse> ConnectionRules::StartWithoutPerson(
   storage::Wiped<records::ConnectionAttemptRecord> attempt(AttemptOf(grant, context_.clock()));
   attempt->set_state(v1::CONNECTION_ATTEMPT_STATE_SUCCEEDED);
   attempt->set_code_taken(true);
-  RETURN_IF_ERROR(CommitRepeatedly(connection, [&]() -> absl::Status {
-    const std::unique_ptr<storage::StoreView> view = context_.store->View();
-    storage::Mutation mutation;
-    ASSIGN_OR_RETURN(const FoundProvider now, FindProvider(*view, org, grant.provider));
-    if (now.definition == nullptr || now.etag != provider.etag) return Conflict(connection);
-    RequireProvider(org, grant.provider, now, &mutation);
-    ASSIGN_OR_RETURN(const auto starter, LoadStarter(*view, caller.Name(), grant.parent, &mutation));
-    if (!starter.has_value()) return NotFound(grant.parent.Name());
-    attempt->set_starter_create_time(starter->create_time);
-    ConnectionRecord record;
-    RETURN_IF_ERROR(
-        AddGranted(*view, now, grant, absl::get<TokenGrant>(*result), context_.clock(), &mutation, &record));
-    PutAttempt(org, *attempt, /*expected=*/0, &mutation);
-    NoteCredential(caller, connection, record.version());
-    return CommitAudited(context_.store, caller, std::move(mutation)).status();
-  }));
+  const TokenGrant& tokens = absl::get<TokenGrant>(*result);
+  const absl::Status stored =
+      CommitRepeatedly(connection, [&] { return PutGranted(caller, grant, provider, tokens, &*attempt); });
+  if (!stored.ok()) {
+    RevokeUnstored(grant, provider, tokens);
+    return stored;
+  }
   context_.refresher->Changed({org, grant.parent.RecordParent(), grant.provider});
   v1::StartConnectionResponse response;
   *response.mutable_attempt() = ToConnectionAttempt(grant.parent, *attempt, context_.clock());
   return response;
+}
+
+absl::Status ConnectionRules::PutGranted(const Caller& caller, const NewGrant& grant, const FoundProvider& provider,
+                                         const TokenGrant& tokens, records::ConnectionAttemptRecord* attempt) {
+  const std::string connection = ChildName{grant.parent, grant.provider}.Name(kConnections);
+  const std::string& org = grant.parent.org;
+  const std::unique_ptr<storage::StoreView> view = context_.store->View();
+  storage::Mutation mutation;
+  // Again, since the provider may have taken its time.
+  ASSIGN_OR_RETURN(const FoundProvider now, FindProvider(*view, org, grant.provider));
+  if (now.definition == nullptr || now.etag != provider.etag) return Conflict(connection);
+  RequireProvider(org, grant.provider, now, &mutation);
+  ASSIGN_OR_RETURN(const auto starter, LoadStarter(*view, caller.Name(), grant.parent, &mutation));
+  if (!starter.has_value()) return NotFound(grant.parent.Name());
+  attempt->set_starter_create_time(starter->create_time);
+  ConnectionRecord record;
+  RETURN_IF_ERROR(AddGranted(*view, now, grant, tokens, context_.clock(), &mutation, &record));
+  PutAttempt(org, *attempt, /*expected=*/0, &mutation);
+  NoteCredential(caller, connection, record.version());
+  return CommitAudited(context_.store, caller, std::move(mutation)).status();
+}
+
+void ConnectionRules::RevokeUnstored(const NewGrant& grant, const FoundProvider& provider, const TokenGrant& tokens) {
+  const ConnectionKey key = {grant.parent.org, grant.parent.RecordParent(), grant.provider};
+  // The caller is told why it was not stored. Where a store takes this neither, the tokens end with their time.
+  (void)CommitRepeatedly(grant.parent.Name(), [&]() -> absl::Status {
+    const std::unique_ptr<storage::StoreView> view = context_.store->View();
+    storage::Mutation mutation;
+    // By the definition that they were granted under.
+    RETURN_IF_ERROR(
+        AddLateRevocation(*view, key, *provider.definition, grant.url_variables, tokens, context_.clock(), &mutation));
+    if (mutation.empty()) return absl::OkStatus();
+    return context_.store->Commit(mutation, storage::Durability::kSynced).status();
+  }).ok();
 }
 
 }  // namespace keyferry::server

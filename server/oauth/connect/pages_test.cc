@@ -1,5 +1,9 @@
 #include "server/oauth/connect/pages.h"
 
+#include <atomic>
+#include <thread>
+
+#include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/oauth/connect/granted.h"
@@ -67,12 +71,28 @@ TEST_F(HandlerTest, PathsAndMethods) {
     const char* url;
     int status;
   };
+  constexpr char kCallback[] = "/oauth/callback/00112233445566778899aabbccddeeff";
+  constexpr char kLongId[] = "/oauth/callback/00112233445566778899aabbccddeeff0";
   const Case kCases[] = {
-      {"GET", "/oauth/start", 404},     {"GET", "/oauth/start?t=x", 404},
-      {"PUT", "/oauth/start", 405},     {"POST", "/oauth/start", 403},
-      {"POST", "/oauth/callback", 405}, {"HEAD", "/oauth/callback", 405},
-      {"POST", "/oauth/connect", 405},  {"GET", "/oauth/connect?org=acme&provider=google", 200},
-      {"GET", "/oauth/", 404},          {"GET", "/oauth/start/", 404},
+      {"GET", "/oauth/start", 404},
+      {"GET", "/oauth/start?t=x", 404},
+      {"PUT", "/oauth/start", 405},
+      {"POST", "/oauth/start", 403},
+      {"POST", "/oauth/connect", 405},
+      {"GET", "/oauth/connect?org=acme&provider=google", 200},
+      {"GET", "/oauth/", 404},
+      {"GET", "/oauth/start/", 404},
+      {"POST", kCallback, 405},
+      {"HEAD", kCallback, 405},
+      {"GET", kCallback, 400},
+      {"GET", "/oauth/callback", 404},
+      {"GET", "/oauth/callback/", 404},
+      {"GET", "/oauth/callback/google", 404},
+      {"GET", "/oauth/callback/00112233445566778899AABBCCDDEEFF", 404},
+      {"GET", "/oauth/callback/00112233445566778899aabbccddeef", 404},
+      {"GET", kLongId, 404},
+      {"GET", "/oauth/callback/00112233445566778899aabbccddeeff/", 404},
+      {"GET", "/oauth/callback/0011223344556677/8899aabbccddeeff", 404},
   };
   for (const Case& c : kCases) {
     EXPECT_EQ(browser_.Send(c.method, c.url, "").status, c.status) << c.method << " " << c.url;
@@ -112,6 +132,34 @@ TEST_F(HandlerTest, AnAddressHasARate) {
   EXPECT_EQ(six.Get("/oauth/start").status, 404);
   EXPECT_EQ(same_six.Get("/oauth/start").status, 404);
   EXPECT_EQ(six.Get("/oauth/start").status, 429);
+}
+
+TEST_F(HandlerTest, WhatWaitedForItsTurnUntilTheServerEndsIsTurnedAway) {
+  const auto started = world_.Start(world_.directory.As("orgs/acme/users/ada"), "orgs/acme/users/ada");
+  const std::string callback = ConnectWorld::CallbackFor(world_.Confirm(&browser_, started.start_url()));
+  std::atomic<bool> ending{false};
+  Executor::Options one_at_a_time;
+  one_at_a_time.threads = 1;
+  Executor executor(one_at_a_time);
+  ConnectHandlerOptions options;
+  options.public_url = "https://keyferry.example:8443";
+  options.ending = [&ending] { return ending.load(); };
+  HttpHandler handler = MakeConnectHandler(world_.flow.get(), &executor, options);
+  absl::Notification go;
+  ASSERT_TRUE(executor.TryRun("another", [&go] { go.WaitForNotification(); }));
+  std::thread ends([&] {
+    ending = true;
+    go.Notify();
+  });
+  TestBrowser queued(&handler);
+  queued.cookies = browser_.cookies;
+  const HttpResponse answer = queued.Get(callback);
+  ends.join();
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_THAT(answer.body, HasSubstr("is stopping"));
+  EXPECT_EQ(world_.tokens.exchanges.size(), 0u);
+  // Another server takes the same answer.
+  EXPECT_EQ(browser_.Get(callback).status, 200);
 }
 
 }  // namespace

@@ -196,8 +196,12 @@ std::string ConnectWorld::ParameterOf(const HttpResponse& redirect, const std::s
   return absl::StrReplaceAll(value, {{"%3A", ":"}, {"%2F", "/"}});
 }
 
+std::string ConnectWorld::CallbackPathOf(const HttpResponse& redirect) {
+  return PathOf(ParameterOf(redirect, "redirect_uri"));
+}
+
 std::string ConnectWorld::CallbackFor(const HttpResponse& redirect, const std::string& code) {
-  return absl::StrCat("/oauth/callback?code=", code, "&state=", ParameterOf(redirect, "state"));
+  return absl::StrCat(CallbackPathOf(redirect), "?code=", code, "&state=", ParameterOf(redirect, "state"));
 }
 
 HttpResponse ConnectWorld::Connect(TestBrowser* browser, const Caller& caller, const std::string& parent) {

@@ -97,6 +97,8 @@ class ConnectWorld {
   static std::string FormOf(const HttpResponse& page);
   // A parameter of the URL that a browser was sent to.
   static std::string ParameterOf(const HttpResponse& redirect, const std::string& name);
+  // Path of the redirect URI that a browser was sent to the provider with.
+  static std::string CallbackPathOf(const HttpResponse& redirect);
   // What the provider sends the browser back to.
   static std::string CallbackFor(const HttpResponse& redirect, const std::string& code = "CODE");
   // All of it: ends on the result page.

@@ -91,6 +91,14 @@ absl::Status CheckAuthorization(const v1::OauthAuthorization& authorization, con
     if (name != "scope" || authorization.scopes_size() > 0) reserved.insert(RenamedParameter(renames, name));
   }
   RETURN_IF_ERROR(CheckParameters(authorization.parameters(), reserved, placeholders, at + "parameters"));
+  for (int i = 0; i < authorization.parameters_size(); ++i) {
+    const v1::OauthParameter& parameter = authorization.parameters(i);
+    if (parameter.name() != "response_mode" || parameter.value() == "query") continue;
+    // A form that the provider's page posts comes without the cookie that ties the answer to its browser (SameSite),
+    // and a fragment does not come at all.
+    return InvalidField(absl::StrCat(at, "parameters[", i, "]"), "asks for an answer that is not in the query",
+                        "Leave response_mode out, or send `query`.");
+  }
   if (authorization.resources_size() > kMaxResources) {
     return InvalidField(at + "resources", "more than 16", "Name fewer.");
   }

@@ -100,6 +100,7 @@ TEST(DefinitionTest, GoodDefinitions) {
       "endpoints { issuer: 'https://idp.example.com/realms/x' resource: 'https://mcp.example.com/mcp' } "
       "authorization { resources: 'https://mcp.example.com/mcp' resources: 'urn:x:y' require_issuer: true }",
       "authorization { parameters { name: 'note' value: '{\"json\": {}}' } }",
+      "authorization { parameters { name: 'response_mode' value: 'query' } }",
       "endpoints { token_url: 'https://[2001:db8::1]:443/token' }",
   };
   for (const std::string& edit : edits) {
@@ -228,6 +229,11 @@ TEST(DefinitionTest, BadAuthorizations) {
       {"resource that is relative", "authorization { resources: '/mcp' }", "authorization.resources[0]"},
       {"state as code", "authorization { code_parameter: 'state' }", "authorization.code_parameter"},
       {"code as metadata", "authorization { metadata_parameters: 'code' }", "authorization.metadata_parameters[0]"},
+      {"an answer that a form posts", "authorization { parameters { name: 'response_mode' value: 'form_post' } }",
+       "authorization.parameters[0]"},
+      {"an answer in the fragment",
+       "authorization { parameters { name: 'a' value: 'b' } parameters { name: 'response_mode' value: 'fragment' } }",
+       "authorization.parameters[1]"},
       {"issuer required, and none", "authorization { require_issuer: true }", "endpoints.issuer"},
   };
   for (const char* own :

@@ -88,7 +88,7 @@ TEST_F(ProviderCheckTest, AHealthyProvider) {
   EXPECT_TRUE(healthy_);
   EXPECT_SAYS("authorization_url", "OK: ");
   EXPECT_SAYS("issuer", "OK: ");
-  EXPECT_SAYS("redirect URI", "https://keyferry.test/oauth/callback");
+  EXPECT_SAYS("redirect URI", w_.Get(w_.Admin())->callback_url());
   EXPECT_EQ(w_.world.Revision(), before);
   EXPECT_TRUE(absl::StrContains(authorization_, "code_challenge=")) << authorization_;
   EXPECT_TRUE(absl::StrContains(authorization_, "client_id=client-1")) << authorization_;
@@ -130,7 +130,7 @@ TEST_F(ProviderCheckTest, WhatKeepsAnswersAway) {
 
 TEST_F(ProviderCheckTest, WhatThePageForConsentSays) {
   Make();
-  const std::string callback = "https://keyferry.test/oauth/callback";
+  const std::string callback = w_.Get(w_.Admin())->callback_url();
   const struct {
     std::pair<int, HttpHeaders> page;
     const char* text;

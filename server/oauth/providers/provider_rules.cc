@@ -9,6 +9,7 @@
 #include "server/audit/call_record.h"
 #include "server/credentials/record_fields.h"
 #include "server/errors.h"
+#include "server/oauth/callback_address.h"
 #include "server/oauth/connection_records.h"
 #include "server/oauth/providers/client_fields.h"
 #include "server/oauth/providers/definition.h"
@@ -30,7 +31,6 @@ using storage::Wiped;
 
 constexpr int kMaxProvidersPerOrg = 200;
 constexpr int kMaxAttempts = 100;
-constexpr char kCallbackPath[] = "/oauth/callback";
 
 bool IsLostRace(const absl::Status& status) {
   v1::ErrorDetail detail;
@@ -62,7 +62,6 @@ OauthProviderRules::OauthProviderRules(storage::Store* store, Clock clock, const
       processes_(processes),
       changed_(std::move(changed)),
       options_(std::move(options)),
-      callback_url_(options_.public_url.empty() ? "" : absl::StrCat(options_.public_url, kCallbackPath)),
       counts_(store, Table::kOauthProvider, kMaxProvidersPerOrg, "OAuth providers"),
       waiting_(options_.max_waiting, options_.max_waiting_per_org) {}
 
@@ -70,6 +69,17 @@ absl::StatusOr<std::unique_ptr<StoredProvider>> OauthProviderRules::Find(const S
   ASSIGN_OR_RETURN(std::unique_ptr<StoredProvider> stored, LoadStoredProvider(view, name.parent.org, name.id));
   if (stored != nullptr && stored->record->deleting()) stored.reset();
   return stored;
+}
+
+absl::StatusOr<std::string> OauthProviderRules::CallbackUrl(const StoreView& view, const std::string& org,
+                                                            const std::string& id) const {
+  return RedirectUriOf(view, options_.public_url, org, id);
+}
+
+absl::StatusOr<v1::OauthProvider> OauthProviderRules::Show(const StoreView& view, const std::string& org,
+                                                           const StoredProvider& stored) const {
+  ASSIGN_OR_RETURN(const std::string callback_url, CallbackUrl(view, org, stored.record->id()));
+  return ToOauthProvider(org, stored, callback_url);
 }
 
 absl::Status OauthProviderRules::RequireAbsent(const ChildName& name) {
@@ -94,16 +104,17 @@ absl::Status OauthProviderRules::SetUp(const std::string& org, bool registers, S
   RETURN_IF_ERROR(CheckComplete(*definition, /*before_registration=*/registration_is_open));
   RETURN_IF_ERROR(UpdateSigningKey(stored));
   if (!registers) return absl::OkStatus();
-  if (callback_url_.empty()) {
+  ASSIGN_OR_RETURN(const std::string callback_url, CallbackUrl(*store_->View(), org, stored->record->id()));
+  if (callback_url.empty()) {
     return InvalidField("oauth_provider.client.register_dynamically", "this server has no address for browsers",
                         "Whoever runs keyferryd sets http.listen in its configuration.");
   }
   std::string jwks;
   if (!stored->record->signing_key().empty()) {
-    ASSIGN_OR_RETURN(const v1::OauthProvider shown, ToOauthProvider(org, *stored, callback_url_));
+    ASSIGN_OR_RETURN(const v1::OauthProvider shown, ToOauthProvider(org, *stored, callback_url));
     jwks = shown.client().jwks();
   }
-  RETURN_IF_ERROR(RegisterInto(http_, options_.network_timeout, callback_url_, jwks, definition));
+  RETURN_IF_ERROR(RegisterInto(http_, options_.network_timeout, callback_url, jwks, definition));
   RETURN_IF_ERROR(UpdateSigningKey(stored));
   return CheckComplete(*definition, /*before_registration=*/false);
 }
@@ -142,7 +153,7 @@ absl::StatusOr<v1::OauthProvider> OauthProviderRules::CreateOauthProvider(
   if (!status.ok() && !request.validate_only()) counts_.GiveBack(org, /*parent=*/"");
   if (IsLostRace(status)) return AlreadyExists(full_name);
   RETURN_IF_ERROR(FromStore(status, full_name));
-  auto shown = ToOauthProvider(org, stored, callback_url_);
+  auto shown = Show(*store_->View(), org, stored);
   if (!shown.ok()) return FromStore(shown.status(), full_name);
   if (request.validate_only()) {
     // There is nothing to come back to, and the key is thrown away.
@@ -196,7 +207,7 @@ absl::Status OauthProviderRules::UpdateOnce(const Caller& caller, const ChildNam
     storage::Mutation mutation = PutProvider(org, stored.get());
     RETURN_IF_ERROR(CommitAudited(store_, caller, std::move(mutation)).status());
   }
-  ASSIGN_OR_RETURN(*updated, ToOauthProvider(org, *stored, callback_url_));
+  ASSIGN_OR_RETURN(*updated, Show(*store_->View(), org, *stored));
   updated->set_outdated_connection_count(outdated);
   if (!request.validate_only()) return absl::OkStatus();
   // There is no such state to come back to, and a key that was made is thrown away.
@@ -241,26 +252,31 @@ absl::StatusOr<v1::CheckOauthProviderResponse> OauthProviderRules::CheckOauthPro
   // Its requests carry the client's secret, so that seeing the provider is not enough.
   RETURN_IF_ERROR(Authorize(caller, Action::kUpdate, ProviderResource(name.parent.org, request.name())));
   std::shared_ptr<const ProviderDefinition> definition;
+  absl::StatusOr<std::string> callback_url;
   {
-    const auto stored = Find(*store_->View(), name);
+    const std::unique_ptr<StoreView> view = store_->View();
+    const auto stored = Find(*view, name);
     if (!stored.ok()) return FromStore(stored.status(), request.name());
     if (*stored == nullptr) return NotFound(request.name());
     auto parsed = DefinitionOf(*(*stored)->record);
     if (!parsed.ok()) return FromStore(parsed.status(), request.name());
     definition = *std::move(parsed);
+    callback_url = CallbackUrl(*view, name.parent.org, name.id);
+    if (!callback_url.ok()) return FromStore(callback_url.status(), request.name());
   }
   ASSIGN_OR_RETURN(const std::unique_ptr<WaitingPlaces::Place> place, waiting_.Take(name.parent.org));
-  return CheckProvider({http_, tokens_, callback_url_, clock_(), options_.network_timeout}, definition);
+  return CheckProvider({http_, tokens_, *callback_url, clock_(), options_.network_timeout}, definition);
 }
 
 absl::StatusOr<v1::OauthProvider> OauthProviderRules::GetOauthProvider(
     const Caller& caller, const v1::GetOauthProviderRequest& request) const {
   ASSIGN_OR_RETURN(const ChildName name, ParseProviderName(request.name(), "name"));
   RETURN_IF_ERROR(Authorize(caller, Action::kSee, ProviderResource(name.parent.org, request.name())));
-  const auto stored = Find(*store_->View(), name);
+  const std::unique_ptr<StoreView> view = store_->View();
+  const auto stored = Find(*view, name);
   if (!stored.ok()) return FromStore(stored.status(), request.name());
   if (*stored == nullptr) return NotFound(request.name());
-  auto shown = ToOauthProvider(name.parent.org, **stored, callback_url_);
+  auto shown = Show(*view, name.parent.org, **stored);
   if (!shown.ok()) return FromStore(shown.status(), request.name());
   return shown;
 }
@@ -287,7 +303,7 @@ absl::StatusOr<v1::ListOauthProvidersResponse> OauthProviderRules::ListOauthProv
     const auto stored = Find(*view, {{ParentName::kOrg, org, ""}, id});
     if (!stored.ok()) return FromStore(stored.status(), request.parent());
     if (*stored == nullptr) continue;
-    auto shown = ToOauthProvider(org, **stored, callback_url_);
+    auto shown = Show(*view, org, **stored);
     if (!shown.ok()) return FromStore(shown.status(), request.parent());
     *response.add_oauth_providers() = *std::move(shown);
   }

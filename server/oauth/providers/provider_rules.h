@@ -65,6 +65,12 @@ class OauthProviderRules {
   static absl::StatusOr<std::unique_ptr<StoredProvider>> Find(const storage::StoreView& view, const ChildName& name);
   // That the id is free. What is left of a provider that was deleted under it is removed.
   absl::Status RequireAbsent(const ChildName& name);
+  // The redirect URI of a provider, "" if browsers do not reach this server.
+  absl::StatusOr<std::string> CallbackUrl(const storage::StoreView& view, const std::string& org,
+                                          const std::string& id) const;
+  // The public form, as everybody is shown it.
+  absl::StatusOr<v1::OauthProvider> Show(const storage::StoreView& view, const std::string& org,
+                                         const StoredProvider& stored) const;
   // Everything that the provider itself has a say in, and the key.
   absl::Status SetUp(const std::string& org, bool registers, StoredProvider* stored);
   absl::Status UpdateOnce(const Caller& caller, const ChildName& name, const v1::UpdateOauthProviderRequest& request,
@@ -80,7 +86,6 @@ class OauthProviderRules {
   ProcessTable* const processes_;
   const std::function<void(const ConnectionKey&)> changed_;
   const Options options_;
-  const std::string callback_url_;
   ParentCounts counts_;
   WaitingPlaces waiting_;
 };

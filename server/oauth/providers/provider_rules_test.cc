@@ -6,6 +6,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/errors.h"
 #include "server/oauth/connection_records.h"
@@ -46,7 +47,7 @@ TEST_P(ProviderRulesTest, CreatesAndShowsWithoutSecrets) {
   const auto created = w_.Create(w_.Admin(), ProviderWorld::Definition());
   ASSERT_TRUE(created.ok()) << created.status();
   EXPECT_EQ(created->name(), ProviderWorld::kName);
-  EXPECT_EQ(created->callback_url(), "https://keyferry.test/oauth/callback");
+  EXPECT_THAT(created->callback_url(), testing::MatchesRegex("https://keyferry.test/oauth/callback/[0-9a-f]{32}"));
   EXPECT_EQ(created->creator(), "orgs/acme/users/root");
   EXPECT_EQ(created->create_time().seconds(), absl::ToUnixSeconds(w_.world.now));
   EXPECT_TRUE(created->client().has_client_secret());
@@ -176,6 +177,23 @@ TEST_P(ProviderRulesTest, WhatCannotBeDiscoveredIsNotStored) {
   EXPECT_EQ(w_.world.Revision(), before);
 }
 
+TEST_P(ProviderRulesTest, TheRedirectUriIsItsOwnAndStays) {
+  const auto created = w_.Create(w_.Admin(), ProviderWorld::Definition());
+  const auto other = w_.Create(w_.Admin(), ProviderWorld::Definition(), "idp2");
+  ASSERT_TRUE(created.ok() && other.ok());
+  EXPECT_NE(created->callback_url(), other->callback_url());
+  EXPECT_FALSE(absl::StrContains(created->callback_url(), "idp"));
+  EXPECT_FALSE(absl::StrContains(created->callback_url(), "acme"));
+  const auto updated = w_.Update(w_.Admin(),
+                                 "oauth_provider { endpoints { token_url: 'https://provider.test/other' } } "
+                                 "update_mask { paths: 'endpoints.token_url' }");
+  ASSERT_TRUE(updated.ok()) << updated.status();
+  EXPECT_EQ(updated->callback_url(), created->callback_url());
+  EXPECT_EQ(w_.Get(w_.Admin())->callback_url(), created->callback_url());
+  ASSERT_TRUE(w_.Delete(w_.Admin()).ok());
+  EXPECT_EQ(w_.Create(w_.Admin(), ProviderWorld::Definition())->callback_url(), created->callback_url());
+}
+
 TEST_P(ProviderRulesTest, RegistersAClient) {
   const std::string text = "endpoints { issuer: 'https://provider.test' } client { register_dynamically: true }";
   const auto tried = w_.Create(w_.Admin(), Only(text), "idp", /*validate_only=*/true);
@@ -186,7 +204,9 @@ TEST_P(ProviderRulesTest, RegistersAClient) {
   const auto created = w_.Create(w_.Admin(), Only(text));
   ASSERT_TRUE(created.ok()) << created.status() << w_.provider.last_problem();
   ASSERT_EQ(w_.provider.registered_clients().size(), 1u);
-  EXPECT_TRUE(absl::StrContains(w_.provider.registered_clients()[0], "https://keyferry.test/oauth/callback"));
+  EXPECT_TRUE(
+      absl::StrContains(w_.provider.registered_clients()[0], absl::StrCat("\"", created->callback_url(), "\"")));
+  EXPECT_EQ(tried->callback_url(), created->callback_url()) << "known before it is made";
   EXPECT_EQ(created->client().client_id(), "client-1");
   EXPECT_FALSE(created->client().register_dynamically());
   EXPECT_EQ(created->client().has_client_secret(), !w_.Stored().client().client_secret().empty());

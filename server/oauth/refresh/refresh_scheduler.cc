@@ -104,16 +104,25 @@ void RefreshScheduler::StopBeginning() {
   draining_ = true;
 }
 
-void RefreshScheduler::Drain(absl::Duration timeout) {
+void RefreshScheduler::LetAskersGo() {
   // Told with their end, without the lock.
   std::vector<std::shared_ptr<Asker>> left;
   absl::MutexLock lock(&mutex_);
   draining_ = true;
-  const auto is_idle = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return schedule_.running() == 0; };
-  mutex_.AwaitWithTimeout(absl::Condition(&is_idle), timeout);
-  for (auto& [index, flight] : flights_)
+  for (auto& [index, flight] : flights_) {
     std::move(flight.askers.begin(), flight.askers.end(), std::back_inserter(left));
-  for (auto& [index, flight] : flights_) flight.askers.clear();
+    flight.askers.clear();
+  }
+}
+
+void RefreshScheduler::Drain(absl::Duration timeout) {
+  {
+    absl::MutexLock lock(&mutex_);
+    draining_ = true;
+    const auto is_idle = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return schedule_.running() == 0; };
+    mutex_.AwaitWithTimeout(absl::Condition(&is_idle), timeout);
+  }
+  LetAskersGo();
 }
 
 RefreshStatus RefreshScheduler::status() const {

@@ -55,7 +55,9 @@ class RefreshScheduler : public ConnectionRefresher {
 
   // Begins nothing more from now on.
   void StopBeginning() ABSL_LOCKS_EXCLUDED(mutex_);
-  // The same, and waits until what was begun is stored. For the server's orderly end.
+  // Tells those who wait for a refresh that the server ends, UNAVAILABLE. What was begun goes on.
+  void LetAskersGo() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Begins nothing more, waits until what was begun is stored, and lets the askers go. For the server's orderly end.
   void Drain(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mutex_);
 
   RefreshStatus status() const ABSL_LOCKS_EXCLUDED(mutex_);

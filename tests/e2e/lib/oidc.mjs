@@ -7,7 +7,7 @@ import Provider from 'oidc-provider';
 
 const ACCESS_TOKEN_SECONDS = 3600;
 
-// The clients that the tests register by hand. `redirectUri` is Keyferry's callback.
+// The clients that the tests register by hand. `redirectUri` is Keyferry's, for the provider that has the first.
 function clientsFor(redirectUri, secret) {
   return [
     {
