@@ -55,7 +55,7 @@ absl::StatusOr<RestoredOrg> Describe(const storage::StoreView& view, const std::
   });
   ASSIGN_OR_RETURN(const storage::JournalHead head, storage::ReadJournalHead(view, org));
   restored.last_audit_sequence = head.last_sequence;
-  restored.last_audit_hash = absl::BytesToHexString(storage::View(head.hash));
+  restored.last_audit_hash = absl::Base64Escape(storage::View(head.hash));
   return restored;
 }
 

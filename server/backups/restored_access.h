@@ -27,7 +27,7 @@ struct RestoredOrg {
   uint64_t connections = 0;
   uint64_t sessions = 0;
   std::vector<KnownToken> tokens;
-  // The end of its audit log.
+  // The end of its audit log; the hash in base64, as exports have it.
   uint64_t last_audit_sequence = 0;
   std::string last_audit_hash;
 };

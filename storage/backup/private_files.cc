@@ -26,7 +26,7 @@ absl::Status FileError(absl::string_view what, const std::string& path) {
     case ENOSPC:
     case EDQUOT:
     case EFBIG:
-      return absl::ResourceExhaustedError(message);
+      return absl::ResourceExhaustedError(absl::StrCat(message, "; make room, or use another disk"));
     case ENOENT:
       return absl::NotFoundError(message);
     case EACCES:
