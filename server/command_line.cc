@@ -36,6 +36,11 @@ struct Options {
   std::string admin;
   std::string tier = "business";
   std::string token_file;
+  std::string backup_to;
+  std::string backup_from;
+  std::string restore_to;
+  std::string tokens;
+  bool check_only = false;
 };
 
 struct Commands {
@@ -44,7 +49,33 @@ struct Commands {
   CLI::App* verify;
   CLI::App* audit;
   CLI::App* rotate_kek;
+  CLI::App* backup;
+  CLI::App* verify_backup;
+  CLI::App* restore;
 };
+
+void AddBackupCommands(CLI::App* app, Options* options, Commands* commands) {
+  commands->backup = app->add_subcommand(
+      "backup", "Make a backup with the server stopped; while it runs, use `keyferry backup create`");
+  commands->backup->add_option("--to", options->backup_to,
+                               "Directory that holds the backups (default: backup.directory)");
+  commands->verify_backup =
+      app->add_subcommand("verify-backup", "Check with the KEK that a backup is whole and unchanged");
+  commands->verify_backup->add_option("--from", options->backup_from, "The backup's own directory")->required();
+  commands->restore = app->add_subcommand(
+      "restore",
+      "Check a backup, put it into a new data directory, and open every record of it; what was deleted or revoked "
+      "since it was made is back");
+  commands->restore->add_option("--from", options->backup_from, "The backup's own directory")->required();
+  commands->restore->add_option("--to", options->restore_to,
+                                "The data directory to make (default: data_dir); must be empty or not exist");
+  commands->restore
+      ->add_option("--tokens", options->tokens,
+                   "revoke: every token and session, since the backup may hold some that were revoked later; keep: "
+                   "list them. One must be chosen, except with --check")
+      ->check(CLI::IsMember({"revoke", "keep"}));
+  commands->restore->add_flag("--check", options->check_only, "Do everything but the last step: restore nothing");
+}
 
 Commands AddOptions(CLI::App* app, Options* options) {
   app->set_help_all_flag("--help-all", "Show the help of every command");
@@ -77,6 +108,7 @@ Commands AddOptions(CLI::App* app, Options* options) {
   commands.audit->add_option("--org", options->audit_org, "Id of an organization");
   commands.rotate_kek = app->add_subcommand(
       "rotate-kek", "Rewrap the store from previous_key_provider to key_provider (made if it is a missing file)");
+  AddBackupCommands(app, options, &commands);
   return commands;
 }
 
@@ -88,6 +120,28 @@ absl::StatusOr<v1::Tier> ParseTier(const std::string& text) {
   const auto found = tiers.find(text);
   if (found == tiers.end()) return absl::InvalidArgumentError("--tier must be free, team, business or enterprise");
   return found->second;
+}
+
+absl::Status InterpretBackupCommands(const Options& options, const Commands& commands, CommandLine* line) {
+  if (commands.backup->parsed()) {
+    line->command = CommandLine::kBackup;
+    line->backup = options.backup_to;
+  }
+  if (commands.verify_backup->parsed()) {
+    line->command = CommandLine::kVerifyBackup;
+    line->backup = options.backup_from;
+  }
+  if (!commands.restore->parsed()) return absl::OkStatus();
+  line->command = CommandLine::kRestore;
+  line->backup = options.backup_from;
+  line->check_only = options.check_only;
+  line->keep_tokens = options.tokens == "keep";
+  if (!options.restore_to.empty()) line->overrides.emplace_back("data_dir", options.restore_to);
+  if (!options.tokens.empty() || options.check_only) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "restore needs --tokens revoke or --tokens keep: the backup may hold tokens and sessions that were revoked "
+      "since; "
+      "revoke is the safe choice, and `keyferryd init` then issues an ADMIN's token");
 }
 
 absl::Status Interpret(const Options& options, const Commands& commands, CommandLine* line) {
@@ -107,6 +161,7 @@ absl::Status Interpret(const Options& options, const Commands& commands, Command
     line->org = options.audit_org;
   }
   if (commands.rotate_kek->parsed()) line->command = CommandLine::kRotateKek;
+  RETURN_IF_ERROR(InterpretBackupCommands(options, commands, line));
   if (!options.dev) return absl::OkStatus();
   if (line->command != CommandLine::kServe)
     return absl::InvalidArgumentError("--dev only serves; leave the command out");

@@ -11,7 +11,8 @@ namespace keyferry::server {
 
 // What keyferryd was asked to do.
 struct CommandLine {
-  enum Command { kServe, kDev, kInit, kVerify, kAudit, kRotateKek } command = kServe;
+  enum Command { kServe, kDev, kInit, kVerify, kAudit, kRotateKek, kBackup, kVerifyBackup, kRestore };
+  Command command = kServe;
   std::string config_file;
   // Configuration of the file, the environment and the flags together, complete; for kDev without file and defaults.
   config::Config config;
@@ -21,6 +22,11 @@ struct CommandLine {
   std::string admin;
   v1::Tier tier = v1::TIER_BUSINESS;
   std::string token_file;
+  // For kBackup: where to; "" for the configured directory. For kVerifyBackup and kRestore: the backup.
+  std::string backup;
+  // For kRestore.
+  bool check_only = false;
+  bool keep_tokens = false;
   // What flags and environment set, over the file, in the order to apply; for a reload.
   std::vector<std::pair<std::string, std::string>> overrides;
 };

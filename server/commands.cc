@@ -11,6 +11,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "server/audit/audit_line.h"
+#include "server/backup_commands.h"
+#include "server/backups/running_backups.h"
+#include "server/configured_store.h"
 #include "server/dev/dev_setup.h"
 #include "server/directory/bootstrap.h"
 #include "server/files.h"
@@ -35,38 +38,6 @@ sigset_t BlockSignals() {
   for (int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return signals;
-}
-
-absl::StatusOr<std::unique_ptr<storage::KeyProvider>> LoadKeyProvider(const config::KeyProvider& provider) {
-  if (!provider.file().empty()) return storage::LoadFileKeyProvider(provider.file());
-  RETURN_IF_ERROR(CheckPrivateFile(provider.passphrase_file()));
-  ASSIGN_OR_RETURN(storage::SecretBytes passphrase, ReadSmallFile(provider.passphrase_file()));
-  if (!passphrase.empty() && passphrase.Expose().back() == '\n') passphrase.Truncate(passphrase.size() - 1);
-  return storage::MakePassphraseKeyProvider(std::move(passphrase));
-}
-
-bool IsSet(const config::KeyProvider& provider) {
-  return !provider.file().empty() || !provider.passphrase_file().empty();
-}
-
-storage::OpenOptions StoreOptions(const config::Config& config, bool create) {
-  storage::OpenOptions options;
-  options.data_dir = config.data_dir();
-  options.create = create;
-  options.memory_budget = static_cast<size_t>(config.limits().memory_budget_mib()) << 20;
-  return options;
-}
-
-// Opens with the key provider; where that is not the store's and a previous one is configured, opens with that and
-// rewraps the store's root key.
-absl::StatusOr<std::unique_ptr<storage::Store>> OpenConfiguredStore(const config::Config& config, bool create) {
-  ASSIGN_OR_RETURN(const auto current, LoadKeyProvider(config.key_provider()));
-  auto store = storage::OpenStore(StoreOptions(config, create), *current);
-  if (!absl::IsPermissionDenied(store.status()) || !IsSet(config.previous_key_provider())) return store;
-  ASSIGN_OR_RETURN(const auto previous, LoadKeyProvider(config.previous_key_provider()));
-  ASSIGN_OR_RETURN(auto rewrapped, storage::OpenStore(StoreOptions(config, /*create=*/false), *previous));
-  RETURN_IF_ERROR(rewrapped->RotateKek(*current));
-  return rewrapped;
 }
 
 CallRates RatesOf(const config::Limits& limits) {
@@ -151,12 +122,15 @@ absl::Status Serve(const CommandLine& command_line) {
   ASSIGN_OR_RETURN(const LogLevel level, ParseLogLevel(config.log().level()));
   const std::unique_ptr<Logger> logger = MakeStderrLogger(level);
   const sigset_t signals = BlockSignals();
-  ASSIGN_OR_RETURN(auto store, OpenConfiguredStore(config, /*create=*/false));
+  ASSIGN_OR_RETURN(storage::OpenedStore opened, OpenConfiguredStore(config, /*create=*/false));
   ASSIGN_OR_RETURN(auto server,
-                   KeyferryServer::Start(std::move(store), ServerOptions(config), absl::Now, logger.get()));
+                   KeyferryServer::Start(std::move(opened.store), ServerOptions(config), absl::Now, logger.get()));
+  ASSIGN_OR_RETURN(auto backups, RunningBackups::Start(config.backup(), config.data_dir(), server->store(),
+                                                       opened.backups, absl::Now, logger.get()));
   logger->Write(LogLevel::kInfo, "ready", {{"address", server->address()}, {"version", kServerVersion}});
   PrintReadyLine(server->address(), "");
   ServeUntilStopped(command_line, signals, server.get(), logger.get());
+  backups.reset();
   server.reset();
   logger->Write(LogLevel::kInfo, "stopped", {});
   return absl::OkStatus();
@@ -173,16 +147,19 @@ absl::Status ServeDev(const CommandLine& command_line) {
   ASSIGN_OR_RETURN(const LogLevel level, ParseLogLevel(config.log().level()));
   const std::unique_ptr<Logger> logger = MakeStderrLogger(level);
   const sigset_t signals = BlockSignals();
-  ASSIGN_OR_RETURN(auto store, OpenDevStore(paths, absl::Now()));
+  ASSIGN_OR_RETURN(storage::OpenedStore opened, OpenDevStore(paths, absl::Now()));
   absl::Mutex changes;
-  RETURN_IF_ERROR(EnsureDevAdmin(paths, {store.get(), absl::Now, /*pages=*/nullptr, &changes}));
+  RETURN_IF_ERROR(EnsureDevAdmin(paths, {opened.store.get(), absl::Now, /*pages=*/nullptr, &changes}));
   ASSIGN_OR_RETURN(auto server,
-                   KeyferryServer::Start(std::move(store), ServerOptions(config), absl::Now, logger.get()));
+                   KeyferryServer::Start(std::move(opened.store), ServerOptions(config), absl::Now, logger.get()));
+  ASSIGN_OR_RETURN(auto backups, RunningBackups::Start(config.backup(), paths.store_dir, server->store(),
+                                                       opened.backups, absl::Now, logger.get()));
   RETURN_IF_ERROR(WriteDevAddresses(paths, server->address(), server->oauth().listen_address()));
   logger->Write(LogLevel::kInfo, "ready", {{"address", server->address()}, {"version", kServerVersion}});
   PrintReadyLine(server->address(), absl::StrCat(" ca_file=", paths.ca_file, " token_file=", paths.token, " org=dev",
                                                  " http=", server->oauth().public_url()));
   ServeUntilStopped(command_line, signals, server.get(), logger.get());
+  backups.reset();
   server.reset();
   logger->Write(LogLevel::kInfo, "stopped", {});
   return absl::OkStatus();
@@ -201,10 +178,10 @@ absl::Status Init(const CommandLine& command_line) {
     }
     RETURN_IF_ERROR(storage::CreateKekFile(kek));
   }
-  ASSIGN_OR_RETURN(const auto store, OpenConfiguredStore(config, /*create=*/true));
-  RETURN_IF_ERROR(FinishOrgDeletions(store.get()));
+  ASSIGN_OR_RETURN(const storage::OpenedStore opened, OpenConfiguredStore(config, /*create=*/true));
+  RETURN_IF_ERROR(FinishOrgDeletions(opened.store.get()));
   absl::Mutex changes;
-  const DirectoryContext context{store.get(), absl::Now, /*pages=*/nullptr, &changes};
+  const DirectoryContext context{opened.store.get(), absl::Now, /*pages=*/nullptr, &changes};
   ASSIGN_OR_RETURN(const bool made,
                    EnsureOrgWithAdmin(context, command_line.org, command_line.tier, command_line.admin));
   ASSIGN_OR_RETURN(const IssuedToken issued, IssueTokenForUser(context, command_line.org, command_line.admin,
@@ -278,6 +255,12 @@ absl::Status RunCommand(const CommandLine& command_line) {
       return PrintAudit(command_line);
     case CommandLine::kRotateKek:
       return RotateKek(command_line);
+    case CommandLine::kBackup:
+      return MakeBackup(command_line);
+    case CommandLine::kVerifyBackup:
+      return VerifyBackup(command_line);
+    case CommandLine::kRestore:
+      return Restore(command_line);
     case CommandLine::kServe:
       break;
   }

@@ -116,16 +116,24 @@ absl::StatusOr<std::unique_ptr<Engine>> OpenEngine(const OpenOptions& options) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Store>> OpenStore(const OpenOptions& options, const KeyProvider& key_provider) {
+absl::StatusOr<OpenedStore> OpenStoreWithBackups(const OpenOptions& options, const KeyProvider& key_provider) {
   RETURN_IF_ERROR(EnsureDirectory(options));
   ASSIGN_OR_RETURN(std::shared_ptr<void> lock, LockDirectory(options.data_dir));
   ASSIGN_OR_RETURN(std::unique_ptr<Engine> engine, OpenEngine(options));
   RETURN_IF_ERROR(engine->Verify());
-  ASSIGN_OR_RETURN(std::unique_ptr<Store> store,
+  ASSIGN_OR_RETURN(std::unique_ptr<StoreImpl> store,
                    StoreImpl::Open(std::move(engine), options.create, key_provider, StoreTuning(), std::move(lock)));
   RETURN_IF_ERROR(WriteMark(options.data_dir));
   RETURN_IF_ERROR(SyncDirectory(options.data_dir));
-  return store;
+  OpenedStore opened;
+  opened.backups = store.get();
+  opened.store = std::move(store);
+  return opened;
+}
+
+absl::StatusOr<std::unique_ptr<Store>> OpenStore(const OpenOptions& options, const KeyProvider& key_provider) {
+  ASSIGN_OR_RETURN(OpenedStore opened, OpenStoreWithBackups(options, key_provider));
+  return std::move(opened.store);
 }
 
 }  // namespace keyferry::storage

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "storage/backup/backup_source.h"
 #include "storage/crypto/key_provider.h"
 #include "storage/store.h"
 
@@ -27,6 +28,13 @@ struct OpenOptions {
 // process, unknown format version), PERMISSION_DENIED (wrong KEK), DATA_LOSS (a file is missing, truncated or changed),
 // NOT_FOUND (no store there), RESOURCE_EXHAUSTED (disk full), UNAVAILABLE (I/O).
 absl::StatusOr<std::unique_ptr<Store>> OpenStore(const OpenOptions& options, const KeyProvider& key_provider);
+
+// A store, and what backups of it are made from: the same object, there as long as `store` is.
+struct OpenedStore {
+  std::unique_ptr<Store> store;
+  BackupSource* backups = nullptr;
+};
+absl::StatusOr<OpenedStore> OpenStoreWithBackups(const OpenOptions& options, const KeyProvider& key_provider);
 
 // The same store over any engine; `engine` must be empty or hold a store. For tests and other engines.
 absl::StatusOr<std::unique_ptr<Store>> OpenStoreOn(std::unique_ptr<Engine> engine, bool create,

@@ -250,6 +250,16 @@ absl::Status StoreImpl::RotateKek(const KeyProvider& next) {
   return purger_.Wait(absl::Now() + kPurgeWait);
 }
 
+absl::StatusOr<BackupView> StoreImpl::TakeBackupView() {
+  BackupView view;
+  view.snapshot = engine_->Snapshot();
+  ASSIGN_OR_RETURN(const std::optional<EngineEntry> entry, view.snapshot->Get(HeaderKey()));
+  if (!entry.has_value()) return absl::DataLossError("the store's header is missing");
+  view.header = entry->value;
+  view.key = std::make_shared<const BackupKey>(root_->root_key());
+  return view;
+}
+
 uint64_t StoreImpl::Generation(Table table) const { return generations_[static_cast<uint8_t>(table)]; }
 
 absl::StatusOr<std::unique_ptr<EngineWatch>> StoreImpl::Watch(Revision after,

@@ -11,6 +11,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
+#include "storage/backup/backup_source.h"
 #include "storage/commit_extension.h"
 #include "storage/format.h"
 #include "storage/journal_chain.h"
@@ -30,13 +31,13 @@ struct StoreTuning {
   absl::Duration purge_delay = absl::Seconds(10);
 };
 
-class StoreImpl : public Store {
+class StoreImpl : public Store, public BackupSource {
  public:
   // Opens the store that `engine` holds, or makes one if it is empty and `create` is set. `lock` is released when the
   // store is gone. Errors as OpenStoreOn.
-  static absl::StatusOr<std::unique_ptr<Store>> Open(std::unique_ptr<Engine> engine, bool create,
-                                                     const KeyProvider& key_provider, const StoreTuning& tuning,
-                                                     std::shared_ptr<void> lock);
+  static absl::StatusOr<std::unique_ptr<StoreImpl>> Open(std::unique_ptr<Engine> engine, bool create,
+                                                         const KeyProvider& key_provider, const StoreTuning& tuning,
+                                                         std::shared_ptr<void> lock);
 
   std::unique_ptr<StoreView> View() override;
   absl::StatusOr<Revision> Commit(const Mutation& mutation, Durability durability) override;
@@ -52,6 +53,7 @@ class StoreImpl : public Store {
                                                      std::function<void(const StoreChange&)> on_change) override;
   absl::Status WaitForPurge(absl::Duration timeout) override;
   absl::Status Verify() override;
+  absl::StatusOr<BackupView> TakeBackupView() override;
 
  private:
   // A mutation made ready for the engine.

@@ -63,9 +63,9 @@ StoreImpl::StoreImpl(std::shared_ptr<void> lock, std::unique_ptr<Engine> engine,
       purger_(engine_.get(), tuning.purge_delay),
       rewrapper_(engine_.get(), &keyrings_, &purger_) {}
 
-absl::StatusOr<std::unique_ptr<Store>> StoreImpl::Open(std::unique_ptr<Engine> engine, bool create,
-                                                       const KeyProvider& key_provider, const StoreTuning& tuning,
-                                                       std::shared_ptr<void> lock) {
+absl::StatusOr<std::unique_ptr<StoreImpl>> StoreImpl::Open(std::unique_ptr<Engine> engine, bool create,
+                                                           const KeyProvider& key_provider, const StoreTuning& tuning,
+                                                           std::shared_ptr<void> lock) {
   ASSIGN_OR_RETURN(std::unique_ptr<const RootKeys> root, OpenRoot(*engine, create, key_provider));
   std::unique_ptr<StoreImpl> store(new StoreImpl(std::move(lock), std::move(engine), std::move(root), tuning));
   RETURN_IF_ERROR(store->Resume());

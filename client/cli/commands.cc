@@ -16,6 +16,7 @@ CommandTree AllCommands() {
   AddSessionCommands(tree);
   AddOrgCommands(tree);
   AddAuditCommands(tree);
+  AddBackupCommands(tree);
   AddToolCommands(tree);
   return tree;
 }

@@ -7,6 +7,7 @@ namespace keyferry::client::cli {
 
 // Each adds its group and commands.
 void AddAuditCommands(CommandTree& tree);
+void AddBackupCommands(CommandTree& tree);
 void AddConnectCommand(CommandTree& tree);
 void AddConnectionCommands(CommandTree& tree);
 void AddCredentialCommands(CommandTree& tree);

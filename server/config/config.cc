@@ -16,6 +16,7 @@
 #include "absl/strings/str_split.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
+#include "server/config/backup_config.h"
 #include "server/http/address_guard.h"
 #include "server/http/ip_address.h"
 #include "server/http/url.h"
@@ -94,6 +95,7 @@ void AddKeys(const Descriptor& descriptor, const std::string& prefix, std::vecto
     for (const KeyHelp& help : kHelp) {
       if (path == help.path) key.help = help.help;
     }
+    if (const char* help = BackupKeyHelp(path); help != nullptr) key.help = help;
     keys->push_back(std::move(key));
   }
 }
@@ -345,6 +347,7 @@ absl::Status CompleteConfig(config::Config* config) {
   }
   RETURN_IF_ERROR(CompleteHttp(config->tls(), config->mutable_http()));
   RETURN_IF_ERROR(CheckOutbound(config->outbound()));
+  RETURN_IF_ERROR(CompleteBackup(config->mutable_backup()));
   return CompleteRates(&limits);
 }
 

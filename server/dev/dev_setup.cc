@@ -68,7 +68,7 @@ DevPaths::DevPaths(const std::string& data_dir)
       address(dev_dir + "/address"),
       http_address(dev_dir + "/http_address") {}
 
-absl::StatusOr<std::unique_ptr<storage::Store>> OpenDevStore(const DevPaths& paths, absl::Time now) {
+absl::StatusOr<storage::OpenedStore> OpenDevStore(const DevPaths& paths, absl::Time now) {
   RETURN_IF_ERROR(EnsurePrivateDirectory(paths.data_dir));
   RETURN_IF_ERROR(EnsurePrivateDirectory(paths.dev_dir));
   // A missing KEK beside an existing store must not be replaced: the store's own error says what is lost.
@@ -79,7 +79,7 @@ absl::StatusOr<std::unique_ptr<storage::Store>> OpenDevStore(const DevPaths& pat
   storage::OpenOptions options;
   options.data_dir = paths.store_dir;
   options.create = true;
-  ASSIGN_OR_RETURN(auto store, storage::OpenStore(options, *key_provider));
+  ASSIGN_OR_RETURN(storage::OpenedStore store, storage::OpenStoreWithBackups(options, *key_provider));
   // Only the owner of the store's lock writes beside it.
   RETURN_IF_ERROR(EnsureDevCertificates(paths.dev_dir, now));
   return store;

@@ -7,7 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "server/directory/common.h"
-#include "storage/store.h"
+#include "storage/open.h"
 
 namespace keyferry::server {
 
@@ -27,7 +27,7 @@ struct DevPaths {
 };
 
 // Makes what is missing of directories, KEK and certificates, and opens the store.
-absl::StatusOr<std::unique_ptr<storage::Store>> OpenDevStore(const DevPaths& paths, absl::Time now);
+absl::StatusOr<storage::OpenedStore> OpenDevStore(const DevPaths& paths, absl::Time now);
 
 // Makes the org and its ADMIN unless they exist, and a token for it unless the kept one is good for 7 more days.
 absl::Status EnsureDevAdmin(const DevPaths& paths, const DirectoryContext& context);

@@ -63,6 +63,8 @@ absl::Status DbView::Scan(absl::string_view prefix, absl::string_view after,
   rocksdb::ReadOptions options;
   options.snapshot = snapshot_;
   if (!end.empty()) options.iterate_upper_bound = &end_slice;
+  // A scan of everything would push out of the cache what requests need.
+  options.fill_cache = !prefix.empty();
   const std::unique_ptr<rocksdb::Iterator> it(handle_->db().NewIterator(options));
   for (it->Seek(start); it->Valid(); it->Next()) {
     const absl::StatusOr<EngineEntry> entry =

@@ -334,7 +334,7 @@ absl::StatusOr<std::unique_ptr<Engine>> OpenRocksDbEngine(const RocksDbOptions& 
   if (!handle.ok()) return handle.status();
   const absl::StatusOr<Revision> newest = (*handle)->ReadRevisionBound();
   if (!newest.ok()) return newest.status();
-  return std::make_unique<RocksDbEngine>(*std::move(handle), *newest);
+  return std::make_unique<RocksDbEngine>(*std::move(handle), *newest == 0 ? options.first_after : *newest);
 }
 
 }  // namespace keyferry::storage

@@ -19,6 +19,8 @@ struct RocksDbOptions {
   std::string path;
   // Makes a new database if the directory holds none. Without it a missing database is NOT_FOUND.
   bool create = false;
+  // A new database counts its revisions on from here.
+  Revision first_after = 0;
   // Bytes of the block cache, with the memtables charged to it.
   size_t memory_budget = size_t{192} << 20;
   // Replaces the file system below RocksDB, for tests. Null: the operating system's.

@@ -1,0 +1,40 @@
+#include "server/configured_store.h"
+
+#include <utility>
+
+#include "server/files.h"
+#include "server/status_macros.h"
+
+namespace keyferry::server {
+
+absl::StatusOr<std::unique_ptr<storage::KeyProvider>> LoadKeyProvider(const config::KeyProvider& provider) {
+  if (!provider.file().empty()) return storage::LoadFileKeyProvider(provider.file());
+  RETURN_IF_ERROR(CheckPrivateFile(provider.passphrase_file()));
+  ASSIGN_OR_RETURN(storage::SecretBytes passphrase, ReadSmallFile(provider.passphrase_file()));
+  if (!passphrase.empty() && passphrase.Expose().back() == '\n') passphrase.Truncate(passphrase.size() - 1);
+  return storage::MakePassphraseKeyProvider(std::move(passphrase));
+}
+
+bool IsSet(const config::KeyProvider& provider) {
+  return !provider.file().empty() || !provider.passphrase_file().empty();
+}
+
+storage::OpenOptions StoreOptions(const config::Config& config, bool create) {
+  storage::OpenOptions options;
+  options.data_dir = config.data_dir();
+  options.create = create;
+  options.memory_budget = static_cast<size_t>(config.limits().memory_budget_mib()) << 20;
+  return options;
+}
+
+absl::StatusOr<storage::OpenedStore> OpenConfiguredStore(const config::Config& config, bool create) {
+  ASSIGN_OR_RETURN(const auto current, LoadKeyProvider(config.key_provider()));
+  auto store = storage::OpenStoreWithBackups(StoreOptions(config, create), *current);
+  if (!absl::IsPermissionDenied(store.status()) || !IsSet(config.previous_key_provider())) return store;
+  ASSIGN_OR_RETURN(const auto previous, LoadKeyProvider(config.previous_key_provider()));
+  ASSIGN_OR_RETURN(auto rewrapped, storage::OpenStoreWithBackups(StoreOptions(config, /*create=*/false), *previous));
+  RETURN_IF_ERROR(rewrapped.store->RotateKek(*current));
+  return rewrapped;
+}
+
+}  // namespace keyferry::server

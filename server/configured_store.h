@@ -1,0 +1,28 @@
+#ifndef KEYFERRY_SERVER_CONFIGURED_STORE_H_
+#define KEYFERRY_SERVER_CONFIGURED_STORE_H_
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "server/config/config.pb.h"
+#include "storage/crypto/key_provider.h"
+#include "storage/open.h"
+
+namespace keyferry::server {
+
+// What the configuration says of the store and its KEK. Errors as storage::LoadFileKeyProvider and storage::OpenStore.
+
+absl::StatusOr<std::unique_ptr<storage::KeyProvider>> LoadKeyProvider(const config::KeyProvider& provider);
+
+// Whether one is named.
+bool IsSet(const config::KeyProvider& provider);
+
+storage::OpenOptions StoreOptions(const config::Config& config, bool create);
+
+// Opens with the key provider; where that is not the store's and a previous one is configured, opens with that and
+// rewraps the store's root key.
+absl::StatusOr<storage::OpenedStore> OpenConfiguredStore(const config::Config& config, bool create);
+
+}  // namespace keyferry::server
+
+#endif  // KEYFERRY_SERVER_CONFIGURED_STORE_H_
