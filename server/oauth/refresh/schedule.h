@@ -52,6 +52,8 @@ class Schedule {
     uint32_t line = 0;
     State state = State::kFree;
     bool failing = false;
+    // Somebody must consent again.
+    bool connect_needed = false;
     // The provider asked for a pause.
     bool rate_limited = false;
   };
