@@ -26,6 +26,7 @@ absl::Status CompleteConfig(config::Config* config) {
   if (!audit.has_retention_days()) audit.set_retention_days(400);
   RETURN_IF_ERROR(CompleteLimits(config->mutable_limits()));
   RETURN_IF_ERROR(CompleteHttp(config->tls(), config->mutable_http()));
+  RETURN_IF_ERROR(CompleteMetrics(config->tls(), config->mutable_metrics()));
   RETURN_IF_ERROR(CheckOutbound(config->outbound()));
   return CompleteRates(config->mutable_limits());
 }

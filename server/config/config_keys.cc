@@ -58,6 +58,14 @@ constexpr KeyHelp kHelp[] = {
      "Origin under which browsers reach it, e.g. https://keyferry.example.com (default https:// and http.listen)"},
     {"http.tls.cert_file", "PEM file of the certificate for browsers and its chain (default tls.cert_file)"},
     {"http.tls.key_file", "PEM file of that certificate's private key (default tls.key_file)"},
+    {"metrics.listen",
+     "IP address and port on which /metrics (Prometheus), /healthz and /readyz are served over HTTPS (default: none)"},
+    {"metrics.tls.cert_file", "PEM file of the certificate for monitoring and its chain (default tls.cert_file)"},
+    {"metrics.tls.key_file", "PEM file of that certificate's private key (default tls.key_file)"},
+    {"metrics.token_file",
+     "File of a token, at least 16 bytes, that /metrics asks for as `Authorization: Bearer`; read again when it "
+     "changes "
+     "(default: /metrics answers everyone)"},
     {"outbound.ca_file", "PEM file of CAs that OAuth providers' certificates may come from, besides the system's"},
     {"outbound.allowed_addresses",
      "Addresses that are not public and may be connected to all the same: ADDRESS[/BITS][:PORT], separated by commas, "

@@ -19,6 +19,8 @@ absl::Status CompleteLimits(config::Limits* limits);
 absl::Status CompleteRates(config::Limits* limits);
 // Where browsers are served and under which name; `tls` is that of the API.
 absl::Status CompleteHttp(const config::Tls& tls, config::Http* http);
+// Where monitoring is served; `tls` is that of the API.
+absl::Status CompleteMetrics(const config::Tls& tls, config::Metrics* metrics);
 absl::Status CheckOutbound(const config::Outbound& outbound);
 
 }  // namespace keyferry::server

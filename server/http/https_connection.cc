@@ -210,7 +210,7 @@ int HttpsConnection::CheckHead() const {
   if (!absl::StartsWith(View(request.target()), "/")) return 400;
   const absl::StatusOr<std::string> authority = NormalizeAuthority(View(request[http::field::host]));
   if (!authority.ok()) return 400;
-  if (*authority != shared_.authority) return 421;
+  if (!shared_.any_host && *authority != shared_.authority) return 421;
   switch (request.method()) {
     case http::verb::get:
     case http::verb::head:
@@ -266,7 +266,8 @@ void HttpsConnection::OnAnswer(uint64_t request, HttpResponse answer) {
   // Too late, or for a request before.
   if (step_ != Step::kHandler || turn_ != request) return;
   const auto& asked = parser_->get();
-  const bool close = shared_.draining || requests_ >= shared_.max_requests || !asked.keep_alive() || asked.version() < 11;
+  const bool close =
+      shared_.draining || requests_ >= shared_.max_requests || !asked.keep_alive() || asked.version() < 11;
   Answer(answer, close);
 }
 

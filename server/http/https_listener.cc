@@ -72,6 +72,7 @@ class HttpsListener::Core {
       : options_(options), accept_strand_(asio::make_strand(io_)), acceptor_(accept_strand_), pause_(accept_strand_) {
     shared_.handler = std::move(handler);
     shared_.gate = std::make_shared<HttpsGate>(&io_);
+    shared_.any_host = options.any_host;
     shared_.deadlines = options.deadlines;
     shared_.max_requests = options.max_requests_per_connection;
   }
