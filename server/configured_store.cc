@@ -1,0 +1,44 @@
+#include "server/configured_store.h"
+
+#include <cstddef>
+#include <utility>
+
+#include "server/files.h"
+#include "server/status_macros.h"
+#include "storage/crypto/secret_bytes.h"
+
+namespace keyferry::server {
+
+bool IsSet(const config::KeyProvider& provider) { return !FileOf(provider).empty(); }
+
+std::string FileOf(const config::KeyProvider& provider) {
+  return provider.file().empty() ? provider.passphrase_file() : provider.file();
+}
+
+absl::StatusOr<std::unique_ptr<storage::KeyProvider>> LoadKeyProvider(const config::KeyProvider& provider) {
+  if (!provider.file().empty()) return storage::LoadFileKeyProvider(provider.file());
+  RETURN_IF_ERROR(CheckPrivateFile(provider.passphrase_file()));
+  ASSIGN_OR_RETURN(storage::SecretBytes passphrase, ReadSmallFile(provider.passphrase_file()));
+  if (!passphrase.empty() && passphrase.Expose().back() == '\n') passphrase.Truncate(passphrase.size() - 1);
+  return storage::MakePassphraseKeyProvider(std::move(passphrase));
+}
+
+storage::OpenOptions StoreOptions(const config::Config& config, bool create) {
+  storage::OpenOptions options;
+  options.data_dir = config.data_dir();
+  options.create = create;
+  options.memory_budget = static_cast<size_t>(config.limits().memory_budget_mib()) << 20;
+  return options;
+}
+
+absl::StatusOr<std::unique_ptr<storage::Store>> OpenConfiguredStore(const config::Config& config, bool create) {
+  ASSIGN_OR_RETURN(const auto current, LoadKeyProvider(config.key_provider()));
+  auto store = storage::OpenStore(StoreOptions(config, create), *current);
+  if (!absl::IsPermissionDenied(store.status()) || !IsSet(config.previous_key_provider())) return store;
+  ASSIGN_OR_RETURN(const auto previous, LoadKeyProvider(config.previous_key_provider()));
+  ASSIGN_OR_RETURN(auto rewrapped, storage::OpenStore(StoreOptions(config, /*create=*/false), *previous));
+  RETURN_IF_ERROR(rewrapped->RotateKek(*current));
+  return rewrapped;
+}
+
+}  // namespace keyferry::server

@@ -1,0 +1,31 @@
+#ifndef KEYFERRY_SERVER_CONFIGURED_STORE_H_
+#define KEYFERRY_SERVER_CONFIGURED_STORE_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/config/config.pb.h"
+#include "storage/crypto/key_provider.h"
+#include "storage/open.h"
+#include "storage/store.h"
+
+namespace keyferry::server {
+
+// The store and its KEK as the configuration names them.
+
+bool IsSet(const config::KeyProvider& provider);
+// The file that the provider is read from.
+std::string FileOf(const config::KeyProvider& provider);
+absl::StatusOr<std::unique_ptr<storage::KeyProvider>> LoadKeyProvider(const config::KeyProvider& provider);
+
+storage::OpenOptions StoreOptions(const config::Config& config, bool create);
+
+// Opens with the key provider; where that is not the store's and a previous one is configured, opens with that and
+// rewraps the store's root key.
+absl::StatusOr<std::unique_ptr<storage::Store>> OpenConfiguredStore(const config::Config& config, bool create);
+
+}  // namespace keyferry::server
+
+#endif  // KEYFERRY_SERVER_CONFIGURED_STORE_H_
