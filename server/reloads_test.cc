@@ -15,6 +15,7 @@
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
 #include "keyferry/v1/tokens.grpc.pb.h"
+#include "server/config/config.h"
 #include "server/directory/bootstrap.h"
 #include "server/http/testing_tls.h"
 #include "server/server_options.h"
@@ -45,6 +46,8 @@ class ReloadsTest : public testing::Test {
     config_.mutable_metrics()->set_listen("127.0.0.1:0");
     *config_.mutable_metrics()->mutable_tls() = config_.http().tls();
     config_.mutable_metrics()->set_token_file(Path("metrics.token"));
+    const absl::Status completed = CompleteConfig(&config_);
+    ASSERT_TRUE(completed.ok()) << completed;
     auto metrics = MetricsListener::Start(MetricsOptions(config_.metrics()));
     ASSERT_TRUE(metrics.ok()) << metrics.status();
     metrics_ = *std::move(metrics);
