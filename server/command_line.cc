@@ -17,8 +17,8 @@ constexpr char kFooter[] =
     "Every configuration flag is also a key of the YAML file and an environment variable: --tls-cert-file is\n"
     "`tls: {cert_file: ...}` and KEYFERRYD_TLS_CERT_FILE. A flag wins over the environment, that over the file.\n"
     "\n"
-    "Signals: SIGTERM and SIGINT drain and stop; SIGHUP reads the configuration again (log level, key\n"
-    "providers, call rates) and opens the file of the audit stream again.\n"
+    "Signals: SIGTERM and SIGINT drain and stop; SIGHUP reads the configuration (log level, key providers,\n"
+    "call rates) and certificates again and opens the file of the audit stream again.\n"
     "Exit codes: 0 stopped as asked, 1 could not start or failed, 2 wrong command line.\n";
 
 int Fail(absl::string_view message, int code) {

@@ -1,11 +1,19 @@
 #include "server/configured_store.h"
 
+#include <cstddef>
 #include <utility>
 
 #include "server/files.h"
 #include "server/status_macros.h"
+#include "storage/crypto/secret_bytes.h"
 
 namespace keyferry::server {
+
+bool IsSet(const config::KeyProvider& provider) { return !FileOf(provider).empty(); }
+
+std::string FileOf(const config::KeyProvider& provider) {
+  return provider.file().empty() ? provider.passphrase_file() : provider.file();
+}
 
 absl::StatusOr<std::unique_ptr<storage::KeyProvider>> LoadKeyProvider(const config::KeyProvider& provider) {
   if (!provider.file().empty()) return storage::LoadFileKeyProvider(provider.file());
@@ -13,10 +21,6 @@ absl::StatusOr<std::unique_ptr<storage::KeyProvider>> LoadKeyProvider(const conf
   ASSIGN_OR_RETURN(storage::SecretBytes passphrase, ReadSmallFile(provider.passphrase_file()));
   if (!passphrase.empty() && passphrase.Expose().back() == '\n') passphrase.Truncate(passphrase.size() - 1);
   return storage::MakePassphraseKeyProvider(std::move(passphrase));
-}
-
-bool IsSet(const config::KeyProvider& provider) {
-  return !provider.file().empty() || !provider.passphrase_file().empty();
 }
 
 storage::OpenOptions StoreOptions(const config::Config& config, bool create) {

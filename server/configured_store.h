@@ -2,6 +2,7 @@
 #define KEYFERRY_SERVER_CONFIGURED_STORE_H_
 
 #include <memory>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "server/config/config.pb.h"
@@ -10,12 +11,12 @@
 
 namespace keyferry::server {
 
-// What the configuration says of the store and its KEK. Errors as storage::LoadFileKeyProvider and storage::OpenStore.
+// The store and its KEK as the configuration names them.
 
-absl::StatusOr<std::unique_ptr<storage::KeyProvider>> LoadKeyProvider(const config::KeyProvider& provider);
-
-// Whether one is named.
 bool IsSet(const config::KeyProvider& provider);
+// The file that the provider is read from.
+std::string FileOf(const config::KeyProvider& provider);
+absl::StatusOr<std::unique_ptr<storage::KeyProvider>> LoadKeyProvider(const config::KeyProvider& provider);
 
 storage::OpenOptions StoreOptions(const config::Config& config, bool create);
 

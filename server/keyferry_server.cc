@@ -1,6 +1,7 @@
 #include "server/keyferry_server.h"
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 #include <vector>
 
@@ -19,6 +20,8 @@
 #include "server/identity/authenticator.h"
 #include "server/limits/call_limits.h"
 #include "server/mcpservers/service.h"
+#include "server/metrics/call_metrics.h"
+#include "server/metrics/server_figures.h"
 #include "server/oauth/connect/service.h"
 #include "server/oauth/oauth.h"
 #include "server/oauth/providers/service.h"
@@ -58,7 +61,7 @@ struct KeyferryServer::Parts {
         authenticator(store.get(), clock),
         call_limits(options.rates),
         executor(options.changes),
-        dispatcher(&authenticator, &call_limits, audit.get(), &executor, logger, Dispatcher::Limits{}, clock) {
+        dispatcher(&authenticator, &call_limits, audit.get(), &executor, logger, Dispatcher::Limits{}, clock, &calls) {
     directory = {store.get(), clock, &pages, &directory_changes};
   }
 
@@ -75,6 +78,26 @@ struct KeyferryServer::Parts {
     services.push_back(MakeProcessService(&dispatcher, &process_rules));
     services.push_back(MakeAuditService(&dispatcher, &audit_rules));
     return services;
+  }
+
+  ServerFigures Figures() const {
+    ServerFigures figures;
+    figures.store = store->Statistics();
+    figures.refresh = oauth->refresh_status();
+    figures.audit_entries = audit->entries();
+    figures.audit_failures = audit->failures();
+    figures.audit_checks = audit_rules.checks();
+    figures.audit_stream_failing = audit_stream != nullptr && audit_stream->failing();
+    figures.refused_by_identity = call_limits.refused_by_identity();
+    figures.refused_by_org = call_limits.refused_by_org();
+    figures.refused_by_address = call_limits.refused_by_address();
+    figures.watchers = watches->open();
+    figures.processes = processes.size();
+    figures.sessions = session_sweeper.live();
+    figures.changes_queued = executor.queued();
+    figures.changes_refused = executor.refused();
+    figures.draining = draining;
+    return figures;
   }
 
   std::unique_ptr<storage::Store> store;
@@ -95,6 +118,8 @@ struct KeyferryServer::Parts {
   DirectoryContext directory;
   Authenticator authenticator;
   CallLimits call_limits;
+  CallMetrics calls;
+  std::atomic<bool> draining{false};
   Executor executor;
   Dispatcher dispatcher;
   std::unique_ptr<Oauth> oauth;
@@ -140,7 +165,29 @@ const std::string& KeyferryServer::address() const { return parts_->grpc->addres
 
 const Oauth& KeyferryServer::oauth() const { return *parts_->oauth; }
 
-absl::Status KeyferryServer::ReloadCertificates() { return parts_->oauth->ReloadCertificate(); }
+absl::Status KeyferryServer::SetGrpcCertificate(const LoadedCertificate& certificate) {
+  parts_->grpc->SetCertificate(certificate);
+  return absl::OkStatus();
+}
+
+absl::Status KeyferryServer::SetHttpCertificate(const LoadedCertificate& certificate) {
+  return parts_->oauth->SetCertificate(certificate);
+}
+
+absl::Time KeyferryServer::grpc_first_not_after() const { return parts_->grpc->first_not_after(); }
+
+absl::Status KeyferryServer::Ready() const {
+  if (parts_->draining) return absl::UnavailableError("the server is stopping");
+  if (parts_->store->Statistics().engine.failed) {
+    return absl::UnavailableError("the store takes nothing more after a write failed; see the log, then restart");
+  }
+  return absl::OkStatus();
+}
+
+void KeyferryServer::WriteMetrics(Exposition* out) const {
+  parts_->calls.WriteTo(out);
+  WriteServerFigures(parts_->Figures(), out);
+}
 
 storage::Store* KeyferryServer::store() const { return parts_->store.get(); }
 
@@ -151,6 +198,7 @@ void KeyferryServer::ReopenAuditStream() {
 void KeyferryServer::SetRates(const CallRates& rates) { parts_->call_limits.SetRates(rates); }
 
 void KeyferryServer::Drain(absl::Duration grace) {
+  parts_->draining = true;
   // They would last for the whole grace.
   parts_->watches->Drain();
   parts_->oauth->StopBeginning();

@@ -7,9 +7,11 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/certificates/certificate_files.h"
 #include "server/directory/common.h"
 #include "server/limits/call_limits.h"
 #include "server/log.h"
+#include "server/metrics/exposition.h"
 #include "server/oauth/oauth.h"
 #include "server/rpc/executor.h"
 #include "server/rpc/grpc_server.h"
@@ -46,8 +48,17 @@ class KeyferryServer {
   const Oauth& oauth() const;
   storage::Store* store() const;
 
-  // Reads the certificate for browsers again.
-  absl::Status ReloadCertificates();
+  // The certificates that it shows to clients of the API and to browsers, for connections from now on; and when those
+  // end that it started with.
+  absl::Status SetGrpcCertificate(const LoadedCertificate& certificate);
+  absl::Status SetHttpCertificate(const LoadedCertificate& certificate);
+  absl::Time grpc_first_not_after() const;
+
+  // What is wrong so that no call is served, or OK. UNAVAILABLE: it drains, or the store takes nothing more.
+  absl::Status Ready() const;
+
+  // What there is to measure.
+  void WriteMetrics(Exposition* out) const;
 
   // Opens the file of the audit stream again by its name, after a rotation.
   void ReopenAuditStream();

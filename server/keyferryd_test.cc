@@ -151,6 +151,42 @@ TEST_F(KeyferrydTest, InitServeVerifyAndRotateTheKek) {
   EXPECT_EQ(Run("verify --config " + config_ + " --key-provider-file " + directory_ + "/kek2").code, 0);
 }
 
+TEST_F(KeyferrydTest, SighupReadsFilesAgainAndKeepsWhatWorks) {
+  ASSERT_EQ(Run("init --config " + config_ + " --org acme --admin root").code, 0);
+  const std::string log = directory_ + "/serve.log";
+  int out[2];
+  ASSERT_EQ(pipe(out), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    dup2(out[1], STDOUT_FILENO);
+    close(out[0]);
+    if (freopen(log.c_str(), "w", stderr) == nullptr) _exit(126);
+    execl("server/keyferryd", "keyferryd", "serve", "--config", config_.c_str(), "--metrics-listen", "127.0.0.1:0",
+          static_cast<char*>(nullptr));
+    _exit(126);
+  }
+  close(out[1]);
+  std::string ready;
+  for (char c = 0; read(out[0], &c, 1) == 1 && c != '\n';) ready.push_back(c);
+  close(out[0]);
+  EXPECT_TRUE(absl::StrContains(ready, " metrics=127.0.0.1:")) << ready;
+  const auto await = [&](const std::string& words) {
+    while (!absl::StrContains(ReadAll(log), words)) std::this_thread::yield();
+  };
+  WriteAll(directory_ + "/server.pem", "torn");
+  kill(child, SIGHUP);
+  await("configuration reloaded");
+  EXPECT_TRUE(absl::StrContains(ReadAll(log), "a changed file cannot be used; what was read before stays"));
+  EXPECT_TRUE(absl::StrContains(ReadAll(log), directory_ + "/server.pem"));
+  WriteAll(config_, "listen_to: nothing\n");
+  kill(child, SIGHUP);
+  await("configuration not reloaded; the running one stays");
+  kill(child, SIGTERM);
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << ReadAll(log);
+}
+
 TEST_F(KeyferrydTest, StreamsAndPrintsTheAuditLog) {
   ASSERT_EQ(Run("init --config " + config_ + " --org acme --admin root").code, 0);
   const std::string stream = directory_ + "/audit.jsonl";

@@ -83,6 +83,11 @@ absl::Status Purger::Wait(absl::Time deadline) {
                                                   last_error_.ok() ? "" : ": ", last_error_.message()));
 }
 
+size_t Purger::pending() {
+  absl::MutexLock lock(&mutex_);
+  return pending_.size();
+}
+
 void Purger::WaitForWork() {
   const auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stop_ || !pending_.empty(); };
   const auto hurry = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stop_ || waiters_ > 0; };

@@ -1,6 +1,7 @@
 #ifndef KEYFERRY_STORAGE_PURGER_H_
 #define KEYFERRY_STORAGE_PURGER_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <thread>
@@ -37,6 +38,9 @@ class Purger {
 
   // Purges at once and waits until all that was added before is done. DEADLINE_EXCEEDED, with the last problem, if not.
   absl::Status Wait(absl::Time deadline) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Markers that wait for their turn.
+  size_t pending() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   void Run() ABSL_LOCKS_EXCLUDED(mutex_);

@@ -49,6 +49,11 @@ absl::Status Rewrapper::Wait(absl::Time deadline) {
       absl::StrCat("records are still being rewrapped", last_error_.ok() ? "" : ": ", last_error_.message()));
 }
 
+size_t Rewrapper::pending() {
+  absl::MutexLock lock(&mutex_);
+  return rewrap_.size() + rotate_.size() + (busy_ ? 1 : 0);
+}
+
 bool Rewrapper::stopping() {
   absl::MutexLock lock(&mutex_);
   return stop_;

@@ -1,6 +1,7 @@
 #ifndef KEYFERRY_STORAGE_REWRAPPER_H_
 #define KEYFERRY_STORAGE_REWRAPPER_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <set>
@@ -35,6 +36,9 @@ class Rewrapper {
 
   // Waits until nothing is requested or under way. DEADLINE_EXCEEDED, with the last problem, if not.
   absl::Status Wait(absl::Time deadline) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Organizations that wait for it, with the one that it is at.
+  size_t pending() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   void Run() ABSL_LOCKS_EXCLUDED(mutex_);

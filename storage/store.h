@@ -17,6 +17,7 @@
 #include "storage/crypto/secret_bytes.h"
 #include "storage/crypto/sha256.h"
 #include "storage/engine/engine.h"
+#include "storage/store_statistics.h"
 #include "storage/table.h"
 
 namespace keyferry::storage {
@@ -206,6 +207,11 @@ class Store {
   // leave the files only later.
   virtual absl::Status RotateKek(const KeyProvider& next) = 0;
 
+  // OK if the KEK opens the store, as its next open will need. PERMISSION_DENIED if it is another one.
+  virtual absl::Status CheckKek(const KeyProvider& key_provider) {
+    return absl::UnimplementedError("this store has no KEK");
+  }
+
   // Counts the commits that touched a table. Read it before a View: what was computed from that view is current while
   // the counter stands.
   virtual uint64_t Generation(Table table) const = 0;
@@ -224,6 +230,9 @@ class Store {
   // Opens every record of every org, follows every journal and checks the engine's checksums. DATA_LOSS says what is
   // wrong and where.
   virtual absl::Status Verify() = 0;
+
+  // May read the directory, but waits for no commit.
+  virtual StoreStatistics Statistics() { return StoreStatistics(); }
 };
 
 // The stated bound within which deleted values leave the files, while the machine keeps up.

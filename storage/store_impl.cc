@@ -28,7 +28,7 @@ absl::Status NeedsOrg() { return absl::InvalidArgumentError("the organization is
 }  // namespace
 
 std::unique_ptr<StoreView> StoreImpl::View() {
-  return std::make_unique<StoreViewImpl>(engine_->Snapshot(), &keyrings_);
+  return std::make_unique<StoreViewImpl>(engine_->Snapshot(), &keyrings_, &records_);
 }
 
 absl::StatusOr<std::shared_ptr<const OrgKeys>> StoreImpl::KeysFor(absl::string_view org, Plan& plan) {
@@ -58,6 +58,7 @@ absl::StatusOr<StoreImpl::Plan> StoreImpl::MakePlan(const Mutation& mutation) {
     std::optional<std::string> value;
     if (change.kind == Mutation::Change::kPut) {
       RETURN_IF_ERROR(keys->seal_counter().Take(1));
+      records_.seals.Add();
       value = SealRecord(keys->current(), keys->current_id(), engine_key, change.version, change.payload);
     }
     plan.batch.writes.push_back({std::move(engine_key), std::move(value)});
@@ -153,12 +154,17 @@ absl::StatusOr<Revision> StoreImpl::CommitWithHeads(const Mutation& mutation, ab
     const absl::StatusOr<Revision> revision = engine_->Commit(plan.batch, durability);
     if (!absl::IsAborted(revision.status())) {
       // After an error it may be unknown whether the batch was applied, so readers must look again in any case.
+      (revision.ok() ? commits_ : failed_commits_).Add();
       AfterCommit(mutation, revision.ok() ? std::move(plan) : Plan());
       return revision;
     }
     ASSIGN_OR_RETURN(const bool changed, KeyringsChanged(plan));
-    if (!changed) return absl::AbortedError("a record has changed since it was read");
+    if (!changed) {
+      aborted_commits_.Add();
+      return absl::AbortedError("a record has changed since it was read");
+    }
   }
+  aborted_commits_.Add();
   return absl::AbortedError("the organization's keyring keeps changing");
 }
 
@@ -258,6 +264,27 @@ absl::StatusOr<BackupView> StoreImpl::TakeBackupView() {
   view.header = entry->value;
   view.key = std::make_shared<const BackupKey>(root_->root_key());
   return view;
+}
+
+absl::Status StoreImpl::CheckKek(const KeyProvider& key_provider) {
+  ASSIGN_OR_RETURN(const std::optional<EngineEntry> entry, engine_->Snapshot()->Get(HeaderKey()));
+  if (!entry.has_value()) return absl::DataLossError("the store's header is missing");
+  ASSIGN_OR_RETURN(const StoreHeader header, StoreHeader::Parse(entry->value));
+  return UnwrapHeader(key_provider, header).status();
+}
+
+StoreStatistics StoreImpl::Statistics() {
+  StoreStatistics statistics;
+  statistics.engine = engine_->Statistics();
+  statistics.seals = records_.seals.Value();
+  statistics.opens = records_.opens.Value();
+  statistics.failed_opens = records_.failed_opens.Value();
+  statistics.commits = commits_.Value();
+  statistics.aborted_commits = aborted_commits_.Value();
+  statistics.failed_commits = failed_commits_.Value();
+  statistics.rewraps_pending = rewrapper_.pending();
+  statistics.purges_pending = purger_.pending();
+  return statistics;
 }
 
 uint64_t StoreImpl::Generation(Table table) const { return generations_[static_cast<uint8_t>(table)]; }

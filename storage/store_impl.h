@@ -13,6 +13,7 @@
 #include "absl/types/span.h"
 #include "storage/backup/backup_source.h"
 #include "storage/commit_extension.h"
+#include "storage/counters.h"
 #include "storage/format.h"
 #include "storage/journal_chain.h"
 #include "storage/keyrings.h"
@@ -20,6 +21,7 @@
 #include "storage/rewrapper.h"
 #include "storage/root_keys.h"
 #include "storage/store.h"
+#include "storage/store_view.h"
 
 namespace keyferry::storage {
 
@@ -48,12 +50,14 @@ class StoreImpl : public Store, public BackupSource {
   absl::StatusOr<KeyringInfo> GetKeyringInfo(absl::string_view org) override;
   absl::Status RotateDataKey(absl::string_view org) override;
   absl::Status RotateKek(const KeyProvider& next) override ABSL_LOCKS_EXCLUDED(header_mutex_);
+  absl::Status CheckKek(const KeyProvider& key_provider) override;
   uint64_t Generation(Table table) const override;
   absl::StatusOr<std::unique_ptr<EngineWatch>> Watch(Revision after,
                                                      std::function<void(const StoreChange&)> on_change) override;
   absl::Status WaitForPurge(absl::Duration timeout) override;
   absl::Status Verify() override;
   absl::StatusOr<BackupView> TakeBackupView() override;
+  StoreStatistics Statistics() override;
 
  private:
   // A mutation made ready for the engine.
@@ -89,6 +93,10 @@ class StoreImpl : public Store, public BackupSource {
   const std::unique_ptr<const RootKeys> root_;
   const StoreTuning tuning_;
   std::array<std::atomic<uint64_t>, 256> generations_{};
+  RecordCounters records_;
+  Counter commits_;
+  Counter aborted_commits_;
+  Counter failed_commits_;
   absl::Mutex header_mutex_;
   Keyrings keyrings_;
   // Everything that commits, the threads below as well, needs these.

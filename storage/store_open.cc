@@ -140,7 +140,7 @@ absl::Status StoreImpl::VerifyJournals() {
     return damage.ok();
   }));
   RETURN_IF_ERROR(damage);
-  const StoreViewImpl view(snapshot, &keyrings_);
+  const StoreViewImpl view(snapshot, &keyrings_, &records_);
   for (const std::string& org : orgs) {
     ASSIGN_OR_RETURN(const auto broken, VerifyJournal(view, org, /*visit=*/nullptr));
     if (!broken.has_value()) continue;

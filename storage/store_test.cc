@@ -240,6 +240,40 @@ TEST_P(StoreTest, DataKeyRotationKeepsEveryRecordAndLeavesOneKey) {
   EXPECT_TRUE(store_->Verify().ok());
 }
 
+TEST_P(StoreTest, CheckKekTellsTheOneThatOpensTheStoreFromOthers) {
+  const FakeKeyProvider next(2);
+  EXPECT_TRUE(store_->CheckKek(kek_).ok());
+  EXPECT_EQ(store_->CheckKek(next).code(), absl::StatusCode::kPermissionDenied);
+  ASSERT_TRUE(store_->RotateKek(next).ok());
+  EXPECT_TRUE(store_->CheckKek(next).ok());
+  EXPECT_EQ(store_->CheckKek(kek_).code(), absl::StatusCode::kPermissionDenied);
+}
+
+TEST_P(StoreTest, StatisticsCountRecordsAndCommits) {
+  CreateOrg("acme");
+  const StoreStatistics before = store_->Statistics();
+  ASSERT_TRUE(PutOne(*store_, ValueKey("acme", "", "A"), "1").ok());
+  ASSERT_TRUE(PutOne(*store_, ValueKey("acme", "", "B"), "2").ok());
+  EXPECT_EQ(ReadOne(*store_, ValueKey("acme", "", "A")), "1");
+  Mutation late;
+  late.Put(ValueKey("acme", "", "A"), SecretBytes::CopyOf("3"), 1, Revision{0});
+  EXPECT_EQ(store_->Commit(late, Durability::kSynced).status().code(), absl::StatusCode::kAborted);
+  const StoreStatistics after = store_->Statistics();
+  EXPECT_EQ(after.seals - before.seals, 3u);
+  EXPECT_EQ(after.opens - before.opens, 1u);
+  EXPECT_EQ(after.failed_opens, 0u);
+  EXPECT_EQ(after.commits - before.commits, 2u);
+  EXPECT_EQ(after.aborted_commits - before.aborted_commits, 1u);
+  EXPECT_EQ(after.failed_commits, 0u);
+  if (GetParam() != EngineKind::kRocksDb) return;
+  EXPECT_GE(after.engine.batches, 2u);
+  EXPECT_GE(after.engine.write_latency.count(), 2u);
+  EXPECT_GE(after.engine.sync_latency.count(), 1u);
+  EXPECT_GT(after.engine.log_file_bytes, 0u);
+  EXPECT_GT(after.engine.file_system_bytes, after.engine.file_system_free_bytes);
+  EXPECT_FALSE(after.engine.failed);
+}
+
 TEST_P(StoreTest, KekRotationShutsTheOldKekOut) {
   CreateOrg("acme");
   ASSERT_TRUE(PutOne(*store_, ValueKey("acme", "", "A"), "1").ok());

@@ -50,6 +50,12 @@ std::optional<StoreChange::Touched> RecordOfEngineKey(absl::string_view engine_k
 }
 
 absl::StatusOr<Record> StoreViewImpl::Open(const OrgKeys& keys, const EngineEntry& entry) const {
+  absl::StatusOr<Record> record = OpenWithAnyKeys(keys, entry);
+  (record.ok() ? counters_->opens : counters_->failed_opens).Add();
+  return record;
+}
+
+absl::StatusOr<Record> StoreViewImpl::OpenWithAnyKeys(const OrgKeys& keys, const EngineEntry& entry) const {
   absl::StatusOr<Record> record = OpenEntry(keys, entry);
   if (!absl::IsNotFound(record.status())) return record;
   // A rewrap finished after this view was taken: the keyring of that time still holds the key.

@@ -10,16 +10,24 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "storage/counters.h"
 #include "storage/keyrings.h"
 #include "storage/store.h"
 
 namespace keyferry::storage {
 
-// Opens records of one engine snapshot. `keyrings` must outlive it.
+// What a store counts of its records.
+struct RecordCounters {
+  Counter seals;
+  Counter opens;
+  Counter failed_opens;
+};
+
+// Opens records of one engine snapshot. `keyrings` and `counters` must outlive it.
 class StoreViewImpl : public StoreView {
  public:
-  StoreViewImpl(std::shared_ptr<const EngineSnapshot> snapshot, Keyrings* keyrings)
-      : snapshot_(std::move(snapshot)), keyrings_(keyrings) {}
+  StoreViewImpl(std::shared_ptr<const EngineSnapshot> snapshot, Keyrings* keyrings, RecordCounters* counters)
+      : snapshot_(std::move(snapshot)), keyrings_(keyrings), counters_(counters) {}
 
   Revision revision() const override { return snapshot_->revision(); }
   absl::StatusOr<std::optional<Record>> Get(const RecordKey& key) const override;
@@ -46,11 +54,13 @@ class StoreViewImpl : public StoreView {
 
   absl::StatusOr<Place> Find(const RecordKey& key) const ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<Record> Open(const OrgKeys& keys, const EngineEntry& entry) const;
+  absl::StatusOr<Record> OpenWithAnyKeys(const OrgKeys& keys, const EngineEntry& entry) const;
   absl::Status ScanPrefix(const OrgKeys& keys, absl::string_view prefix,
                           const std::function<bool(Record)>& visit) const;
 
   const std::shared_ptr<const EngineSnapshot> snapshot_;
   Keyrings* const keyrings_;
+  RecordCounters* const counters_;
   mutable absl::Mutex mutex_;
   // The last few, oldest overwritten first.
   mutable std::vector<Collection> collections_ ABSL_GUARDED_BY(mutex_);

@@ -29,6 +29,7 @@ class BorrowedEngine : public Engine {
     return engine_->Purge(keys, timeout);
   }
   absl::Status Verify() override { return engine_->Verify(); }
+  EngineStatistics Statistics() override { return engine_->Statistics(); }
 
  private:
   Engine* const engine_;

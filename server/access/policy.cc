@@ -190,7 +190,9 @@ Decision Decide(const Caller& caller, Action action, const Resource& resource) {
 }
 
 absl::Status Authorize(const Caller& caller, Action action, const Resource& resource) {
-  switch (Decide(caller, action, resource)) {
+  const Decision decision = Decide(caller, action, resource);
+  if (caller.access != nullptr) ++(decision == Decision::kAllow ? caller.access->allowed : caller.access->refused);
+  switch (decision) {
     case Decision::kAllow:
       return absl::OkStatus();
     case Decision::kHide:

@@ -52,6 +52,7 @@ void AuditLog::StopObserving() { store_->SetJournalListener(nullptr); }
 
 void AuditLog::Observe(const storage::JournaledEntry& entry) {
   dirty_ = true;
+  entries_.Add();
   AuditedCall call;
   call.org = entry.org;
   call.sequence = static_cast<int64_t>(entry.sequence);
@@ -63,7 +64,13 @@ void AuditLog::Observe(const storage::JournaledEntry& entry) {
   for (const Observer& observer : observers_) observer(call);
 }
 
-absl::Status AuditLog::Store(const CallRecord& record) { return Commit({{&record, nullptr}}); }
+absl::Status AuditLog::Store(const CallRecord& record) { return Note(Commit({{&record, nullptr}})); }
+
+const absl::Status& AuditLog::Note(const absl::Status& stored) {
+  // An org that is no more has no log; its entry goes to the system's.
+  if (!stored.ok() && !absl::IsNotFound(stored)) failures_.Add();
+  return stored;
+}
 
 absl::Status AuditLog::Commit(const std::vector<Waiting>& group) {
   storage::Mutation mutation;
@@ -77,10 +84,10 @@ void AuditLog::StoreGroup(std::vector<Waiting> group) {
   absl::Status stored = Commit(group);
   if (!stored.ok() && group.size() > 1) {
     // One org may be about to go; the others must not fail with it.
-    for (const Waiting& waiting : group) waiting.done(Commit({{waiting.record, nullptr}}));
+    for (const Waiting& waiting : group) waiting.done(Store(*waiting.record));
     return;
   }
-  for (const Waiting& waiting : group) waiting.done(stored);
+  for (const Waiting& waiting : group) waiting.done(Note(stored));
 }
 
 size_t AuditLog::NoteEnd() {

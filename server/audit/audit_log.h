@@ -14,6 +14,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "server/audit/call_record.h"
+#include "storage/counters.h"
 #include "storage/store.h"
 
 namespace keyferry::server {
@@ -66,6 +67,10 @@ class AuditLog {
   // that it has to be woken for. `record` must live until then.
   void StoreThen(const CallRecord* record, std::function<void(absl::Status)> done) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Entries that were written, those of changes included, and entries of reads and refusals that could not be stored.
+  uint64_t entries() const { return entries_.Value(); }
+  uint64_t failures() const { return failures_.Value(); }
+
  private:
   struct Waiting {
     const CallRecord* record;
@@ -75,6 +80,8 @@ class AuditLog {
   // Notes that a call ends; how many entries are to be stored together now.
   size_t NoteEnd();
   absl::Status Commit(const std::vector<Waiting>& group);
+  // That one entry is stored or not.
+  const absl::Status& Note(const absl::Status& stored);
   void StoreGroup(std::vector<Waiting> group);
   std::vector<Waiting> TakeGroup() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Stores what waits for others that do not come.
@@ -85,6 +92,8 @@ class AuditLog {
   storage::Store* const store_;
   const Options options_;
   std::vector<Observer> observers_;
+  storage::Counter entries_;
+  storage::Counter failures_;
 
   // When the last call ended, in nanoseconds of the monotonic clock, and how long after one another calls end: a moving
   // average, in nanoseconds, of which an update that is lost to another thread's does no harm.

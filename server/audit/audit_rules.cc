@@ -184,6 +184,24 @@ absl::StatusOr<v1::VerifyAuditLogResponse> AuditRules::VerifyAuditLog(const Call
   return response;
 }
 
+AuditRules::Checks AuditRules::checks() const {
+  absl::MutexLock lock(&mutex_);
+  Checks checks = checks_;
+  checks.damaged_logs = damaged_.size();
+  return checks;
+}
+
+void AuditRules::NoteCheck(const std::string& org, bool damaged) const {
+  absl::MutexLock lock(&mutex_);
+  ++checks_.done;
+  if (!damaged) {
+    damaged_.erase(org);
+    return;
+  }
+  ++checks_.damaged;
+  damaged_.insert(org);
+}
+
 absl::StatusOr<v1::VerifyAuditLogResponse> AuditRules::Verify(const std::string& org,
                                                               const v1::AuditHead& expected) const {
   const std::string name = absl::StrCat("orgs/", org);
@@ -194,6 +212,7 @@ absl::StatusOr<v1::VerifyAuditLogResponse> AuditRules::Verify(const std::string&
   const auto head = storage::ReadJournalHead(*view, org);
   if (absl::IsDataLoss(head.status())) {
     SetBroken(1, "the head of the log does not authenticate", &response);
+    NoteCheck(org, /*damaged=*/true);
     return response;
   }
   if (!head.ok()) return FromStore(head.status(), name);
@@ -212,6 +231,7 @@ absl::StatusOr<v1::VerifyAuditLogResponse> AuditRules::Verify(const std::string&
     if (!parsed) SetBroken(stored.sequence, "the entry is not an audit entry", &response);
   });
   if (!damage.ok()) return FromStore(damage.status(), name);
+  NoteCheck(org, damage->has_value() || !parsed || head->last_sequence == 0);
   if (damage->has_value()) {
     const storage::JournalDamage& found = **damage;
     if (response.broken_sequence() == 0 || found.sequence < static_cast<uint64_t>(response.broken_sequence())) {

@@ -42,13 +42,25 @@ class AuditRules {
                                                             const v1::VerifyAuditLogRequest& request)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Checks of logs so far, those that found damage, and the logs whose last check did. A head that the caller expected
+  // and that the log does not have is no damage: the caller may be wrong.
+  struct Checks {
+    uint64_t done = 0;
+    uint64_t damaged = 0;
+    uint64_t damaged_logs = 0;
+  };
+  Checks checks() const ABSL_LOCKS_EXCLUDED(mutex_);
+
  private:
+  void NoteCheck(const std::string& org, bool damaged) const ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<v1::VerifyAuditLogResponse> Verify(const std::string& org, const v1::AuditHead& expected) const;
 
   storage::Store* const store_;
   const PageTokens* const pages_;
   const Limits limits_;
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
+  mutable Checks checks_ ABSL_GUARDED_BY(mutex_);
+  mutable absl::flat_hash_set<std::string> damaged_ ABSL_GUARDED_BY(mutex_);
   // Orgs whose log is being checked.
   absl::flat_hash_set<std::string> verifying_ ABSL_GUARDED_BY(mutex_);
 };

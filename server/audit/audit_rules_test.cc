@@ -331,6 +331,9 @@ TEST_P(AuditRulesTest, AnExpectedHeadThatIsNotInTheLogIsFound) {
   other.set_sequence(7);
   EXPECT_EQ(Verify(other).broken_sequence(), 6);
   EXPECT_FALSE(Verify(other).intact());
+  // What a caller expects and the log does not have is no damage of the log.
+  EXPECT_EQ(rules_.checks().done, 3u);
+  EXPECT_EQ(rules_.checks().damaged, 0u);
   v1::VerifyAuditLogRequest request;
   request.set_parent("orgs/acme");
   request.mutable_expected()->set_sequence(3);
@@ -358,8 +361,12 @@ TEST_P(AuditRulesTest, TamperingWithTheStoredLogIsFoundAndLocated) {
   PutBlock(edited, 3);
   EXPECT_FALSE(Verify().intact());
   EXPECT_EQ(Verify().broken_sequence(), 4) << "the entry that does not follow";
+  EXPECT_EQ(rules_.checks().damaged, 2u);
+  EXPECT_EQ(rules_.checks().damaged_logs, 1u);
   PutBlock(third, 3);
   EXPECT_TRUE(Verify().intact());
+  EXPECT_EQ(rules_.checks().done, 3u);
+  EXPECT_EQ(rules_.checks().damaged_logs, 0u);
   // Deleted.
   DeleteBlock(3);
   EXPECT_EQ(Verify().broken_sequence(), 3);

@@ -229,6 +229,7 @@ void AuditStream::Run() {
     if (!ran.ok() && !failing) Warn("the audit stream fails and is tried again", "", ran.ToString());
     if (ran.ok() && failing && logger_ != nullptr) logger_->Write(LogLevel::kInfo, "the audit stream goes on", {});
     failing = !ran.ok();
+    failing_ = failing;
     if (!failing) absl::SleepFor(kRunInterval);
   }
 }

@@ -55,6 +55,9 @@ class AuditStream {
   // Writes what is stored and not written yet. For one thread at a time.
   absl::Status RunOnce() ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Whether the last try to write failed.
+  bool failing() const { return failing_; }
+
  private:
   AuditStream(storage::Store* store, Logger* logger, const Options& options);
   absl::Status Open();
@@ -77,6 +80,7 @@ class AuditStream {
   std::unique_ptr<LineSink> sink_;
   StreamState state_;
   bool unsaved_ = false;
+  std::atomic<bool> failing_{false};
 
   absl::Mutex mutex_;
   // Orgs whose journal has grown, with the newest sequence announced.

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "gtest/gtest.h"
 
 namespace keyferry::server {
@@ -78,6 +79,22 @@ TEST(SetConfigKeyTest, SetsAndNamesItsSource) {
   EXPECT_EQ(config.tls().cert_file(), "x");
   EXPECT_EQ(SetConfigKey("limits.change_threads", "x", "KEYFERRYD_LIMITS_CHANGE_THREADS", &config).message(),
             "KEYFERRYD_LIMITS_CHANGE_THREADS: must be a whole number of 0 or more");
+}
+
+TEST(CompleteConfigTest, MonitoringHasTheCertificateOfTheApiUnlessItHasItsOwn) {
+  config::Config config;
+  ASSERT_TRUE(ReadConfigYaml("data_dir: d\nkey_provider: {file: k}\ntls: {cert_file: c, key_file: e}\n"
+                             "metrics: {listen: '0.0.0.0:9443'}",
+                             "test", &config)
+                  .ok());
+  ASSERT_TRUE(CompleteConfig(&config).ok());
+  EXPECT_EQ(config.metrics().tls().cert_file(), "c");
+  EXPECT_EQ(config.metrics().tls().key_file(), "e");
+  config.mutable_metrics()->mutable_tls()->clear_key_file();
+  EXPECT_TRUE(absl::StrContains(CompleteConfig(&config).message(), "metrics.tls.key_file"));
+  config.mutable_metrics()->mutable_tls()->set_key_file("own");
+  config.mutable_metrics()->set_listen("everywhere");
+  EXPECT_TRUE(absl::StrContains(CompleteConfig(&config).message(), "`metrics.listen`"));
 }
 
 TEST(ReadConfigTest, AListIsASequenceOrOneTextWithCommas) {

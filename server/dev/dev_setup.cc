@@ -66,7 +66,8 @@ DevPaths::DevPaths(const std::string& data_dir)
       ca_file(dev_dir + "/ca.pem"),
       token(dev_dir + "/admin.token"),
       address(dev_dir + "/address"),
-      http_address(dev_dir + "/http_address") {}
+      http_address(dev_dir + "/http_address"),
+      metrics_address(dev_dir + "/metrics_address") {}
 
 absl::StatusOr<storage::OpenedStore> OpenDevStore(const DevPaths& paths, absl::Time now) {
   RETURN_IF_ERROR(EnsurePrivateDirectory(paths.data_dir));
@@ -100,9 +101,11 @@ std::string KeptHttpAddress(const DevPaths& paths) {
   return IsFree(address) ? address : kAnyPort;
 }
 
-absl::Status WriteDevAddresses(const DevPaths& paths, const std::string& address, const std::string& http_address) {
+absl::Status WriteDevAddresses(const DevPaths& paths, const std::string& address, const std::string& http_address,
+                               const std::string& metrics_address) {
   RETURN_IF_ERROR(WritePrivateFile(paths.address, address + "\n"));
-  return WritePrivateFile(paths.http_address, http_address + "\n");
+  RETURN_IF_ERROR(WritePrivateFile(paths.http_address, http_address + "\n"));
+  return WritePrivateFile(paths.metrics_address, metrics_address + "\n");
 }
 
 }  // namespace keyferry::server

@@ -19,11 +19,13 @@ namespace keyferry::server {
 //   dev/admin.token                      token of the user `admin`, ADMIN of the org `dev` of tier BUSINESS
 //   dev/address                          HOST:PORT of the running server, one line
 //   dev/http_address                     HOST:PORT that browsers reach, one line
+//   dev/metrics_address                  HOST:PORT that monitoring reaches, one line
 //
 // Everything is kept and used again by the next start.
 struct DevPaths {
   explicit DevPaths(const std::string& data_dir);
-  std::string data_dir, dev_dir, store_dir, kek, cert_file, key_file, ca_file, token, address, http_address;
+  std::string data_dir, dev_dir, store_dir, kek, cert_file, key_file, ca_file, token, address, http_address,
+      metrics_address;
 };
 
 // Makes what is missing of directories, KEK and certificates, and opens the store.
@@ -36,8 +38,9 @@ absl::Status EnsureDevAdmin(const DevPaths& paths, const DirectoryContext& conte
 // or something else listens there by now.
 std::string KeptHttpAddress(const DevPaths& paths);
 
-// Says in dev/address and dev/http_address where the server listens.
-absl::Status WriteDevAddresses(const DevPaths& paths, const std::string& address, const std::string& http_address);
+// Says in dev/address, dev/http_address and dev/metrics_address where the server listens.
+absl::Status WriteDevAddresses(const DevPaths& paths, const std::string& address, const std::string& http_address,
+                               const std::string& metrics_address);
 
 }  // namespace keyferry::server
 

@@ -171,7 +171,7 @@ void HttpsConnection::ReadHead() {
 
 void HttpsConnection::OnHead(const ErrorCode& error) {
   const int status =
-      error ? RefusalOfError(error, late_) : RefusalOfHead(*parser_, shared_.authority, shared_.max_body);
+      error ? RefusalOfError(error, late_) : RefusalOfHead(*parser_, shared_.any_host ? "" : shared_.authority, shared_.max_body);
   if (error && status == 0) return DoClose();
   if (status == 405) {
     HttpResponse refusal = PlainAnswer(405);

@@ -58,6 +58,8 @@ class HttpsConnection : public std::enable_shared_from_this<HttpsConnection> {
     std::shared_ptr<HttpsGate> gate;
     HttpsDeadlines deadlines;
     std::string authority;
+    // Requests may name any other host as well.
+    bool any_host = false;
     bool only_https = false;
     int max_requests = 100;
     size_t max_head = 16 << 10;

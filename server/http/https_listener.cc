@@ -80,6 +80,7 @@ class HttpsListener::Core {
         counts_({options.max_connections, options.max_connections_per_address, options.max_connections_per_network}) {
     shared_.handler = std::move(handler);
     shared_.gate = std::make_shared<HttpsGate>(&io_);
+    shared_.any_host = options.any_host;
     shared_.deadlines = options.deadlines;
     shared_.max_requests = options.max_requests_per_connection;
   }

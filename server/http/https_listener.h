@@ -32,6 +32,9 @@ class HttpsListener {
     std::string address = "127.0.0.1:0";
     // The https origin under which browsers reach it; "": the address that it listens on.
     std::string public_url;
+    // Answers under every name. For what no browser keeps a secret for: monitoring reaches a server by an address that
+    // the server does not know.
+    bool any_host = false;
     int max_connections = 512;
     int max_connections_per_address = 32;
     // Of an IPv6 /48.

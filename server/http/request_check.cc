@@ -35,7 +35,7 @@ int RefusalOfHead(const WipedParser<true>& parser, const std::string& authority,
   if (!absl::StartsWith(View(request.target()), "/")) return 400;
   const absl::StatusOr<std::string> named = NormalizeAuthority(View(request[http::field::host]));
   if (!named.ok()) return 400;
-  if (*named != authority) return 421;
+  if (!authority.empty() && *named != authority) return 421;
   if (!IsServedMethod(request.method())) return 405;
   const absl::string_view expected = View(request[http::field::expect]);
   if (!expected.empty() && !absl::EqualsIgnoreCase(expected, "100-continue")) return 417;

@@ -14,6 +14,12 @@ namespace keyferry::server {
 
 struct CallRecord;
 
+// What the access decisions of one call came to.
+struct AccessTally {
+  int allowed = 0;
+  int refused = 0;
+};
+
 enum class PrincipalKind { kUser, kService, kWorkload };
 
 // Who is calling, with everything that the access decision needs. Made by the Authenticator from one snapshot; valid
@@ -47,6 +53,8 @@ struct Caller {
   // What this call will say of itself in the audit log (server/audit/call_record.h); null for callers that stand for no
   // call.
   CallRecord* record = nullptr;
+  // Counts the decisions of this call; null for callers that stand for none.
+  AccessTally* access = nullptr;
 
   // Resource name of the principal.
   std::string Name() const;

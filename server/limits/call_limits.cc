@@ -64,10 +64,14 @@ absl::Status CallLimits::Admit(const Caller& caller) {
   const int64_t now = clock_();
   const uint64_t identity = absl::HashOf(caller.org, static_cast<int>(caller.kind), caller.id);
   absl::Duration wait = identities_.Take(identity, now);
-  if (wait > absl::ZeroDuration()) return RateLimited(caller.Name(), "calls too often", wait);
+  if (wait > absl::ZeroDuration()) {
+    refused_by_identity_.Add();
+    return RateLimited(caller.Name(), "calls too often", wait);
+  }
   wait = orgs_.Take(absl::HashOf(caller.org), now);
   if (wait == absl::ZeroDuration()) return absl::OkStatus();
   identities_.GiveBack(identity, now);
+  refused_by_org_.Add();
   return RateLimited(absl::StrCat("orgs/", caller.org), "calls too often, all of its callers together", wait);
 }
 
@@ -76,6 +80,7 @@ absl::Status CallLimits::AfterFailure(absl::string_view peer, const absl::Status
   if (!absl::IsUnauthenticated(failure)) return failure;
   const absl::Duration wait = peers_.Take(absl::HashOf(PeerNetwork(peer)), clock_());
   if (wait == absl::ZeroDuration()) return failure;
+  refused_by_address_.Add();
   return RateLimited("", "too many calls from this address with tokens that were refused", wait);
 }
 

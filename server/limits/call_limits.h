@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "server/identity/caller.h"
 #include "server/limits/rate_limiter.h"
+#include "storage/counters.h"
 
 namespace keyferry::server {
 
@@ -43,8 +44,16 @@ class CallLimits {
 
   void SetRates(const CallRates& rates);
 
+  // Refusals so far, by the rate that was exceeded.
+  uint64_t refused_by_identity() const { return refused_by_identity_.Value(); }
+  uint64_t refused_by_org() const { return refused_by_org_.Value(); }
+  uint64_t refused_by_address() const { return refused_by_address_.Value(); }
+
  private:
   const MonotonicClock clock_;
+  storage::Counter refused_by_identity_;
+  storage::Counter refused_by_org_;
+  storage::Counter refused_by_address_;
   RateLimiter identities_;
   RateLimiter orgs_;
   RateLimiter peers_;

@@ -9,7 +9,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "server/delayed_action.h"
-#include "server/files.h"
 #include "server/http/address_guard.h"
 #include "server/http/beast_client.h"
 #include "server/http/router.h"
@@ -90,6 +89,7 @@ struct Oauth::Parts {
   absl::Time stopped_beginning = absl::InfiniteFuture();
   std::atomic<bool> ending{false};
   // For what somebody waits for, and for what goes on without them. Two, since only the first may be cut short.
+  absl::Time not_after = absl::InfiniteFuture();
   std::unique_ptr<BeastClient> http;
   std::unique_ptr<TokenClient> tokens;
   std::unique_ptr<BeastClient> refresh_http;
@@ -105,12 +105,13 @@ struct Oauth::Parts {
 
   absl::Status Listen(const std::shared_ptr<Front>& front) {
     if (options.listener.address.empty()) return absl::OkStatus();
-    ASSIGN_OR_RETURN(const storage::SecretBytes certificate, ReadSmallFile(options.cert_file));
-    ASSIGN_OR_RETURN(const storage::SecretBytes key, ReadSmallFile(options.key_file));
+    ASSIGN_OR_RETURN(const LoadedCertificate loaded,
+                     LoadCertificate({options.cert_file, options.key_file, /*client_ca_file=*/""}));
+    not_after = loaded.not_after;
     const auto handler = [front](ReceivedRequest request, std::function<void(HttpResponse)> respond) {
       front->Handle(std::move(request), std::move(respond));
     };
-    ASSIGN_OR_RETURN(listener, HttpsListener::Start(options.listener, std::string(certificate.Expose()), key, handler));
+    ASSIGN_OR_RETURN(listener, HttpsListener::Start(options.listener, loaded.certificate, loaded.key, handler));
     public_url = listener->public_url();
     return absl::OkStatus();
   }
@@ -194,11 +195,9 @@ std::string Oauth::listen_address() const {
   return absl::StrCat(asked.substr(0, asked.rfind(':')), ":", parts_->listener->port());
 }
 
-absl::Status Oauth::ReloadCertificate() {
+absl::Status Oauth::SetCertificate(const LoadedCertificate& certificate) {
   if (parts_->listener == nullptr) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const storage::SecretBytes certificate, ReadSmallFile(parts_->options.cert_file));
-  ASSIGN_OR_RETURN(const storage::SecretBytes key, ReadSmallFile(parts_->options.key_file));
-  return parts_->listener->SetCertificate(std::string(certificate.Expose()), key);
+  return parts_->listener->SetCertificate(certificate.certificate, certificate.key);
 }
 
 void Oauth::StopBeginning() {
@@ -212,6 +211,8 @@ void Oauth::EndWaits() {
   parts_->http->CancelAll();
   parts_->scheduler->LetAskersGo();
 }
+
+absl::Time Oauth::first_not_after() const { return parts_->not_after; }
 
 void Oauth::Drain(absl::Duration grace) {
   StopBeginning();

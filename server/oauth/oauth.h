@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "server/audit/audit_log.h"
+#include "server/certificates/certificate_files.h"
 #include "server/http/https_listener.h"
 #include "server/log.h"
 #include "server/oauth/connect/connection_rules.h"
@@ -66,8 +67,10 @@ class Oauth {
   // HOST:PORT that the listener has, "" without one.
   std::string listen_address() const;
 
-  // Reads the listener's certificate again, for connections from now on.
-  absl::Status ReloadCertificate();
+  // Of the listener, for connections from now on. Does nothing without one.
+  absl::Status SetCertificate(const LoadedCertificate& certificate);
+  // When the certificate ends that the listener started with; infinite without one.
+  absl::Time first_not_after() const;
 
   // Begins no refresh any more: what a provider answers must still find the store open.
   void StopBeginning();

@@ -238,6 +238,11 @@ std::vector<LiveProcess> ProcessTable::Holders(absl::string_view org, const std:
   return found;
 }
 
+size_t ProcessTable::size() const {
+  absl::MutexLock lock(&mutex_);
+  return total_;
+}
+
 void ProcessTable::Prune(absl::Time now) {
   while (!queue_.empty() && queue_.begin()->first <= now) {
     Entry* const entry = queue_.begin()->second;

@@ -76,6 +76,9 @@ class ProcessTable {
   std::vector<LiveProcess> Holders(absl::string_view org, const std::string& credential, absl::Time now)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Records, those whose lease has run out unnoticed included.
+  size_t size() const ABSL_LOCKS_EXCLUDED(mutex_);
+
  private:
   struct Entry;
   // By when they expire. Those that are watched are in none.
@@ -103,7 +106,7 @@ class ProcessTable {
   Entry* Find(const std::string& name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Limits limits_;
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   size_t total_ ABSL_GUARDED_BY(mutex_) = 0;
   Queue queue_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, Org, std::less<>> orgs_ ABSL_GUARDED_BY(mutex_);

@@ -34,6 +34,20 @@ absl::string_view Authorization(const grpc::CallbackServerContext& context) {
   return absl::string_view(range.first->second.data(), range.first->second.size());
 }
 
+// A stream has no tally, since it decides again and again: how it ended tells, and hidden and absent are one.
+AccessOutcome OutcomeOfStream(const absl::Status& status) {
+  if (absl::IsPermissionDenied(status) || absl::IsNotFound(status)) return AccessOutcome::kDenied;
+  const bool began = status.ok() || absl::IsCancelled(status) || absl::IsUnavailable(status);
+  return began ? AccessOutcome::kAllowed : AccessOutcome::kNone;
+}
+
+AccessOutcome OutcomeOf(const Dispatcher::Call& call, const absl::Status& status) {
+  if (absl::IsUnauthenticated(status)) return AccessOutcome::kUnauthenticated;
+  if (call.streams) return OutcomeOfStream(status);
+  if (call.access.refused > 0 && !status.ok()) return AccessOutcome::kDenied;
+  return call.access.allowed > 0 ? AccessOutcome::kAllowed : AccessOutcome::kNone;
+}
+
 }  // namespace
 
 struct Dispatcher::UnaryCall : Dispatcher::Call {
@@ -149,6 +163,7 @@ absl::Status Dispatcher::Run(UnaryCall* call, const Admission& admitted, Hold* h
   RETURN_IF_ERROR(CheckRequest(*call, *call->request));
   Caller caller = **admitted;
   caller.record = &call->record;
+  caller.access = &call->access;
   return call->rule(caller, hold);
 }
 
@@ -159,7 +174,7 @@ void Dispatcher::Finish(std::unique_ptr<UnaryCall> call, const absl::Status& sta
     owned->reactor->Finish(ToGrpcStatus(outcome));
   };
   if (borrowed->record.committed && status.ok()) {
-    WriteLog(*borrowed, status);
+    Tell(*borrowed, status);
     return answer(status);
   }
   End(borrowed, status, answer);
@@ -168,6 +183,7 @@ void Dispatcher::Finish(std::unique_ptr<UnaryCall> call, const absl::Status& sta
 Dispatcher::Admission Dispatcher::Begin(grpc::CallbackServerContext* context, const MethodTraits& traits,
                                         const Message& request, Call* call) const {
   Fill(context, traits, request, call);
+  call->streams = true;
   ASSIGN_OR_RETURN(std::shared_ptr<const Caller> known, Admit(call));
   RETURN_IF_ERROR(CheckRequest(*call, request));
   auto caller = std::make_shared<Caller>(*known);
@@ -191,12 +207,17 @@ void Dispatcher::End(Call* call, const absl::Status& status, std::function<void(
       outcome = audit_->Store(call->record);
     }
     outcome = outcome.ok() ? status : FromStore(outcome, "the audit log");
-    WriteLog(*call, outcome);
+    Tell(*call, outcome);
     done(outcome);
   });
 }
 
-void Dispatcher::WriteLog(const Call& call, const absl::Status& status) const {
+void Dispatcher::Tell(const Call& call, const absl::Status& status) const {
+  const absl::Duration latency = absl::Now() - call.start;
+  if (metrics_ != nullptr) {
+    metrics_->Ended(call.traits.name, status.code(), OutcomeOf(call, status),
+                    call.streams ? absl::Seconds(-1) : std::max(latency, absl::ZeroDuration()));
+  }
   const LogLevel level = status.ok() && !call.traits.mutates ? LogLevel::kDebug : LogLevel::kInfo;
   if (!logger_->Enabled(level)) return;
   v1::ErrorDetail detail;
@@ -207,7 +228,7 @@ void Dispatcher::WriteLog(const Call& call, const absl::Status& status) const {
                   {"peer", call.record.entry.peer()},
                   {"code", absl::StatusCodeToString(status.code())},
                   {"reason", detail.reason()},
-                  {"latency_us", absl::ToInt64Microseconds(absl::Now() - call.start)}});
+                  {"latency_us", absl::ToInt64Microseconds(latency)}});
 }
 
 }  // namespace keyferry::server

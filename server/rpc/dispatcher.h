@@ -14,6 +14,7 @@
 #include "server/identity/authenticator.h"
 #include "server/limits/call_limits.h"
 #include "server/log.h"
+#include "server/metrics/call_metrics.h"
 #include "server/rpc/executor.h"
 #include "server/rpc/held_answers.h"
 #include "server/rpc/held_calls.h"
@@ -60,16 +61,20 @@ class Dispatcher {
     MethodTraits traits;
     absl::Time start;
     CallRecord record;
+    AccessTally access;
+    // It lasts as long as its caller wants.
+    bool streams = false;
   };
 
-  // `clock` says when calls begin, for their audit entries.
+  // `clock` says when calls begin, for their audit entries. Without `metrics` nothing is counted.
   Dispatcher(Authenticator* authenticator, CallLimits* call_limits, AuditLog* audit, Executor* executor, Logger* logger,
-             Limits limits, std::function<absl::Time()> clock)
+             Limits limits, std::function<absl::Time()> clock, CallMetrics* metrics = nullptr)
       : authenticator_(authenticator),
         call_limits_(call_limits),
         audit_(audit),
         executor_(executor),
         logger_(logger),
+        metrics_(metrics),
         limits_(limits),
         refusals_(limits.refusal_delay, limits.max_held_refusals),
         held_calls_(limits.held_calls),
@@ -130,13 +135,15 @@ class Dispatcher {
   void Keep(std::unique_ptr<UnaryCall> call, const std::string& org, const Hold& hold);
   // Stores the entry, then answers. Ends the call.
   void Finish(std::unique_ptr<UnaryCall> call, const absl::Status& status) const;
-  void WriteLog(const Call& call, const absl::Status& status) const;
+  // Counts the call and writes its log line.
+  void Tell(const Call& call, const absl::Status& status) const;
 
   Authenticator* const authenticator_;
   CallLimits* const call_limits_;
   AuditLog* const audit_;
   Executor* const executor_;
   Logger* const logger_;
+  CallMetrics* const metrics_;
   const Limits limits_;
   HeldAnswers refusals_;
   HeldCalls held_calls_;

@@ -28,14 +28,30 @@ Executor::~Executor() {
 
 bool Executor::TryRun(const std::string& group_name, std::function<void()> work) {
   absl::MutexLock lock(&mutex_);
-  if (ending_ || queued_ >= max_queued_) return false;
+  if (ending_ || queued_ >= max_queued_) {
+    ++refused_;
+    return false;
+  }
   Group& group = groups_[group_name];
-  if (group.waiting.size() >= max_queued_per_group_) return false;
+  if (group.waiting.size() >= max_queued_per_group_) {
+    ++refused_;
+    return false;
+  }
   if (group.name.empty()) group.name = group_name;
   group.waiting.push_back(std::move(work));
   ++queued_;
   Settle(&group);
   return true;
+}
+
+size_t Executor::queued() const {
+  absl::MutexLock lock(&mutex_);
+  return queued_;
+}
+
+uint64_t Executor::refused() const {
+  absl::MutexLock lock(&mutex_);
+  return refused_;
 }
 
 void Executor::Settle(Group* group) {

@@ -1,6 +1,8 @@
 #ifndef KEYFERRY_SERVER_RPC_EXECUTOR_H_
 #define KEYFERRY_SERVER_RPC_EXECUTOR_H_
 
+#include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <string>
@@ -39,6 +41,10 @@ class Executor {
   // False, without running `work`, if the queue or the group's part of it is full.
   [[nodiscard]] bool TryRun(const std::string& group, std::function<void()> work) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Work that waits, and how often work was refused.
+  size_t queued() const ABSL_LOCKS_EXCLUDED(mutex_);
+  uint64_t refused() const ABSL_LOCKS_EXCLUDED(mutex_);
+
  private:
   // A group with work that waits or runs.
   struct Group {
@@ -57,11 +63,12 @@ class Executor {
   const size_t max_queued_;
   const size_t max_running_per_group_;
   const size_t max_queued_per_group_;
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   absl::node_hash_map<std::string, Group> groups_ ABSL_GUARDED_BY(mutex_);
   // Groups whose next work may start, each once, in the order in which they are served.
   std::deque<Group*> turns_ ABSL_GUARDED_BY(mutex_);
   size_t queued_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t refused_ ABSL_GUARDED_BY(mutex_) = 0;
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::thread> threads_;
 };

@@ -8,9 +8,7 @@
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/security/server_credentials.h"
-#include "grpcpp/security/tls_certificate_provider.h"
 #include "grpcpp/security/tls_credentials_options.h"
-#include "server/rpc/pem_files.h"
 #include "server/rpc/request_limits.h"
 #include "server/rpc/unreadable_requests.h"
 #include "server/status_macros.h"
@@ -21,16 +19,14 @@ namespace {
 // Above the limit of the largest request, so that a request over its limit is refused with a reason.
 constexpr int kMaxReceiveBytes = static_cast<int>(kMaxLargeRequestBytes) + (256 << 10);
 constexpr int kMaxMetadataBytes = 16 << 10;
-constexpr int kReloadSeconds = 10;
 constexpr int kKeepaliveMs = 60'000;
 constexpr int kKeepaliveTimeoutMs = 20'000;
 constexpr int kMinPingIntervalMs = 10'000;
 
-std::shared_ptr<grpc::ServerCredentials> MakeCredentials(const GrpcServerOptions& options) {
+std::shared_ptr<grpc::ServerCredentials> MakeCredentials(const GrpcServerOptions& options,
+                                                         std::shared_ptr<ReloadableCertificate> certificate) {
   namespace tls = grpc::experimental;
-  auto provider = std::make_shared<tls::FileWatcherCertificateProvider>(options.key_file, options.cert_file,
-                                                                        options.client_ca_file, kReloadSeconds);
-  tls::TlsServerCredentialsOptions tls_options(provider);
+  tls::TlsServerCredentialsOptions tls_options(std::move(certificate));
   tls_options.watch_identity_key_cert_pairs();
   if (options.client_ca_file.empty()) {
     tls_options.set_cert_request_type(GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);
@@ -62,13 +58,14 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcServerOp
     return absl::InvalidArgumentError(
         absl::StrCat("cannot listen on `", options.listen, "`: use HOST:PORT, e.g. 127.0.0.1:7443"));
   }
-  RETURN_IF_ERROR(CheckCertificateFiles(options.cert_file, options.key_file));
-  if (!options.client_ca_file.empty()) RETURN_IF_ERROR(CheckCaFile(options.client_ca_file));
+  ASSIGN_OR_RETURN(const LoadedCertificate loaded,
+                   LoadCertificate({options.cert_file, options.key_file, options.client_ca_file}));
+  auto certificate = std::make_shared<ReloadableCertificate>(loaded);
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   int port = 0;
-  builder.AddListeningPort(options.listen, MakeCredentials(options), &port);
+  builder.AddListeningPort(options.listen, MakeCredentials(options, certificate), &port);
   SetLimits(options, &builder);
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(ExplainUnreadableRequests());
@@ -76,6 +73,8 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcServerOp
   for (const auto& service : services) builder.RegisterService(service.get());
   std::unique_ptr<GrpcServer> server(new GrpcServer());
   server->services_ = std::move(services);
+  server->certificate_ = std::move(certificate);
+  server->not_after_ = loaded.not_after;
   server->server_ = builder.BuildAndStart();
   if (server->server_ == nullptr || port == 0) {
     return absl::UnavailableError(absl::StrCat("cannot listen on ", options.listen,
@@ -87,6 +86,8 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcServerOp
 }
 
 GrpcServer::~GrpcServer() { Drain(absl::ZeroDuration()); }
+
+void GrpcServer::SetCertificate(const LoadedCertificate& certificate) { certificate_->Set(certificate); }
 
 void GrpcServer::Drain(absl::Duration grace) {
   if (server_ == nullptr) return;

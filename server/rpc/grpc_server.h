@@ -8,6 +8,8 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "grpcpp/impl/service_type.h"
+#include "server/certificates/certificate_files.h"
+#include "server/rpc/reloadable_certificate.h"
 
 namespace grpc {
 class Server;
@@ -18,10 +20,9 @@ namespace keyferry::server {
 struct GrpcServerOptions {
   // "HOST:PORT"; port 0 takes any free one.
   std::string listen;
-  // PEM files, read again when they change.
+  // PEM files; if `client_ca_file` is set, clients must present a certificate of one of these CAs.
   std::string cert_file;
   std::string key_file;
-  // If set, clients must present a certificate of one of these CAs.
   std::string client_ca_file;
   int max_streams_per_connection = 1000;
 };
@@ -38,6 +39,11 @@ class GrpcServer {
   // "HOST:PORT" with the port that was taken.
   const std::string& address() const { return address_; }
 
+  // When the certificate ends that it started with.
+  absl::Time first_not_after() const { return not_after_; }
+  // For the connections from now on. Whether clients need a certificate stays as it was.
+  void SetCertificate(const LoadedCertificate& certificate);
+
   // Answers NOT_SERVING to health checks, takes no new calls, waits for running ones up to `grace`, cancels the rest.
   void Drain(absl::Duration grace);
 
@@ -45,6 +51,8 @@ class GrpcServer {
   GrpcServer() = default;
 
   std::vector<std::unique_ptr<grpc::Service>> services_;
+  std::shared_ptr<ReloadableCertificate> certificate_;
+  absl::Time not_after_;
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
 };

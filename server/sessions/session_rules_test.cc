@@ -315,6 +315,7 @@ TEST(SessionRulesTest, EndedSessionsLookAbsentAndAreSweptAway) {
   const v1::Session ending = world.Made(WithTtl(60)).session();
   const v1::Session lasting = world.Made(WithTtl(3600)).session();
   EXPECT_EQ(*sweeper.RunOnce(), 0);
+  EXPECT_EQ(sweeper.live(), 2);
   world.directory.now += absl::Seconds(59);
   EXPECT_EQ(*sweeper.RunOnce(), 0);
   world.directory.now += absl::Seconds(1);
@@ -330,8 +331,10 @@ TEST(SessionRulesTest, EndedSessionsLookAbsentAndAreSweptAway) {
   EXPECT_FALSE(world.IsStored(ending));
   EXPECT_TRUE(world.IsStored(lasting));
   EXPECT_EQ(*sweeper.RunOnce(), 0);
+  EXPECT_EQ(sweeper.live(), 1);
   world.directory.now += absl::Hours(1);
   EXPECT_EQ(*sweeper.RunOnce(), 1);
+  EXPECT_EQ(sweeper.live(), 0);
 }
 
 }  // namespace

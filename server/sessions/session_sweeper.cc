@@ -27,6 +27,7 @@ absl::StatusOr<int> SessionSweeper::RunOnce() {
   ASSIGN_OR_RETURN(const auto orgs, ScanRecords<records::OrgRecord>(*view, Table::kOrg, "", ""));
   next_due_ = std::numeric_limits<int64_t>::max();
   swept_generation_.reset();
+  found_ = 0;
   int removed = 0;
   for (const auto& org : orgs) {
     const absl::StatusOr<int> swept = SweepOrg(*view, org.record.id(), now);
@@ -36,6 +37,7 @@ absl::StatusOr<int> SessionSweeper::RunOnce() {
     removed += *swept;
   }
   swept_generation_ = generation;
+  live_ = found_;
   return removed;
 }
 
@@ -49,6 +51,7 @@ absl::StatusOr<int> SessionSweeper::SweepOrg(const storage::StoreView& view, con
     if (!decoded.ok()) return false;
     if (session.expire_time() > now) {
       next_due_ = std::min(next_due_, session.expire_time());
+      ++found_;
     } else {
       // A session never changes, so its revision does not matter.
       mutation.Delete({Table::kSession, org, "", session.id()}, std::nullopt);

@@ -1,6 +1,7 @@
 #ifndef KEYFERRY_SERVER_SESSIONS_SESSION_SWEEPER_H_
 #define KEYFERRY_SERVER_SESSIONS_SESSION_SWEEPER_H_
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -29,6 +30,9 @@ class SessionSweeper {
   // deleted since the last run and none has ended.
   absl::StatusOr<int> RunOnce();
 
+  // Sessions that the last run found and that had not ended.
+  int64_t live() const { return live_; }
+
  private:
   absl::StatusOr<int> SweepOrg(const storage::StoreView& view, const std::string& org, int64_t now);
 
@@ -37,6 +41,8 @@ class SessionSweeper {
   // Of kSession before the last run; nullopt before the first.
   std::optional<uint64_t> swept_generation_;
   int64_t next_due_ = 0;
+  int64_t found_ = 0;
+  std::atomic<int64_t> live_{0};
 };
 
 // Runs a sweeper every `interval` on a thread of its own until destroyed.
@@ -48,6 +54,8 @@ class BackgroundSessionSweeper {
   ~BackgroundSessionSweeper();
   BackgroundSessionSweeper(const BackgroundSessionSweeper&) = delete;
   BackgroundSessionSweeper& operator=(const BackgroundSessionSweeper&) = delete;
+
+  int64_t live() const { return sweeper_.live(); }
 
  private:
   void Run() ABSL_LOCKS_EXCLUDED(mutex_);

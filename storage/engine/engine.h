@@ -13,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "storage/engine/statistics.h"
 
 namespace keyferry::storage {
 
@@ -134,6 +135,9 @@ class Engine {
 
   // Reads everything that is stored and checks the engine's checksums. DATA_LOSS names the file.
   virtual absl::Status Verify() = 0;
+
+  // May read the directory, but waits for no commit.
+  virtual EngineStatistics Statistics() { return EngineStatistics(); }
 };
 
 // Ends a watch when destroyed.

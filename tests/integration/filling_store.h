@@ -42,6 +42,7 @@ class FillingStore : public storage::Store {
     return store_->Watch(after, std::move(on_change));
   }
   absl::Status Verify() override { return store_->Verify(); }
+  storage::StoreStatistics Statistics() override { return store_->Statistics(); }
 
  private:
   static absl::Status Full() { return absl::ResourceExhaustedError("no space left on device"); }

@@ -64,6 +64,11 @@ struct RefreshStatus {
   // Answers for connections that were deleted or made anew meanwhile.
   int64_t dropped = 0;
   int64_t connections = 0;
+  // Of them: those whose last refresh failed and is tried again, and those that somebody must consent to again.
+  int64_t failing = 0;
+  int64_t connect_needed = 0;
+  // How long ago the one became due that has waited longest for its turn.
+  absl::Duration longest_overdue;
   // Due, and waiting for their turn.
   int64_t due = 0;
   int64_t in_flight = 0;

@@ -4,6 +4,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/strip.h"
+#include "keyferry/v1/connections.pb.h"
 #include "server/oauth/connection_records.h"
 #include "server/oauth/refresh/loaded_connection.h"
 #include "server/oauth/refresh/refresh_scheduler.h"
@@ -174,6 +175,7 @@ void RefreshScheduler::Merge(const Found& found, storage::Revision revision) {
   const absl::Time monotonic_now = context_.monotonic_clock();
   const absl::Duration pause = PauseLeft(found.record, schedule_.ProviderUpdateTime(entry.line), context_.clock());
   schedule_.Pause(entry.line, monotonic_now + pause, monotonic_now);
+  entry.connect_needed = found.record.state() == v1::CONNECTION_STATE_CONNECT_NEEDED;
   if (entry.state != State::kIdle) return;
   schedule_.SetDue(index, NextLook(found.record, schedule_.ProviderUpdateTime(entry.line), context_.clock(),
                                    context_.options.look_interval, context_.random()));

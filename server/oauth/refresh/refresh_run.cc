@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "keyferry/v1/connections.pb.h"
 #include "server/errors.h"
 #include "server/oauth/connection_records.h"
 #include "server/oauth/refresh/refresh_outcome.h"
@@ -190,6 +191,7 @@ void RefreshRun::Describe(const LoadedConnection& loaded, absl::Time now) {
 
 void RefreshRun::Describe(const records::ConnectionRecord& connection, int64_t provider_update_time, absl::Time now) {
   result_.failing = connection.failure_count() > 0;
+  result_.connect_needed = connection.state() == v1::CONNECTION_STATE_CONNECT_NEEDED;
   result_.next = NextLook(connection, provider_update_time, now, context_->options.look_interval, context_->random());
   const absl::Duration pause = PauseLeft(connection, provider_update_time, now);
   if (pause > absl::ZeroDuration()) {

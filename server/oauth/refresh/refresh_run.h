@@ -46,6 +46,7 @@ struct RunResult {
   // As the newest view that was read shows the connection, if it is there.
   storage::Revision revision = 0;
   bool failing = false;
+  bool connect_needed = false;
   // When to look again.
   absl::Time next;
 };

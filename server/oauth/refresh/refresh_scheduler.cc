@@ -132,6 +132,16 @@ RefreshStatus RefreshScheduler::status() const {
   status.due = static_cast<int64_t>(schedule_.ready());
   status.in_flight = static_cast<int64_t>(schedule_.running());
   status.waiting = static_cast<int64_t>(schedule_.waiting());
+  const int64_t now = absl::ToUnixNanos(context_.clock());
+  schedule_.ForEach([&](Index, const Schedule::Entry& entry) {
+    if (entry.connect_needed) {
+      ++status.connect_needed;
+    } else if (entry.failing) {
+      ++status.failing;
+    }
+    if (entry.state != State::kReady && entry.state != State::kUrgent) return;
+    status.longest_overdue = std::max(status.longest_overdue, absl::Nanoseconds(now - std::min(entry.due, now)));
+  });
   return status;
 }
 
@@ -304,6 +314,7 @@ std::vector<std::shared_ptr<RefreshScheduler::Asker>> RefreshScheduler::Settle(I
   }
   entry.seen = std::max(entry.seen, result.revision);
   entry.failing = result.failing;
+  entry.connect_needed = result.connect_needed;
   schedule_.SetDue(index, result.next);
   if (flight.touched > result.revision) {
     changed_.push_back(entry.key);

@@ -55,6 +55,8 @@ class Schedule {
     uint32_t line = 0;
     State state = State::kFree;
     bool failing = false;
+    // Somebody must consent again.
+    bool connect_needed = false;
   };
 
   explicit Schedule(size_t max_running);

@@ -78,6 +78,7 @@ absl::StatusOr<std::shared_ptr<DbHandle>> DbHandle::Open(const std::string& path
   std::shared_ptr<DbHandle> handle(new DbHandle(path, rocksdb::NewCompositeEnv(guarded)));
   rocksdb::Options options = EngineDbOptions(memory_budget);
   options.env = &handle->env();
+  options.listeners.push_back(handle->compactions_);
   options.create_if_missing = *found == Found::kNothing;
   rocksdb::DB* db = nullptr;
   if (const rocksdb::Status opened = rocksdb::DB::Open(options, path, &db); !opened.ok()) {

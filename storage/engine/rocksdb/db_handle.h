@@ -14,6 +14,7 @@
 #include "rocksdb/db.h"
 #include "rocksdb/env.h"
 #include "storage/engine/engine.h"
+#include "storage/engine/rocksdb/db_statistics.h"
 #include "storage/engine/rocksdb/entry_cache.h"
 
 namespace keyferry::storage {
@@ -37,6 +38,7 @@ class DbHandle {
   rocksdb::Env& env() const { return *env_; }
   const std::string& path() const { return path_; }
   EntryCache& cache() { return cache_; }
+  const CompactionCounter& compactions() const { return *compactions_; }
 
   // DATA_LOSS if the database does not hold what the engine writes into it, FAILED_PRECONDITION for a format version
   // that is not known; 0 for a new database.
@@ -61,6 +63,7 @@ class DbHandle {
   std::unique_ptr<rocksdb::DB> db_;
   std::atomic<bool> abandoned_{false};
   EntryCache cache_;
+  const std::shared_ptr<CompactionCounter> compactions_ = std::make_shared<CompactionCounter>();
   absl::Mutex mu_;
   std::multiset<rocksdb::SequenceNumber> snapshots_ ABSL_GUARDED_BY(mu_);
 };

@@ -12,9 +12,11 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "rocksdb/db.h"
+#include "storage/counters.h"
 #include "storage/engine/batch_check.h"
 #include "storage/engine/change_feed.h"
 #include "storage/engine/rocksdb/db_handle.h"
+#include "storage/engine/rocksdb/db_statistics.h"
 #include "storage/engine/rocksdb/db_view.h"
 #include "storage/engine/rocksdb/group_writer.h"
 #include "storage/engine/rocksdb/purge.h"
@@ -30,7 +32,12 @@ namespace {
 class RocksDbEngine : public Engine {
  public:
   RocksDbEngine(std::shared_ptr<DbHandle> handle, Revision newest)
-      : handle_(std::move(handle)), feed_(newest), writer_(handle_, &feed_, newest), last_(newest), durable_(newest) {
+      : handle_(std::move(handle)),
+        first_(newest),
+        feed_(newest),
+        writer_(handle_, &feed_, newest),
+        last_(newest),
+        durable_(newest) {
     absl::MutexLock lock(&mu_);
     newest_ = TakeView();
     Publish(newest_);
@@ -56,6 +63,8 @@ class RocksDbEngine : public Engine {
   absl::Status Purge(absl::Span<const std::string> keys, absl::Duration timeout) override ABSL_LOCKS_EXCLUDED(mu_);
 
   absl::Status Verify() override { return FromRocksDb(handle_->db().VerifyChecksum(), "verifying checksums"); }
+
+  EngineStatistics Statistics() override ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   // What a caller does next.
@@ -110,6 +119,10 @@ class RocksDbEngine : public Engine {
   }
 
   const std::shared_ptr<DbHandle> handle_;
+  // That it was opened with.
+  const Revision first_;
+  LatencyCounter writes_;
+  LatencyCounter syncs_;
   ChangeFeed feed_;
   // Used by whoever has set `writing_`.
   GroupWriter writer_;
@@ -221,7 +234,9 @@ RocksDbEngine::Turn RocksDbEngine::LeadWrite(Call& own) {
   absl::Status written = usable;
   std::shared_ptr<const DbView> view;
   if (usable.ok()) {
+    const absl::Time start = absl::Now();
     written = writer_.Write(absl::MakeSpan(items));
+    writes_.Add(absl::Now() - start);
     if (written.ok()) view = TakeView();
   } else {
     for (Call* call : group) call->item.status = usable;
@@ -283,7 +298,9 @@ RocksDbEngine::Turn RocksDbEngine::LeadSync(Call& own) {
     view = newest_;
   }
   const Revision target = view->revision();
+  const absl::Time start = absl::Now();
   const absl::Status synced = FromRocksDb(handle_->db().SyncWAL(), "syncing the log");
+  syncs_.Add(absl::Now() - start);
 
   Wakes wakes;
   {
@@ -309,6 +326,18 @@ RocksDbEngine::Turn RocksDbEngine::LeadSync(Call& own) {
   for (absl::Notification* wake : wakes) wake->Notify();
   if (synced.ok()) feed_.Release(target);
   return Turn::kDone;
+}
+
+EngineStatistics RocksDbEngine::Statistics() {
+  EngineStatistics statistics;
+  AddDbStatistics(handle_->db(), &statistics);
+  handle_->compactions().AddTo(&statistics);
+  statistics.write_latency = writes_.Value();
+  statistics.sync_latency = syncs_.Value();
+  absl::MutexLock lock(&mu_);
+  statistics.batches = last_ - first_;
+  statistics.failed = !failure_.ok();
+  return statistics;
 }
 
 absl::Status RocksDbEngine::Purge(absl::Span<const std::string> keys, absl::Duration timeout) {
