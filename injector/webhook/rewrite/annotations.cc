@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "injector/supervise/signal_names.h"
 #include "injector/webhook/rewrite/nearest_name.h"
 #include "injector/webhook/rewrite/refusal.h"
 #include "injector/webhook/rewrite/setting_forms.h"
@@ -33,9 +34,7 @@ bool IsOnRotate(absl::string_view text) {
   for (const char* const policy : {"mcp", "restart", "exit", "ignore"}) {
     if (text == policy) return true;
   }
-  return absl::ConsumePrefix(&text, "signal:") && !text.empty() && text.size() <= 16 &&
-         std::all_of(text.begin(), text.end(),
-                     [](unsigned char c) { return absl::ascii_isupper(c) || absl::ascii_isdigit(c); });
+  return absl::ConsumePrefix(&text, "signal:") && SignalNumber(text) != 0;
 }
 
 bool TakeSession(const std::string& value, ChosenContainer* container) {
@@ -184,6 +183,9 @@ class Reader {
       if (pod_.Find(container) == nullptr) {
         return Refuse(absl::StrCat("no container \"", container, "\""), Where(kMcpServer),
                       absl::StrCat("there are ", absl::StrJoin(all, ", ")));
+      }
+      if (!IsKubernetesName(container, 63)) {
+        return Refuse("a container's name that Kubernetes does not take", Where(kMcpServer), "rename the container");
       }
       if (!IsMcpServer(server)) {
         return WrongValue(kMcpServer, "give an MCP server's id, or its name (orgs/ORG/mcpServers/ID)");
