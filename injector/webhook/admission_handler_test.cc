@@ -69,6 +69,23 @@ TEST_F(AdmissionHandlerTest, SaysWhatItDid) {
   EXPECT_THAT(log_[1], testing::StartsWith("refused tools/a?keyferry: forged?[2J: "));
 }
 
+// Kubernetes has not looked at names yet when it asks.
+TEST_F(AdmissionHandlerTest, NamesAreShownWithoutHarm) {
+  std::string name;
+  while (name.size() < 3000) name += "\u20ac\n";
+  Json review = Review();
+  review["request"]["object"]["spec"]["containers"].push_back(
+      {{"name", name}, {"securityContext", {{"privileged", true}}}});
+  review["request"]["object"]["metadata"]["annotations"]["keyferry.dev/mcp-server"] = "server=github";
+  const std::string warning = Answer(review)["warnings"][0].get<std::string>();
+  EXPECT_LE(warning.size(), 300u);
+  EXPECT_EQ(warning.find('\n'), std::string::npos);
+  review["request"]["object"]["spec"]["containers"].push_back({{"name", name}});
+  const std::string message = Answer(review)["status"]["message"].get<std::string>();
+  EXPECT_LE(message.size(), 2100u);
+  EXPECT_EQ(message.find('\n'), std::string::npos);
+}
+
 // Kubernetes then does what failurePolicy says: it refuses the pod.
 TEST_F(AdmissionHandlerTest, WhatIsNoReviewIsNoAnswer) {
   for (const char* const body :

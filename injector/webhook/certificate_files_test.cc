@@ -16,8 +16,6 @@ namespace {
 class CertificateFilesTest : public testing::Test {
  protected:
   CertificateFilesTest() {
-    std::string pattern = testing::TempDir() + "/certificatesXXXXXX";
-    folder_ = mkdtemp(pattern.data());
     Write("crt", "certificate 1");
     Write("key", "key 1");
     Write("ca", "ca 1");
@@ -36,7 +34,12 @@ class CertificateFilesTest : public testing::Test {
     });
   }
 
-  std::string folder_;
+  static std::string MakeFolder() {
+    std::string pattern = testing::TempDir() + "/certificatesXXXXXX";
+    return mkdtemp(pattern.data());
+  }
+
+  const std::string folder_ = MakeFolder();
   CertificateFiles files_{{Path("crt"), Path("key"), Path("ca")}};
   std::string used_;
 };

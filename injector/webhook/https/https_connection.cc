@@ -5,6 +5,7 @@
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
+#include <exception>
 #include <string>
 #include <utility>
 
@@ -25,6 +26,15 @@ HttpAnswer Plain(int status, const char* text) {
   answer.status = status;
   answer.body = text;
   return answer;
+}
+
+// What a handler throws is its own failure, and not the end of the program.
+HttpAnswer Handle(const HttpHandler& handler, const HttpAsked& asked) {
+  try {
+    return handler(asked);
+  } catch (const std::exception&) {
+    return Plain(500, "the request could not be answered\n");
+  }
 }
 
 // Of a request that could not be read; 0 if the connection has just ended.
@@ -145,7 +155,7 @@ void HttpsConnection::CallHandler() {
   asked.body = std::move(request.body());
   const bool close = !request.keep_alive();
   asio::post(*shared_.workers, [self = shared_from_this(), asked = std::move(asked), close] {
-    HttpAnswer answer = self->shared_.handler(asked);
+    HttpAnswer answer = Handle(self->shared_.handler, asked);
     asio::dispatch(self->stream_.get_executor(), [self, close, answer = std::move(answer)]() mutable {
       if (!self->closed_) self->Answer(std::move(answer), close);
     });

@@ -127,15 +127,16 @@ class HttpsListener::Core {
  private:
   void Accept() {
     if (!acceptor_.is_open()) return;
-    acceptor_.async_accept(asio::make_strand(io_), [this](const ErrorCode& error, HttpsConnection::Socket socket) {
-      if (!acceptor_.is_open()) return;
-      if (!error) {
-        Take(std::move(socket));
-        return Accept();
-      }
-      pause_.expires_after(kPause);
-      pause_.async_wait([this](const ErrorCode& /*cancelled*/) { Accept(); });
-    });
+    acceptor_.async_accept(asio::make_strand(io_),
+                           [this](const ErrorCode& error, asio::basic_stream_socket<Tcp, Strand> socket) {
+                             if (!acceptor_.is_open()) return;
+                             if (!error) {
+                               Take(Tcp::socket(std::move(socket)));
+                               return Accept();
+                             }
+                             pause_.expires_after(kPause);
+                             pause_.async_wait([this](const ErrorCode& /*cancelled*/) { Accept(); });
+                           });
   }
 
   void Take(HttpsConnection::Socket socket) ABSL_LOCKS_EXCLUDED(mutex_) {

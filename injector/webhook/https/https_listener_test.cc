@@ -1,6 +1,7 @@
 #include "injector/webhook/https/https_listener.h"
 
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
@@ -113,6 +114,17 @@ TEST_F(HttpsListenerTest, BoundsTheBodiesOfAllRequests) {
     answer = Ask(Post(std::string(1000, 'x')));
   } while (absl::StartsWith(answer, "HTTP/1.1 503 "));
   EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(HttpsListenerTest, AnswersForAHandlerThatThrows) {
+  Start(ListenerLimits(), [](const HttpAsked& asked) -> HttpAnswer {
+    if (asked.body == "bad") throw std::runtime_error("secret detail");
+    return Echo(asked);
+  });
+  const std::string answer = Ask(Post("bad"));
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 500 "));
+  EXPECT_THAT(answer, testing::Not(HasSubstr("secret detail")));
+  EXPECT_THAT(Ask(Post("good")), StartsWith("HTTP/1.1 200 "));
 }
 
 TEST_F(HttpsListenerTest, BoundsConnections) {

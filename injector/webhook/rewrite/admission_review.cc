@@ -17,6 +17,7 @@ constexpr size_t kLongestUid = 256;
 // Kubernetes cuts warnings off after this many bytes, and all of them after 4096.
 constexpr size_t kLongestWarning = 256;
 constexpr size_t kMostWarnings = 16;
+constexpr size_t kLongestMessage = 2048;
 
 bool IsPod(const Json& request) {
   const Json* const resource = Member(request, "resource");
@@ -31,12 +32,25 @@ std::string PodName(const Json& request) {
   return absl::StrCat(MemberText(request, "namespace"), "/", name);
 }
 
+// Names in a pod are whatever its maker says, and this ends up on terminals. What is cut within a character is mended
+// by Written.
+std::string Shown(std::string text, size_t longest) {
+  if (text.size() > longest) text.resize(longest);
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = '?';
+  }
+  return text;
+}
+
+std::string Written(const Json& json) {
+  return json.dump(/*indent=*/-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
+}
+
 Json Warnings(const std::vector<std::string>& texts) {
   Json warnings = Json::array();
   for (const std::string& text : texts) {
     if (warnings.size() == kMostWarnings) break;
-    // All of ours is ASCII, or an id.
-    warnings.push_back(text.substr(0, kLongestWarning));
+    warnings.push_back(Shown(text, kLongestWarning));
   }
   return warnings;
 }
@@ -51,10 +65,12 @@ Json Allow(const PodRewrite& rewrite) {
 }
 
 Json Deny(absl::string_view why) {
-  return {
-      {"allowed", false},
-      {"status",
-       {{"message", absl::StrCat("keyferry: ", why)}, {"reason", "Forbidden"}, {"code", 403}, {"status", "Failure"}}}};
+  return {{"allowed", false},
+          {"status",
+           {{"message", Shown(absl::StrCat("keyferry: ", why), kLongestMessage)},
+            {"reason", "Forbidden"},
+            {"code", 403},
+            {"status", "Failure"}}}};
 }
 
 // Of a debugging container that is added to a pod.
@@ -107,7 +123,7 @@ absl::StatusOr<ReviewOutcome> AnswerReview(absl::string_view review, const Rewri
     outcome.kind = ReviewOutcome::kRewritten;
   }
   response["uid"] = uid;
-  outcome.response = Json({{"apiVersion", kVersion}, {"kind", "AdmissionReview"}, {"response", response}}).dump();
+  outcome.response = Written({{"apiVersion", kVersion}, {"kind", "AdmissionReview"}, {"response", response}});
   return outcome;
 }
 

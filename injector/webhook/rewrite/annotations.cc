@@ -37,6 +37,11 @@ bool IsOnRotate(absl::string_view text) {
   return absl::ConsumePrefix(&text, "signal:") && SignalNumber(text) != 0;
 }
 
+bool IsWrapped(const ContainerView& container) {
+  const auto command = MemberTexts(*container.json, "command");
+  return command.has_value() && !command->empty() && command->front() == kLaunchPath;
+}
+
 bool TakeSession(const std::string& value, ChosenContainer* container) {
   const std::pair<std::string, std::string> parts = absl::StrSplit(value, absl::MaxSplits('/', 1));
   container->session_volume = parts.first;
@@ -159,11 +164,14 @@ class Reader {
   }
 
   absl::Status McpServers(const std::map<std::string, std::string>& annotations) {
+    // Others may have added containers since the pod was rewritten.
+    const bool injected = annotations.count("injected") != 0;
     std::vector<std::string> all, regular;
     for (const ContainerView& container : pod_.containers()) {
       if (container.kind == ContainerKind::kEphemeral) continue;
       all.push_back(container.name);
-      if (container.kind == ContainerKind::kRegular) regular.push_back(container.name);
+      if (container.kind != ContainerKind::kRegular || (injected && !IsWrapped(container))) continue;
+      regular.push_back(container.name);
     }
     const auto found = annotations.find(kMcpServer);
     if (found == annotations.end()) {
@@ -171,7 +179,7 @@ class Reader {
                     "set it to an MCP server's id, or to CONTAINER=ID for each container");
     }
     if (!absl::StrContains(found->second, '=') && regular.size() != 1) {
-      return Refuse("the pod has several containers", Where(kMcpServer),
+      return Refuse("it is not clear which container is meant", Where(kMcpServer),
                     absl::StrCat("say which, CONTAINER=ID; there are ", absl::StrJoin(all, ", ")));
     }
     std::vector<std::pair<std::string, std::string>> divided;
