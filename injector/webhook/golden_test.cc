@@ -65,7 +65,7 @@ struct Case {
   bool rewritten() const { return response.contains("patch"); }
 };
 
-Case Run(const Json& review) {
+Case AnswerOf(const Json& review) {
   ReviewServices services;
   services.definitions = Define;
   const absl::StatusOr<ReviewOutcome> outcome = AnswerReview(review.dump(), Config(), services);
@@ -89,7 +89,9 @@ Case Run(const Json& review) {
   return done;
 }
 
-Case Run(const std::string& name) { return Run(Json::parse(ReadFile(*testdata + "/" + name + ".review.json"))); }
+Case AnswerOf(const std::string& name) {
+  return AnswerOf(Json::parse(ReadFile(*testdata + "/" + name + ".review.json")));
+}
 
 std::string Golden(const Case& done) {
   Json golden = {{"allowed", done.allowed()}};
@@ -173,7 +175,7 @@ void Unwrap(Json& container, const Json& before) {
 
 class GoldenTest : public testing::TestWithParam<std::string> {
  protected:
-  const Case done_ = Run(GetParam());
+  const Case done_ = AnswerOf(GetParam());
 };
 
 TEST_P(GoldenTest, Answer) { EXPECT_EQ(Golden(done_), ReadFile(*testdata + "/" + GetParam() + ".golden.json")); }
@@ -200,7 +202,7 @@ TEST_P(GoldenTest, Idempotent) {
   if (!done_.rewritten()) return;
   Json review = {{"apiVersion", "admission.k8s.io/v1"}, {"kind", "AdmissionReview"}, {"request", done_.request}};
   review["request"]["object"] = done_.after;
-  const Case again = Run(review);
+  const Case again = AnswerOf(review);
   EXPECT_TRUE(again.allowed());
   EXPECT_FALSE(again.rewritten());
 }
@@ -223,7 +225,7 @@ TEST_P(GoldenTest, IdempotentAfterOthers) {
   }
   pod["spec"]["containers"].push_back({{"name", "mesh"}, {"image", "mesh"}});
   review["request"]["object"] = pod;
-  const Case again = Run(review);
+  const Case again = AnswerOf(review);
   EXPECT_TRUE(again.allowed()) << again.response;
   EXPECT_FALSE(again.rewritten());
 }
@@ -248,7 +250,8 @@ TEST_P(GoldenTest, EachContainerReachesItsOwnSocketAlone) {
   std::set<std::string> sockets;
   for (const Json& volume : ListOf(done_.after, "volumes")) {
     const std::string name = volume.at("name").get<std::string>();
-    if (absl::StartsWith(name, "keyferry-socket-")) EXPECT_TRUE(sockets.insert(name).second) << name;
+    if (!absl::StartsWith(name, "keyferry-socket-")) continue;
+    EXPECT_TRUE(sockets.insert(name).second) << name;
   }
   EXPECT_FALSE(sockets.empty());
   for (const std::string& socket : sockets) {
@@ -259,7 +262,8 @@ TEST_P(GoldenTest, EachContainerReachesItsOwnSocketAlone) {
       ++users;
       EXPECT_EQ(SocketVolume(container.at("name").get<std::string>()), socket);
       for (const Json& mount : container.at("volumeMounts")) {
-        if (IsAddedVolume(mount.at("name").get<std::string>())) EXPECT_EQ(mount.at("readOnly"), true);
+        if (!IsAddedVolume(mount.at("name").get<std::string>())) continue;
+        EXPECT_EQ(mount.at("readOnly"), true);
       }
     }
     EXPECT_EQ(users, 1) << socket;
@@ -341,7 +345,8 @@ INSTANTIATE_TEST_SUITE_P(Pods, GoldenTest, testing::ValuesIn(Names()),
 TEST(GoldenFilesTest, AllAreThere) { EXPECT_EQ(Names().size(), kReviews); }
 
 int Update() {
-  for (const std::string& name : Names()) std::ofstream(*testdata + "/" + name + ".golden.json") << Golden(Run(name));
+  for (const std::string& name : Names())
+    std::ofstream(*testdata + "/" + name + ".golden.json") << Golden(AnswerOf(name));
   std::cout << "wrote " << Names().size() << " goldens" << std::endl;
   return 0;
 }

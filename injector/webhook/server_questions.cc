@@ -1,5 +1,8 @@
 #include "injector/webhook/server_questions.h"
 
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+
 #include <optional>
 
 #include "absl/strings/str_cat.h"

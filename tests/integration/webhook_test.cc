@@ -1,4 +1,6 @@
 // The webhook as Kubernetes meets it: the program, its TLS, and a real keyferryd behind it.
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -15,7 +17,6 @@
 #include "absl/time/clock.h"
 #include "client/connection.h"
 #include "gmock/gmock.h"
-#include "grpcpp/client_context.h"
 #include "gtest/gtest.h"
 #include "keyferry/v1/mcp_servers.grpc.pb.h"
 #include "nlohmann/json.hpp"

@@ -98,18 +98,22 @@ TEST_F(HttpsListenerTest, BoundsTheBodiesOfAllRequests) {
   ListenerLimits limits;
   limits.body_bytes = 1000;
   limits.all_body_bytes = 1500;
-  Start(limits);
+  absl::Notification entered, leave;
+  Start(limits, [&](const HttpAsked& asked) {
+    if (asked.body[0] == 'h') {
+      entered.Notify();
+      leave.WaitForNotification();
+    }
+    return Echo(asked);
+  });
   const std::unique_ptr<RawPeer> holding = Connect();
-  ASSERT_TRUE(holding->Write("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"));
-  // What the first one holds counts as soon as its head was read.
-  std::string answer;
-  do {
-    answer = Ask(Post(std::string(1000, 'x')));
-  } while (absl::StartsWith(answer, "HTTP/1.1 200 "));
-  EXPECT_THAT(answer, StartsWith("HTTP/1.1 503 "));
+  ASSERT_TRUE(holding->Write(Post(std::string(1000, 'h'))));
+  entered.WaitForNotification();
+  EXPECT_THAT(Ask(Post(std::string(1000, 'x'))), StartsWith("HTTP/1.1 503 "));
   EXPECT_THAT(Ask(Post(std::string(400, 'x'))), StartsWith("HTTP/1.1 200 "));
-  ASSERT_TRUE(holding->Write(std::string(1000, 'y')));
+  leave.Notify();
   EXPECT_THAT(holding->ReadMessage(), StartsWith("HTTP/1.1 200 "));
+  std::string answer;
   do {
     answer = Ask(Post(std::string(1000, 'x')));
   } while (absl::StartsWith(answer, "HTTP/1.1 503 "));

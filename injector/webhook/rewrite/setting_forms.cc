@@ -26,8 +26,9 @@ bool IsLowerOrDigit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <=
 bool IsDecimal(absl::string_view text) {
   double value = 0;
   return !text.empty() && text.size() <= 16 && std::isdigit(static_cast<unsigned char>(text.front())) != 0 &&
-         std::isdigit(static_cast<unsigned char>(text.back())) != 0 && All(text, ".", /*upper=*/false) &&
-         absl::SimpleAtod(text, &value) && value > 0;
+         std::isdigit(static_cast<unsigned char>(text.back())) != 0 &&
+         text.find_first_not_of("0123456789.") == absl::string_view::npos && absl::SimpleAtod(text, &value) &&
+         value > 0;
 }
 
 }  // namespace
