@@ -12,6 +12,8 @@
 #include "injector/exec/failure.h"
 #include "injector/exec/process.h"
 #include "injector/supervise_command.h"
+#include "injector/webhook/webhook_command.h"
+#include "injector/webhook/webhook_options.h"
 
 namespace keyferry::injector {
 namespace {
@@ -21,10 +23,11 @@ constexpr char kHelp[] = R"(keyferry-injector gives MCP servers their credential
 Usage: keyferry-injector COMMAND [OPTIONS]
 
 Commands:
-  exec    Run a command with the environment of one MCP server
+  exec     Run a command with the environment of one MCP server
+  webhook  Give pods of Kubernetes the agent and the launcher when they are created
 
 Options:
-  -h, --help   Print this help; `keyferry-injector exec --help` says all about exec
+  -h, --help   Print this help; `keyferry-injector COMMAND --help` says all about one
   --version    Print the version
 )";
 
@@ -49,9 +52,25 @@ int Exec(const std::vector<std::string>& arguments, const InheritedState& state)
   return result.message.empty() ? result.exit_code : Fail(result);
 }
 
+int Webhook(const std::vector<std::string>& arguments) {
+  const absl::StatusOr<webhook::WebhookOptions> options = webhook::ParseWebhookOptions(arguments);
+  if (!options.ok()) {
+    Failure failure = UsageFailure(options.status());
+    failure.message += " (`keyferry-injector webhook --help` lists the options)";
+    return Fail(failure);
+  }
+  if (options->help) {
+    fputs(webhook::WebhookHelp().c_str(), stdout);
+    return 0;
+  }
+  const Failure result = webhook::RunWebhook(*options);
+  return result.message.empty() ? result.exit_code : Fail(result);
+}
+
 int Run(const std::vector<std::string>& arguments, const InheritedState& state) {
   const std::string command = arguments.empty() ? "" : arguments[0];
   if (command == "exec") return Exec({arguments.begin() + 1, arguments.end()}, state);
+  if (command == "webhook") return Webhook({arguments.begin() + 1, arguments.end()});
   if (command == "--help" || command == "-h" || command == "help") {
     fputs(kHelp, stdout);
     return 0;

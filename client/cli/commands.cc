@@ -7,6 +7,7 @@ CommandTree AllCommands() {
   AddCredentialCommands(tree);
   AddProcessCommands(tree);
   AddMcpServerCommands(tree);
+  AddInjectCommand(tree);
   AddOauthProviderCommands(tree);
   AddConnectCommand(tree);
   AddConnectionCommands(tree);

@@ -15,6 +15,8 @@ void AddCredentialCommands(CommandTree& tree);
 void AddCredentialFileCommands(CommandTree& tree);
 void AddCredentialListCommands(CommandTree& tree);
 void AddDirectoryCommands(CommandTree& tree);
+// Of pods.
+void AddInjectCommand(CommandTree& tree);
 void AddMcpServerCommands(CommandTree& tree);
 void AddOauthProviderCommands(CommandTree& tree);
 void AddOrgCommands(CommandTree& tree);

@@ -64,6 +64,12 @@ Outcome Context::Org(std::string* name) {
   return std::nullopt;
 }
 
+std::string Context::GivenOrg() const {
+  if (!globals_.Text("--org").empty()) return globals_.Text("--org");
+  const char* const org = streams_.environment("KEYFERRY_ORG");
+  return org == nullptr ? "" : org;
+}
+
 Outcome Context::Caller(v1::Caller* caller) {
   return Call(Idempotent::kYes, &v1::TokenService::Stub::GetCaller, v1::GetCallerRequest(), caller);
 }

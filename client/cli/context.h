@@ -42,6 +42,8 @@ class Context {
 
   // "orgs/{org}" of the settings.
   Outcome Org(std::string* name);
+  // The organization's id as a flag or KEYFERRY_ORG says it, without a connection; "" if neither does.
+  std::string GivenOrg() const;
   // The calling principal.
   Outcome Caller(v1::Caller* caller);
   // "orgs/{org}/users/{user}" of the calling user; kUsage if the caller is no user.

@@ -1,0 +1,27 @@
+#ifndef KEYFERRY_INJECTOR_WEBHOOK_HTTPS_HTTP_EXCHANGE_H_
+#define KEYFERRY_INJECTOR_WEBHOOK_HTTPS_HTTP_EXCHANGE_H_
+
+#include <functional>
+#include <string>
+
+namespace keyferry::injector::webhook {
+
+struct HttpAsked {
+  std::string method;
+  // The path, with a query if there is one.
+  std::string target;
+  std::string body;
+};
+
+struct HttpAnswer {
+  int status = 200;
+  std::string content_type = "text/plain; charset=utf-8";
+  std::string body;
+};
+
+// Called on threads of its own, several at once; may wait for other servers for as long as a client would wait for it.
+using HttpHandler = std::function<HttpAnswer(const HttpAsked& asked)>;
+
+}  // namespace keyferry::injector::webhook
+
+#endif  // KEYFERRY_INJECTOR_WEBHOOK_HTTPS_HTTP_EXCHANGE_H_

@@ -1,0 +1,191 @@
+// What the shapes of testdata/ do not show: definitions, hostile names, and pods that were rewritten and then changed.
+#include "injector/webhook/rewrite/pod_rewrite.h"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "injector/webhook/rewrite/added_names.h"
+
+namespace keyferry::injector::webhook {
+namespace {
+
+using testing::HasSubstr;
+
+Json Pod() {
+  return Json::parse(R"({
+    "metadata": {"name": "tool", "labels": {"keyferry.dev/inject": "true"},
+                 "annotations": {"keyferry.dev/mcp-server": "server=github,other=jira"}},
+    "spec": {"containers": [{"name": "server", "command": ["node"]}, {"name": "other", "command": ["node"]},
+                            {"name": "third"}]}})");
+}
+
+RewriteConfig Config() {
+  RewriteConfig config;
+  config.org = "acme";
+  return config;
+}
+
+Json Rewritten() {
+  const Json pod = Pod();
+  return pod.patch(RewritePod(pod, Config(), nullptr).value().patch);
+}
+
+std::string Refusal(const Json& pod, const DefinitionSource& definitions = nullptr) {
+  const absl::StatusOr<PodRewrite> rewrite = RewritePod(pod, Config(), definitions);
+  EXPECT_FALSE(rewrite.ok());
+  return std::string(rewrite.status().message());
+}
+
+TEST(PodRewriteTest, ARewrittenPodIsDone) {
+  const absl::StatusOr<PodRewrite> again = RewritePod(Rewritten(), Config(), nullptr);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_TRUE(again->patch.empty());
+  EXPECT_EQ(again->containers.size(), 2u);
+}
+
+// A pod that says that it was rewritten is held to it: each of these would let a container have what is not its own, or
+// start without its credentials.
+TEST(PodRewriteTest, ARewrittenPodThatWasChangedIsRefused) {
+  const struct {
+    const char* name;
+    std::function<void(Json& spec)> change;
+  } kCases[] = {
+      {"agent gone", [](Json& spec) { spec["initContainers"].erase(1); }},
+      {"launcher not installed", [](Json& spec) { spec["initContainers"].erase(0); }},
+      {"agent no sidecar", [](Json& spec) { spec["initContainers"][1].erase("restartPolicy"); }},
+      {"agent another program",
+       [](Json& spec) {
+         spec["initContainers"][1]["command"] = {"sleep", "inf", "x"};
+       }},
+      {"command not wrapped", [](Json& spec) { spec["containers"][0]["command"] = {"node"}; }},
+      {"identity mounted",
+       [](Json& spec) {
+         spec["containers"][2]["volumeMounts"] = {{{"name", kIdentityVolume}, {"mountPath", "/x"}, {"readOnly", true}}};
+       }},
+      {"identity mounted by the installer",
+       [](Json& spec) {
+         spec["initContainers"][0]["volumeMounts"].push_back({{"name", kIdentityVolume}, {"mountPath", "/x"}});
+       }},
+      {"other's socket mounted",
+       [](Json& spec) {
+         spec["containers"][0]["volumeMounts"].push_back(
+             {{"name", SocketVolume("other")}, {"mountPath", "/x"}, {"readOnly", true}});
+       }},
+      {"socket writable", [](Json& spec) { spec["containers"][0]["volumeMounts"][1]["readOnly"] = false; }},
+      {"launcher writable", [](Json& spec) { spec["containers"][0]["volumeMounts"][0].erase("readOnly"); }},
+      {"socket not mounted", [](Json& spec) { spec["containers"][1]["volumeMounts"].erase(1); }},
+      {"volume gone", [](Json& spec) { spec["volumes"].erase(0); }},
+      {"processes shared", [](Json& spec) { spec["shareProcessNamespace"] = true; }},
+      {"second token",
+       [](Json& spec) {
+         spec["volumes"].push_back(
+             {{"name", "t"},
+              {"projected", {{"sources", {{{"serviceAccountToken", {{"audience", "keyferry"}, {"path", "t"}}}}}}}}});
+       }},
+  };
+  for (const auto& one : kCases) {
+    Json pod = Rewritten();
+    one.change(pod["spec"]);
+    EXPECT_FALSE(RewritePod(pod, Config(), nullptr).ok()) << one.name;
+  }
+}
+
+TEST(PodRewriteTest, OfflineAContainerWithoutACommandIsRefused) {
+  Json pod = Pod();
+  pod["spec"]["containers"][0].erase("command");
+  EXPECT_THAT(Refusal(pod), HasSubstr("spec.containers[server]; set `command`"));
+}
+
+TEST(PodRewriteTest, TheDefinitionIsAskedForTheRightMcpServer) {
+  Json pod = Pod();
+  pod["spec"]["containers"][1].erase("command");
+  pod["metadata"]["annotations"]["keyferry.dev/team"] = "other=eng";
+  std::vector<std::string> asked;
+  const auto define = [&](const std::string& server, const std::string& team) {
+    asked.push_back(server + " " + team);
+    return LaunchDefinition{"uvx", {"$(A)", "b"}};
+  };
+  const absl::StatusOr<PodRewrite> rewrite = RewritePod(pod, Config(), define);
+  ASSERT_TRUE(rewrite.ok()) << rewrite.status();
+  EXPECT_THAT(asked, testing::ElementsAre("jira eng"));
+  const Json command = pod.patch(rewrite->patch)["spec"]["containers"][1]["command"];
+  EXPECT_EQ(command[command.size() - 3], "uvx");
+  // Kubernetes would replace $(A) by a variable.
+  EXPECT_EQ(command[command.size() - 2], "$$(A)");
+}
+
+TEST(PodRewriteTest, ADefinitionThatCannotBeHadIsARefusal) {
+  Json pod = Pod();
+  pod["spec"]["containers"][0].erase("command");
+  EXPECT_THAT(Refusal(pod,
+                      [](const std::string&, const std::string&) -> absl::StatusOr<LaunchDefinition> {
+                        return absl::UnavailableError("the server cannot be reached");
+                      }),
+              HasSubstr("the server cannot be reached"));
+  EXPECT_THAT(Refusal(pod, [](const std::string&, const std::string&) { return LaunchDefinition(); }),
+              HasSubstr("defines none"));
+}
+
+// Whatever stands in an annotation becomes part of the agent's command line only in its own form.
+TEST(PodRewriteTest, AnnotationsCannotAddOptions) {
+  for (const char* const value : {"github,uid=0", "--token-file=/x", "github --x", "orgs/a/mcpServers/b/../c", "GitHub",
+                                  "orgs/acme/mcpServers/", "a=b=c", "$(X)", "", ",", "server=", "=github"}) {
+    Json pod = Pod();
+    pod["metadata"]["annotations"]["keyferry.dev/mcp-server"] = std::string("server=") + value;
+    EXPECT_FALSE(RewritePod(pod, Config(), nullptr).ok()) << value;
+  }
+  const struct {
+    const char* name;
+    const char* value;
+  } kWrong[] = {{"session", "../x"},
+                {"session", "v/a/b"},
+                {"session", "v/.."},
+                {"team", "Eng"},
+                {"uid", "-1"},
+                {"uid", "1.0"},
+                {"uid", "99999999999"},
+                {"max-stale", "inf"},
+                {"max-stale", "1000h"},
+                {"image", "x y"},
+                {"image", "--x"},
+                {"on-rotate", "signal:"},
+                {"on-rotate", "signal:H-UP"},
+                {"drain-timeout", "-1s"},
+                {"rotation", "both"},
+                {"redact", "True"},
+                {"cpu-limit", "lots"},
+                {"memory-limit", "-1Mi"},
+                {"injected", "v2"},
+                {"supervise", "third=true"}};
+  for (const auto& wrong : kWrong) {
+    Json pod = Pod();
+    pod["metadata"]["annotations"][std::string("keyferry.dev/") + wrong.name] = wrong.value;
+    EXPECT_THAT(Refusal(pod), HasSubstr(std::string("keyferry.dev/") + wrong.name)) << wrong.value;
+  }
+}
+
+// The volumes are only going to be there when this runs, so that Kubernetes would not yet miss them.
+TEST(PodRewriteTest, NoContainerMountsWhatIsGoingToBeThere) {
+  for (const std::string& volume : {std::string(kIdentityVolume), std::string(kControlVolume),
+                                    std::string(kLaunchVolume), SocketVolume("server"), SocketVolume("other")}) {
+    for (const char* const list : {"containers", "initContainers"}) {
+      Json pod = Pod();
+      pod["spec"][list].push_back(
+          {{"name", "thief"}, {"command", {"cat"}}, {"volumeMounts", {{{"name", volume}, {"mountPath", "/x"}}}}});
+      EXPECT_THAT(Refusal(pod), HasSubstr("[thief]")) << volume;
+    }
+  }
+}
+
+TEST(PodRewriteTest, SocketVolumesAreDistinctLabels) {
+  const std::string a = SocketVolume(std::string(62, 'a') + "b"), b = SocketVolume(std::string(62, 'a') + "c");
+  EXPECT_NE(a, b);
+  EXPECT_LE(a.size(), 63u);
+  EXPECT_EQ(SocketVolume("server"), "keyferry-socket-server");
+}
+
+}  // namespace
+}  // namespace keyferry::injector::webhook

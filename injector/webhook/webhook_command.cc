@@ -1,0 +1,121 @@
+#include "injector/webhook/webhook_command.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "client/files.h"
+#include "injector/exec/exit_code.h"
+#include "injector/webhook/admission_handler.h"
+#include "injector/webhook/https/https_listener.h"
+#include "injector/webhook/rewrite/rewrite_config.h"
+#include "injector/webhook/server_questions.h"
+
+namespace keyferry::injector::webhook {
+namespace {
+
+constexpr size_t kMaxConfig = 64 << 10;
+// Between two looks at the certificate's files.
+constexpr absl::Duration kReloadInterval = absl::Seconds(5);
+
+// One line, whole even where several threads write.
+void Log(const std::string& line) { fprintf(stderr, "keyferry-injector: webhook: %s\n", line.c_str()); }
+
+sigset_t BlockSignals() {
+  signal(SIGPIPE, SIG_IGN);
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+// The signal, or 0 when the time is over.
+int WaitForSignal(const sigset_t& signals, absl::Duration at_most) {
+  const timespec timeout = absl::ToTimespec(at_most);
+  const int received = sigtimedwait(&signals, nullptr, &timeout);
+  return received < 0 ? 0 : received;
+}
+
+absl::StatusOr<RewriteConfig> ReadConfig(const std::string& path) {
+  if (path.empty()) return RewriteConfig();
+  const absl::StatusOr<std::string> text = client::ReadFile(path, "configuration file", kMaxConfig);
+  if (!text.ok()) return text.status();
+  return ParseRewriteConfig(*text, path);
+}
+
+absl::StatusOr<std::shared_ptr<ServerQuestions>> OpenQuestions(const WebhookOptions& options) {
+  absl::StatusOr<client::ConnectionOptions> connection = client::LoadConnectionOptions(options.connection, ::getenv);
+  if (!connection.ok()) return connection.status();
+  absl::StatusOr<std::unique_ptr<ServerQuestions>> questions = ServerQuestions::Open(*connection);
+  if (!questions.ok()) return questions.status();
+  return std::shared_ptr<ServerQuestions>(*std::move(questions));
+}
+
+absl::StatusOr<ReviewServices> OpenServices(const WebhookOptions& options) {
+  ReviewServices services;
+  if (!options.ask_server) return services;
+  const absl::StatusOr<std::shared_ptr<ServerQuestions>> questions = OpenQuestions(options);
+  if (!questions.ok()) return questions.status();
+  services.definitions = [questions = *questions](const std::string& mcp_server, const std::string& team) {
+    return questions->Define(mcp_server, team);
+  };
+  services.check = [questions = *questions](const std::vector<ChosenContainer>& containers) {
+    return questions->Check(containers);
+  };
+  return services;
+}
+
+void Reload(CertificateFiles& files, HttpsListener& listener) {
+  const absl::StatusOr<bool> reloaded =
+      files.Reload([&](const TlsIdentity& identity) { return listener.SetIdentity(identity); });
+  if (!reloaded.ok()) {
+    Log(absl::StrCat("the certificate stays as it was: ", reloaded.status().message()));
+  } else if (*reloaded) {
+    Log("the certificate was replaced");
+  }
+}
+
+void Serve(const WebhookOptions& options, const sigset_t& signals, CertificateFiles& files, HttpsListener& listener) {
+  int received = 0;
+  while (received != SIGTERM && received != SIGINT) {
+    received = WaitForSignal(signals, kReloadInterval);
+    Reload(files, listener);
+  }
+  // A second signal ends the wait.
+  WaitForSignal(signals, options.shutdown_delay);
+  listener.Drain(options.drain_timeout);
+}
+
+}  // namespace
+
+Failure RunWebhook(const WebhookOptions& options) {
+  const sigset_t signals = BlockSignals();
+  absl::StatusOr<RewriteConfig> config = ReadConfig(options.config);
+  if (!config.ok()) return UsageFailure(config.status());
+  CertificateFiles files(options.files);
+  const absl::StatusOr<TlsIdentity> identity = files.Read();
+  if (!identity.ok()) return UsageFailure(identity.status());
+  absl::StatusOr<ReviewServices> services = OpenServices(options);
+  if (!services.ok()) return UsageFailure(services.status());
+  const absl::StatusOr<std::unique_ptr<HttpsListener>> listener = HttpsListener::Start(
+      options.listen, *identity, ListenerLimits(), MakeAdmissionHandler(*std::move(config), *std::move(services), Log));
+  if (absl::IsUnavailable(listener.status())) return {kUnavailable, std::string(listener.status().message())};
+  if (!listener.ok()) return UsageFailure(listener.status());
+  const std::string host = options.listen.substr(0, options.listen.rfind(':'));
+  printf("webhook ready address=%s:%d\n", host.c_str(), (*listener)->port());
+  fflush(stdout);
+  Serve(options, signals, files, **listener);
+  return {0, ""};
+}
+
+}  // namespace keyferry::injector::webhook
