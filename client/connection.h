@@ -10,6 +10,7 @@
 #include "client/api_error.h"
 #include "client/connection_options.h"
 #include "client/retry.h"
+#include "client/version.h"
 
 namespace grpc {
 class Channel;
@@ -18,8 +19,6 @@ class Status;
 }  // namespace grpc
 
 namespace keyferry::client {
-
-inline constexpr char kClientVersion[] = "0.1.0";
 
 // One keyferryd, reached over TLS with the caller's identity on every call. Thread-safe.
 //

@@ -9,16 +9,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/string_view.h"
-#include "absl/strings/strip.h"
-#include "injector/supervise/signal_names.h"
+#include "injector/supervise/supervise_flags.h"
 
 namespace keyferry::injector {
 namespace {
-
-constexpr absl::Duration kShortestTimeout = absl::Seconds(1);
-constexpr absl::Duration kLongestTimeout = absl::Hours(1);
-constexpr absl::Duration kLongestSuperviseTime = absl::Hours(24);
 
 constexpr char kDescription[] =
     "Fetches the environment of one MCP server from keyferryd, then replaces itself with CMD, which runs with that\n"
@@ -61,27 +55,16 @@ class HelpFormatter : public CLI::Formatter {
   }
 };
 
-// What is given to options that only --supervise knows; empty if it is not given.
-struct RawSuperviseOptions {
-  bool supervise = false;
-  bool no_redact = false;
-  std::string on_rotate;
-  std::string rotation;
-  std::string drain_timeout;
-  std::string initialize_timeout;
-  std::string stop_timeout;
-  std::string debounce;
-  std::string splay;
-};
-
 struct RawOptions {
   ExecOptions parsed;
   std::string startup_timeout = "30s";
-  RawSuperviseOptions supervise;
+  bool supervise = false;
+  SuperviseFlags supervise_flags;
 };
 
-void DeclareSupervise(CLI::App& app, RawSuperviseOptions& raw) {
-  app.add_flag("--supervise", raw.supervise, "Stay as CMD's parent; the options below need it");
+void DeclareSupervise(CLI::App& app, RawOptions& options) {
+  SuperviseFlags& raw = options.supervise_flags;
+  app.add_flag("--supervise", options.supervise, "Stay as CMD's parent; the options below need it");
   app.add_option("--on-rotate", raw.on_rotate, "mcp, restart, signal:NAME, exit or ignore; see below")
       ->type_name("POLICY");
   app.add_option("--rotation", raw.rotation,
@@ -123,7 +106,7 @@ void Declare(CLI::App& app, RawOptions& raw) {
   app.add_option("--startup-timeout", raw.startup_timeout,
                  "How long to keep trying to reach keyferryd: 1s to 1h (default 30s)")
       ->type_name("DURATION");
-  DeclareSupervise(app, raw.supervise);
+  DeclareSupervise(app, raw);
   app.add_option("--address", options.connection.address, "keyferryd's HOST:PORT")->type_name("HOST:PORT");
   app.add_option("--ca-file", options.connection.ca_file, "Certificates to trust, PEM")->type_name("FILE");
   app.add_option("--token-file", options.connection.token_file, "File that holds the API token")->type_name("FILE");
@@ -134,64 +117,16 @@ void Declare(CLI::App& app, RawOptions& raw) {
   app.add_option("--profile", options.connection.profile, "Profile of the profile file")->type_name("NAME");
 }
 
-absl::Status ReadDuration(absl::string_view flag, const std::string& text, absl::Duration shortest,
-                          absl::Duration& result) {
-  if (text.empty()) return absl::OkStatus();
-  if (absl::ParseDuration(text, &result) && result >= shortest && result <= kLongestSuperviseTime) {
-    return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError(absl::StrCat(flag, " takes a duration from ", absl::FormatDuration(shortest),
-                                                 " to 24h, such as 500ms, 30s or 2m"));
-}
-
-absl::Status ReadPolicy(const std::string& text, SuperviseOptions& options) {
-  static constexpr std::pair<const char*, OnRotate> kPolicies[] = {{"mcp", OnRotate::kMcp},
-                                                                   {"restart", OnRotate::kRestart},
-                                                                   {"exit", OnRotate::kExit},
-                                                                   {"ignore", OnRotate::kIgnore}};
-  if (text.empty()) return absl::OkStatus();
-  for (const auto& [name, policy] : kPolicies) {
-    if (text != name) continue;
-    options.on_rotate = policy;
-    return absl::OkStatus();
-  }
-  absl::string_view name = text;
-  if (!absl::ConsumePrefix(&name, "signal:") || (options.signal = SignalNumber(name)) == 0) {
-    return absl::InvalidArgumentError(
-        "--on-rotate takes mcp, restart, signal:NAME with the name of a signal such as HUP, exit or ignore");
-  }
-  options.on_rotate = OnRotate::kSignal;
-  return absl::OkStatus();
-}
-
-absl::Status ReadRotation(const std::string& text, SuperviseOptions& options) {
-  if (text == "serial") options.rotation = Rotation::kSerial;
-  if (text.empty() || text == "serial" || text == "overlap") return absl::OkStatus();
-  return absl::InvalidArgumentError("--rotation takes overlap or serial");
-}
-
-absl::Status CheckSupervise(const RawSuperviseOptions& raw, std::optional<SuperviseOptions>& result) {
+absl::Status CheckSupervise(const RawOptions& raw, std::optional<SuperviseOptions>& result) {
   if (!raw.supervise) {
-    const bool none = !raw.no_redact && raw.on_rotate.empty() && raw.rotation.empty() && raw.drain_timeout.empty() &&
-                      raw.initialize_timeout.empty() && raw.stop_timeout.empty() && raw.debounce.empty() &&
-                      raw.splay.empty();
-    if (none) return absl::OkStatus();
+    if (!raw.supervise_flags.any()) return absl::OkStatus();
     return absl::InvalidArgumentError(
         "--on-rotate, --rotation, --drain-timeout, --initialize-timeout, --stop-timeout, --debounce, --splay and "
         "--no-redact need --supervise: without it nothing of the injector is left once CMD runs");
   }
-  SuperviseOptions options;
-  options.redact = !raw.no_redact;
-  for (const absl::Status& status :
-       {ReadPolicy(raw.on_rotate, options), ReadRotation(raw.rotation, options),
-        ReadDuration("--drain-timeout", raw.drain_timeout, absl::ZeroDuration(), options.drain_timeout),
-        ReadDuration("--initialize-timeout", raw.initialize_timeout, absl::Milliseconds(1), options.initialize_timeout),
-        ReadDuration("--stop-timeout", raw.stop_timeout, absl::ZeroDuration(), options.stop_timeout),
-        ReadDuration("--debounce", raw.debounce, absl::ZeroDuration(), options.debounce),
-        ReadDuration("--splay", raw.splay, absl::ZeroDuration(), options.splay)}) {
-    if (!status.ok()) return status;
-  }
-  result = options;
+  absl::StatusOr<SuperviseOptions> options = ReadSuperviseFlags(raw.supervise_flags);
+  if (!options.ok()) return options.status();
+  result = *options;
   return absl::OkStatus();
 }
 
@@ -200,15 +135,9 @@ absl::Status CheckParsed(RawOptions& raw) {
   if (options.mcp_server.empty()) {
     return absl::InvalidArgumentError("which MCP server? Name it with --mcp-server ID");
   }
-  if (!absl::ParseDuration(raw.startup_timeout, &options.startup_timeout) ||
-      options.startup_timeout < kShortestTimeout || options.startup_timeout > kLongestTimeout) {
-    return absl::InvalidArgumentError("--startup-timeout takes a duration from 1s to 1h, such as 30s or 2m");
-  }
-  if (absl::Status status = CheckSupervise(raw.supervise, options.supervise); !status.ok()) return status;
-  for (const std::string& name : options.inherit.unset) {
-    if (name.empty() || absl::StrContains(name, '=')) {
-      return absl::InvalidArgumentError("--unset takes the name of one environment variable");
-    }
+  for (const absl::Status& status : {ReadStartupTimeout(raw.startup_timeout, options.startup_timeout),
+                                     CheckSupervise(raw, options.supervise), CheckUnset(options.inherit.unset)}) {
+    if (!status.ok()) return status;
   }
   if (options.command.empty() || options.command[0].empty()) {
     return absl::InvalidArgumentError("what is to be run? End the options with -- and give the command after it");

@@ -145,6 +145,7 @@ class Router {
   // router_server.cc: what a process says.
   void HandleServerMessage(ServerProcess& process, absl::string_view text, const MessageHead& head);
   void HandleEarlyMessage(ServerProcess& process, absl::string_view text, const MessageHead& head);
+  void AnswerEarly(ServerProcess& process, const std::string& answer);
   void ServerRequest(ServerProcess& process, absl::string_view text, const MessageHead& head);
   void ServerNotification(ServerProcess& process, absl::string_view text, const MessageHead& head);
   void ServerResponse(ServerProcess& process, absl::string_view text, const MessageHead& head);

@@ -15,6 +15,9 @@ namespace {
 using Kind = MessageHead::Kind;
 using Stage = ServerProcess::Stage;
 
+// Of what a replacement is answered before it is ready: some thousand pings.
+constexpr size_t kMaxEarlyAnswerBytes = 256 * 1024;
+
 bool IsBlank(absl::string_view line) { return line.find_first_not_of(" \t\r\n") == absl::string_view::npos; }
 
 std::string About(const ServerProcess& process, absl::string_view what) {
@@ -80,16 +83,26 @@ void Router::HandleEarlyMessage(ServerProcess& process, absl::string_view text, 
     if (TakeReplayAnswer(process, head)) return;
     LogCounted(process.stray_answers, About(process, "answered a request that it does not have"));
   } else if (head.kind == Kind::kRequest && head.method == "ping") {
-    SendToServer(process, EmptyResultMessage(head.id));
+    AnswerEarly(process, EmptyResultMessage(head.id));
   } else if (process.early_bytes + text.size() <= options_.max_held_bytes) {
     process.early_bytes += text.size();
     process.early.emplace_back(text);
   } else {
     LogCounted(process.dropped, About(process, "says too much before it is initialized; it is not passed on"));
     if (head.kind == Kind::kRequest) {
-      SendToServer(process, ErrorMessage(head.id, kTooManyHeld, "Too many messages before initialization"));
+      AnswerEarly(process, ErrorMessage(head.id, kTooManyHeld, "Too many messages before initialization"));
     }
   }
+}
+
+// It may not read what it is answered, and nothing else holds it back.
+void Router::AnswerEarly(ServerProcess& process, const std::string& answer) {
+  if (process.early_answer_bytes + answer.size() > kMaxEarlyAnswerBytes) {
+    LogCounted(process.unanswered, About(process, "asks too much before it is initialized; it gets no more answers"));
+    return;
+  }
+  process.early_answer_bytes += answer.size();
+  SendToServer(process, answer);
 }
 
 void Router::ServerRequest(ServerProcess& process, absl::string_view text, const MessageHead& head) {

@@ -257,6 +257,24 @@ TEST_F(RouterTest, TooMuchHeldIsAnsweredWithAnError) {
   EXPECT_THAT(Calls(), ElementsAre(StartsWith(ErrorFor("2", -32002))));
 }
 
+TEST_F(RouterTest, AReplacementThatAsksWithoutEndIsNotAnsweredWithoutEnd) {
+  Handshake();
+  router_.StartReplacement(2);
+  Calls();
+  size_t bytes = 0;
+  for (int i = 0; i < 20000; ++i) {
+    Server(2, Request("1", "ping"));
+    for (const std::string& call : Calls()) bytes += call.size();
+  }
+  EXPECT_GT(bytes, 100000u);
+  EXPECT_LT(bytes, 600000u);
+  // Once it is ready it is a server like any other.
+  Server(2, Answer(ReplayId(1), kResult));
+  Calls();
+  Server(2, Request("1", "ping"));
+  EXPECT_EQ(Calls().size(), 1u);
+}
+
 TEST_F(RouterTest, ACrashAnswersWhatIsOpen) {
   Handshake();
   Client(Request("\"a\""));

@@ -71,11 +71,14 @@ struct ServerProcess {
   // What it said before it was ready.
   std::vector<std::string> early;
   size_t early_bytes = 0;
+  // What it was answered before it was ready.
+  size_t early_answer_bytes = 0;
 
   // For logs.
   uint64_t garbage = 0;
   uint64_t stray_answers = 0;
   uint64_t dropped = 0;
+  uint64_t unanswered = 0;
 
   bool input_open() const { return stage != Stage::kClosed && stage != Stage::kDiscarded; }
   bool ready() const { return stage == Stage::kCurrent || stage == Stage::kDraining; }

@@ -33,7 +33,13 @@ void EnvironmentSource::OnMessage() {
   if (message->has_problem()) {
     const client::ApiError problem = client::DecodeApiError(absl::StatusCode::kFailedPrecondition, message->problem());
     told_problem_ = true;
-    Say(FailureOf(problem, mcp_server_).message + kKeepWhatTheyHave);
+    const Failure failure = FailureOf(problem, mcp_server_);
+    Say(failure.message + kKeepWhatTheyHave);
+    // A provider of access tokens that does not answer takes nothing back.
+    const bool passing = message->problem().reason() == "PROVIDER_UNAVAILABLE";
+    Stand(passing ? Standing::kUnknown : Standing::kRefused, failure);
+  } else if (!told_problem_) {
+    Stand(Standing::kCurrent);
   }
   message->Clear();
 }
@@ -64,6 +70,7 @@ absl::Duration EnvironmentSource::OnEnd(const client::ApiError& error) {
     // A token or session that was replaced before it was revoked is nothing to speak of.
     if (link_.access().FilesStamp() != stamp_) return absl::ZeroDuration();
     if (!std::exchange(told_ended_, true)) listener_->OnEnded(FailureOf(error, mcp_server_));
+    Stand(Standing::kRefused, FailureOf(error, mcp_server_));
     return refused_.Next();
   }
   // A stream that has been of use may end for a restart of the server, which the next one will not notice.
@@ -74,7 +81,14 @@ absl::Duration EnvironmentSource::OnEnd(const client::ApiError& error) {
 absl::Duration EnvironmentSource::OnUnreachable(const std::string& why) {
   told_unreachable_ = true;
   Say(why + kKeepWhatTheyHave);
+  Stand(Standing::kUnknown, {kUnavailable, why});
   return unreachable_.Next();
+}
+
+void EnvironmentSource::Stand(Standing standing, Failure why) {
+  if (standing == standing_ || (standing == Standing::kUnknown && standing_ == Standing::kRefused)) return;
+  standing_ = standing;
+  listener_->OnStanding(standing, std::move(why));
 }
 
 void EnvironmentSource::Say(const std::string& line) {

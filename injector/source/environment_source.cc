@@ -12,6 +12,8 @@ namespace {
 
 using Event = ServerLink::Event;
 
+constexpr absl::Duration kGiveUpCheck = absl::Milliseconds(250);
+
 // As client::RunWithRetry decides.
 bool WorthRetrying(const client::ApiError& error) {
   if (error.code == absl::StatusCode::kResourceExhausted) return error.retry_delay > absl::ZeroDuration();
@@ -88,6 +90,7 @@ std::optional<Failure> EnvironmentSource::First(ResolvedEnvironment* environment
         if (!WorthRetrying(error) || next >= deadline) return FailureOf(error, mcp_server_);
         while (link_.Wait(next) != Event::kTimeout) {
         }
+        if (options_.give_up != nullptr && options_.give_up()) return FailureOf(link_.NoAnswer(), mcp_server_);
         break;
       }
       default:
@@ -99,8 +102,10 @@ std::optional<Failure> EnvironmentSource::First(ResolvedEnvironment* environment
 
 Event EnvironmentSource::AwaitFirst(absl::Time deadline) {
   while (true) {
-    const Event event = link_.Wait(deadline);
-    if (event == Event::kTimeout || event == Event::kEnded) return event;
+    const absl::Time next = options_.give_up == nullptr ? deadline : std::min(deadline, absl::Now() + kGiveUpCheck);
+    const Event event = link_.Wait(next);
+    if (event == Event::kEnded) return event;
+    if (event == Event::kTimeout && (next == deadline || options_.give_up())) return event;
     if (event != Event::kMessage) continue;
     if (MayPass(*link_.message())) {
       held_up_ = ProblemOf(*link_.message());

@@ -2,6 +2,7 @@
 #define KEYFERRY_INJECTOR_SOURCE_ENVIRONMENT_SOURCE_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,6 +46,8 @@ class EnvironmentSource : public ReportSink {
     Backoff::Limits refused = {absl::Seconds(1), absl::Minutes(1)};
     // How often the files of a refused identity are looked at.
     absl::Duration file_check = absl::Seconds(2);
+    // Asked now and then by Open, which gives up once it answers true.
+    std::function<bool()> give_up;
   };
 
   // Waits for the first environment, as exec does: with retries while the server is unreachable, trying the MCP servers
@@ -89,6 +92,7 @@ class EnvironmentSource : public ReportSink {
   // The server has answered.
   void OnReached();
   void Say(const std::string& line);
+  void Stand(Standing standing, Failure why = {});
 
   // Begins to confirm what runs unless that is done, or not possible now.
   void ConfirmRunning() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -118,6 +122,7 @@ class EnvironmentSource : public ReportSink {
   bool told_problem_ = false;
   bool told_unreachable_ = false;
   bool told_ended_ = false;
+  Standing standing_ = Standing::kCurrent;
   // FilesStamp of the current identity.
   std::string stamp_;
   Backoff unreachable_;

@@ -30,6 +30,16 @@ struct ResolvedEnvironment {
   int64_t revision = 0;
 };
 
+// Whether the newest environment may be given to a process that starts now.
+enum class Standing {
+  // It is the one that the server would answer with.
+  kCurrent,
+  // The server cannot be asked, or cannot say: it is what was last known.
+  kUnknown,
+  // The server refuses it: no right to it, or a required variable has no value any more.
+  kRefused,
+};
+
 // What comes from the place that environments come from. Every call comes from a thread of that place, one call at a
 // time, and must not block.
 class EnvironmentListener {
@@ -47,6 +57,11 @@ class EnvironmentListener {
   // once; it is asked for again now and then. If the right returns, OnProblem says so, and OnEnvironment follows if the
   // environment is another one by then.
   virtual void OnEnded(Failure failure) = 0;
+
+  // How the newest environment stands, whenever that is another than before; at first it is kCurrent. `why`, unless it
+  // is kCurrent, says what a launch would fail with. A refusal stands until the server takes it back: losing the server
+  // does not lift it. For those who start further processes later on.
+  virtual void OnStanding(Standing standing, Failure why) {}
 };
 
 // Is told what runs.

@@ -25,10 +25,9 @@ void ErrorLog::Line(absl::string_view text) {
     return;
   }
   if (!output_.at_line_start()) output_.Write(line_end_);
-  if (left_out_ > 0)
-    output_.Write(absl::StrCat("keyferry-injector: ", left_out_, " more lines were left out", line_end_));
+  if (left_out_ > 0) output_.Write(absl::StrCat(program_, ": ", left_out_, " more lines were left out", line_end_));
   left_out_ = 0;
-  output_.Write(absl::StrCat("keyferry-injector: ", text, line_end_));
+  output_.Write(absl::StrCat(program_, ": ", text, line_end_));
 }
 
 }  // namespace keyferry::injector

@@ -9,11 +9,12 @@
 
 namespace keyferry::injector {
 
-// The injector's own lines on standard error, between those of the command: `keyferry-injector: TEXT`. At most 30 at
+// This process's own lines on standard error, between those of the command: `keyferry-injector: TEXT`. At most 30 at
 // once and one a second on average; how many were left out is said with the next. For the loop's thread.
 class ErrorLog {
  public:
-  explicit ErrorLog(OutputStream& output) : output_(output) {}
+  // `program` names this process in front of each line.
+  ErrorLog(OutputStream& output, absl::string_view program) : output_(output), program_(program) {}
 
   // One line without the program's name. Never a value, never what the command or its client said.
   void Line(absl::string_view text);
@@ -25,6 +26,7 @@ class ErrorLog {
   bool Allowed();
 
   OutputStream& output_;
+  const absl::string_view program_;
   double allowance_ = kBurst;
   absl::Time last_ = absl::InfinitePast();
   uint64_t left_out_ = 0;

@@ -147,8 +147,10 @@ void McpHost::ServerInputHasRoom(McpProcess&) { HoldBackOrGoOn(); }
 void McpHost::HoldBackOrGoOn() {
   if (client_input_ != nullptr) {
     bool full = router_.held_bytes() > kMostHeld;
-    // A replaced process that does not read must not keep the client from its successor.
-    for (const auto& [id, process] : processes_) full |= id >= current_ && process->input_full();
+    // Neither a replaced process that does not read nor one that is not ready yet may keep the client from the one that
+    // its messages go to.
+    const McpProcess* const current = Find(current_);
+    full |= current != nullptr && current->input_full();
     if (full) {
       client_input_->Pause();
     } else {

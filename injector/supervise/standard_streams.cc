@@ -25,6 +25,17 @@ void ReplaceByNull(int number) {
 
 }  // namespace
 
+void FillStandardDescriptors() {
+  while (true) {
+    const int descriptor = open("/dev/null", O_RDWR);
+    if (descriptor < 0) return;
+    if (descriptor > 2) {
+      close(descriptor);
+      return;
+    }
+  }
+}
+
 bool StreamsLookLikeMcp() { return IsPipeOrSocket(STDIN_FILENO) && IsPipeOrSocket(STDOUT_FILENO); }
 
 bool ErrorIsOutput() {

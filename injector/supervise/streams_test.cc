@@ -168,7 +168,7 @@ TEST_F(StreamsTest, ScheduleActsAlthoughChangesNeverStop) {
 
 TEST_F(StreamsTest, LogLinesAreBoundedAndCounted) {
   OutputStream output(*loop_, SharedEndpoint::Own(std::move(pipe_.write_end)));
-  ErrorLog log(output);
+  ErrorLog log(output, "keyferry-injector");
   output.Write("half a line");
   for (int i = 0; i < 1000; ++i) log.Line("a line");
   const std::string text = ReadAll(pipe_.read_end.get());

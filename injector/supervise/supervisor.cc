@@ -42,7 +42,7 @@ class Supervisor {
       : loop_(loop),
         command_(command),
         error_output_(loop, SharedEndpoint::ForWriting(STDERR_FILENO)),
-        log_(error_output_),
+        log_(error_output_, command.program),
         options_(options),
         mailbox_(mailbox) {
     const HostContext context = {loop, options, command.command, state, error_output_, log_, report};

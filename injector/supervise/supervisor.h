@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "injector/exec/environment.h"
 #include "injector/exec/exit_code.h"
 #include "injector/exec/process.h"
@@ -19,6 +20,8 @@ struct SupervisedCommand {
   // What of `inherited` (null-terminated, as `environ`) the command keeps.
   const char* const* inherited = nullptr;
   InheritRules rules;
+  // Names this process in its own lines.
+  absl::string_view program = "keyferry-injector";
 };
 
 // Runs the command with `first`, keeps it up to date with what comes into `mailbox`, and answers what to exit with and

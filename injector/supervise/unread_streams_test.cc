@@ -44,6 +44,14 @@ TEST_F(UnreadStreamsTest, ReplacedProcessThatDoesNotReadDoesNotHoldBackTheClient
   EndOfInput();
 }
 
+TEST_F(UnreadStreamsTest, ReplacementThatAsksAndDoesNotReadDoesNotHoldBackTheClient) {
+  LaunchServer({"--initialize-timeout=60s", "--stop-timeout=200ms"});
+  Change("GENERATION=2 MODE=flood");
+  program_->AwaitError("asks too much before it is initialized");
+  EXPECT_THAT(Call(1, "who", std::string(1 << 20, 'x')), StartsWith("1 "));
+  EndOfInput();
+}
+
 TEST_F(UnreadStreamsTest, EndOfAServerIsKnownThoughNobodyReadsItsErrors) {
   LaunchServer({});
   program_->LeaveErrorsUnread();

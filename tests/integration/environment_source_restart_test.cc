@@ -153,10 +153,12 @@ TEST_F(EnvironmentSourceRestartTest, LeavesAStreamThatHasGoneSilent) {
   Open(/*silence=*/absl::Milliseconds(500));
   ASSERT_EQ(kill(server_->pid(), SIGSTOP), 0);
   EXPECT_EQ(listener_.Next(), "problem the server has gone silent; what runs keeps what it has");
+  EXPECT_EQ(listener_.AwaitStandings("unknown "), "unknown ");
   ASSERT_EQ(kill(server_->pid(), SIGCONT), 0);
   Rotate();
   EXPECT_EQ(listener_.Next(), "problem the server answers again");
   EXPECT_EQ(listener_.Next(), "environment TOKEN=v2");
+  EXPECT_EQ(listener_.AwaitStandings("unknown current "), "unknown current ");
 }
 
 TEST_F(EnvironmentSourceRestartTest, TheCommandLineFollowsARotationToItsEnd) {

@@ -144,6 +144,7 @@ TEST_F(EnvironmentSourceTest, SaysWhichVariableIsMissingAndWhenItIsBack) {
                   "parent: 'orgs/acme' credential_id: 'GITHUB_TOKEN' value: 'anew'");
   EXPECT_EQ(listener_.Next(), "problem orgs/acme/mcpServers/github can be resolved again");
   EXPECT_EQ(listener_.Next(), "environment GITHUB_TOKEN=v1 LEVEL=v0") << "of the same version, another value";
+  EXPECT_EQ(listener_.AwaitStandings("refused:78 current "), "refused:78 current ");
 }
 
 TEST_F(EnvironmentSourceTest, ARevokedTokenIsToldAndAnotherOneInTheFileIsTakenUp) {
@@ -154,11 +155,18 @@ TEST_F(EnvironmentSourceTest, ARevokedTokenIsToldAndAnotherOneInTheFileIsTakenUp
   EXPECT_EQ(Open(), "GITHUB_TOKEN=v1 LEVEL=v0");
   world_.MustCall(Who::kAdmin, "TokenService.RevokeToken", absl::StrCat("name: '", created.metadata().name(), "'"));
   EXPECT_TRUE(absl::StartsWith(listener_.Next(), "ended 77 "));
+  EXPECT_EQ(listener_.AwaitStandings("refused:77 "), "refused:77 ");
   Rotate();
   EXPECT_EQ(listener_.Count(), 0) << "told once, and no environment for a token that is revoked";
+  // What is refused stays so while the file cannot be read either.
+  ASSERT_EQ(remove(exec_.connection.token_file.c_str()), 0);
+  EXPECT_TRUE(absl::StartsWith(listener_.Next(), "problem "));
+  EXPECT_EQ(listener_.AwaitStandings("refused:77 "), "refused:77 ");
   WriteToken(Who::kWorkload);
+  EXPECT_EQ(listener_.Next(), "problem the server answers again");
   EXPECT_EQ(listener_.Next(), "problem orgs/acme/mcpServers/github is permitted again");
   EXPECT_EQ(listener_.Next(), "environment GITHUB_TOKEN=v2 LEVEL=v0");
+  EXPECT_EQ(listener_.AwaitStandings("refused:77 current "), "refused:77 current ");
 }
 
 TEST_F(EnvironmentSourceTest, ATokenThatIsReplacedBeforeItIsRevokedIsNothingToSpeakOf) {

@@ -41,6 +41,20 @@ class RecordingListener : public injector::EnvironmentListener {
     told_.push_back(absl::StrCat("ended ", failure.exit_code, " ", failure.message));
   }
 
+  void OnStanding(injector::Standing standing, injector::Failure why) override {
+    absl::MutexLock lock(&mutex_);
+    standings_ += standing == injector::Standing::kCurrent   ? "current "
+                  : standing == injector::Standing::kRefused ? absl::StrCat("refused:", why.exit_code, " ")
+                                                             : "unknown ";
+  }
+  // Waits until these were told, in order; all that were told if they are not after a while.
+  std::string AwaitStandings(const std::string& standings) {
+    const auto told = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return standings_ == standings; };
+    absl::MutexLock lock(&mutex_);
+    mutex_.AwaitWithTimeout(absl::Condition(&told), absl::Seconds(30));
+    return standings_;
+  }
+
   // What was told next, in words; "nothing" after a while.
   std::string Next() {
     const auto told = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return !told_.empty(); };
@@ -63,6 +77,7 @@ class RecordingListener : public injector::EnvironmentListener {
  private:
   absl::Mutex mutex_;
   std::deque<std::string> told_ ABSL_GUARDED_BY(mutex_);
+  std::string standings_ ABSL_GUARDED_BY(mutex_);
   int64_t revision_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

@@ -4,7 +4,8 @@
 //   MODE         "": well-behaved; `hang`: never answers initialize; `refuse`: answers it with an error; `exit`: ends
 //   at once
 //                with code 3; `garbage`: prints lines that are not JSON before everything; `stubborn`: ignores the end
-//                of its input and SIGTERM; `finish`: answers what it has before it ends with its input
+//                of its input and SIGTERM; `finish`: answers what it has before it ends with its input;
+//                `flood`: asks without end, reads nothing and never answers
 //
 // Tools: `who`; `slow MS` answers after that time; `big BYTES`; `die CODE`; `ask` sends the client a request of its own
 // (sampling) and answers with what that answered; `token` answers with TOKEN; `deaf` never reads again; `shout CODE`
@@ -111,6 +112,10 @@ void Call(const std::string& id, const std::string& line) {
   }
 }
 
+[[noreturn]] void Flood() {
+  while (true) Say("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}");
+}
+
 void Receive(const std::string& line) {
   if (Get("MODE") == "garbage") Say("this is not JSON");
   const std::string method = Unquoted(Member(line, "method"));
@@ -129,6 +134,7 @@ void Receive(const std::string& line) {
 int main() {
   if (Get("MODE") == "exit") return 3;
   if (Get("MODE") == "stubborn") signal(SIGTERM, SIG_IGN);
+  if (Get("MODE") == "flood") Flood();
   fprintf(stderr, "server %s starts\n", Who().c_str());
   std::string buffer;
   while (true) {

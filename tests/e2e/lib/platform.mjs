@@ -5,13 +5,14 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { run } from './process.mjs';
 
-// Folder that holds server/keyferryd, client/keyferry and injector/keyferry-injector.
+// Folder that holds server/keyferryd, client/keyferry, injector/keyferry-injector and injector/keyferry-launch.
 const BIN = process.env.KEYFERRY_BIN ?? path.resolve(import.meta.dirname ?? new URL('.', import.meta.url).pathname, '../../../bazel-bin');
 
 export const programs = {
   keyferryd: path.join(BIN, 'server/keyferryd'),
   keyferry: path.join(BIN, 'client/keyferry'),
   injector: path.join(BIN, 'injector/keyferry-injector'),
+  launch: path.join(BIN, 'injector/keyferry-launch'),
 };
 
 const READY_TIMEOUT_MS = 30_000;
