@@ -16,6 +16,7 @@
 #include "absl/strings/str_split.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
+#include "server/config/identity_config.h"
 #include "server/http/address_guard.h"
 #include "server/http/ip_address.h"
 #include "server/http/url.h"
@@ -84,6 +85,8 @@ void AddKeys(const Descriptor& descriptor, const std::string& prefix, std::vecto
     const FieldDescriptor& field = *descriptor.field(i);
     const std::string path = prefix + field.name();
     if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+      // Lists of maps are no flags.
+      if (field.is_repeated()) continue;
       AddKeys(*field.message_type(), path + ".", keys);
       continue;
     }
@@ -120,6 +123,10 @@ absl::Status SetScalar(const FieldDescriptor& field, const std::string& text, Me
       reflection.SetUInt64(message, &field, number);
       return absl::OkStatus();
     }
+    case FieldDescriptor::CPPTYPE_BOOL:
+      if (text != "true" && text != "false") return absl::InvalidArgumentError("must be true or false");
+      reflection.SetBool(message, &field, text == "true");
+      return absl::OkStatus();
     default:
       break;
   }
@@ -150,6 +157,21 @@ absl::Status ReadList(const YAML::Node& node, const std::string& source, const s
   return absl::OkStatus();
 }
 
+absl::Status ReadMap(const YAML::Node& node, const std::string& source, const std::string& prefix, Message* message);
+
+// A list of maps, e.g. `identity.issuers`; what it held before is gone.
+absl::Status ReadMaps(const YAML::Node& node, const std::string& source, const std::string& path,
+                      const FieldDescriptor& field, Message* message) {
+  message->GetReflection()->ClearField(message, &field);
+  if (node.IsNull()) return absl::OkStatus();
+  if (!node.IsSequence()) return At(source, node.Mark(), absl::StrCat("`", path, "` must be a list"));
+  for (size_t i = 0; i < node.size(); ++i) {
+    RETURN_IF_ERROR(ReadMap(node[i], source, absl::StrCat(path, "[", i, "]."),
+                            message->GetReflection()->AddMessage(message, &field)));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReadMap(const YAML::Node& node, const std::string& source, const std::string& prefix, Message* message) {
   if (node.IsNull()) return absl::OkStatus();
   if (!node.IsMap()) return At(source, node.Mark(), "expected keys and values");
@@ -161,6 +183,10 @@ absl::Status ReadMap(const YAML::Node& node, const std::string& source, const st
     if (field == nullptr) return At(source, entry.first.Mark(), absl::StrCat("unknown key `", prefix, name, "`"));
     if (!seen.insert(name).second) {
       return At(source, entry.first.Mark(), absl::StrCat("key `", prefix, name, "` is given twice"));
+    }
+    if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE && field->is_repeated()) {
+      RETURN_IF_ERROR(ReadMaps(entry.second, source, absl::StrCat(prefix, name), *field, message));
+      continue;
     }
     if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
       RETURN_IF_ERROR(ReadMap(entry.second, source, absl::StrCat(prefix, name, "."),
@@ -345,6 +371,7 @@ absl::Status CompleteConfig(config::Config* config) {
   }
   RETURN_IF_ERROR(CompleteHttp(config->tls(), config->mutable_http()));
   RETURN_IF_ERROR(CheckOutbound(config->outbound()));
+  RETURN_IF_ERROR(CompleteIdentity(config->mutable_identity()));
   return CompleteRates(&limits);
 }
 
