@@ -17,7 +17,9 @@
 #include "server/delayed_action.h"
 #include "server/directory/bootstrap.h"
 #include "server/directory/service.h"
+#include "server/http/address_guard.h"
 #include "server/identity/authenticator.h"
+#include "server/identity/external/identity_verifier.h"
 #include "server/limits/call_limits.h"
 #include "server/mcpservers/service.h"
 #include "server/metrics/call_metrics.h"
@@ -44,8 +46,8 @@ namespace keyferry::server {
 // In the order in which they depend on one another; destroyed from the last to the first.
 struct KeyferryServer::Parts {
   Parts(std::unique_ptr<storage::Store> opened, std::unique_ptr<AuditLog> log, std::unique_ptr<UsageRecorder> recorder,
-        std::unique_ptr<AuditStream> stream, const KeyferryServerOptions& options, std::function<absl::Time()> clock,
-        Logger* logger)
+        std::unique_ptr<AuditStream> stream, IdentityTrust trust, const KeyferryServerOptions& options,
+        std::function<absl::Time()> clock, Logger* logger)
       : store(std::move(opened)),
         audit(std::move(log)),
         usage(std::move(recorder)),
@@ -58,11 +60,12 @@ struct KeyferryServer::Parts {
         sessions(store.get(), clock, &pages),
         session_sweeper(store.get(), clock, logger),
         process_rules(store.get(), clock, &pages, &processes),
-        authenticator(store.get(), clock),
+        identities(std::move(trust), clock, logger),
+        authenticator(store.get(), clock, &identities),
         call_limits(options.rates),
         executor(options.changes),
         dispatcher(&authenticator, &call_limits, audit.get(), &executor, logger, Dispatcher::Limits{}, clock, &calls) {
-    directory = {store.get(), clock, &pages, &directory_changes};
+    directory = {store.get(), clock, &pages, &directory_changes, &identities};
   }
 
   std::vector<std::unique_ptr<grpc::Service>> MakeServices() {
@@ -116,6 +119,7 @@ struct KeyferryServer::Parts {
   ProcessRules process_rules;
   absl::Mutex directory_changes;
   DirectoryContext directory;
+  IdentityVerifier identities;
   Authenticator authenticator;
   CallLimits call_limits;
   CallMetrics calls;
@@ -145,8 +149,10 @@ absl::StatusOr<std::unique_ptr<KeyferryServer>> KeyferryServer::Start(std::uniqu
     stream_options.target = options.audit_stream;
     ASSIGN_OR_RETURN(stream, AuditStream::Start(store.get(), audit.get(), logger, stream_options));
   }
-  auto parts = std::make_unique<Parts>(std::move(store), std::move(audit), std::move(usage), std::move(stream), options,
-                                       clock, logger);
+  ASSIGN_OR_RETURN(const AddressGuard guard, AddressGuard::Create(options.oauth.allowed_addresses));
+  ASSIGN_OR_RETURN(IdentityTrust trust, IdentityTrust::Create(options.identity, guard, clock, logger));
+  auto parts = std::make_unique<Parts>(std::move(store), std::move(audit), std::move(usage), std::move(stream),
+                                       std::move(trust), options, clock, logger);
   RETURN_IF_ERROR(RefillProcesses(*parts->store->View(), clock(), &parts->processes));
   ASSIGN_OR_RETURN(parts->oauth,
                    Oauth::Start(options.oauth, {parts->store.get(), clock, &parts->pages, parts->audit.get(),

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "server/certificates/certificate_files.h"
+#include "server/config/config.pb.h"
 #include "server/directory/common.h"
 #include "server/limits/call_limits.h"
 #include "server/log.h"
@@ -29,6 +30,8 @@ struct KeyferryServerOptions {
   // Where audit entries are streamed to: a file's path, "stdout", or "" for nowhere.
   std::string audit_stream;
   OauthOptions oauth;
+  // Complete (CompleteIdentity).
+  config::Identity identity;
   // How long audit entries are kept.
   absl::Duration audit_retention = absl::InfiniteDuration();
 };

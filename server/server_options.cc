@@ -19,6 +19,8 @@ KeyferryServerOptions ServerOptions(const config::Config& config) {
   options.grpc.key_file = config.tls().key_file();
   options.grpc.client_ca_file = config.tls().client_ca_file();
   options.grpc.max_streams_per_connection = static_cast<int>(config.limits().max_streams_per_connection());
+  options.grpc.ask_for_certificates = !config.identity().spiffe().empty();
+  options.identity = config.identity();
   options.changes.threads = config.limits().change_threads();
   options.changes.max_queued = config.limits().max_queued_changes();
   options.changes.max_running_per_group = config.limits().change_threads_per_org();

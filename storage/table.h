@@ -12,6 +12,8 @@ enum class Table : uint8_t {
   kTokenIndex = 2,  // parent "", id = hex SHA-256 of the token's text; payload names the org and the token record
   // parent "", id = hex SHA-256 of a start URL's secret or of a `state`; payload names the org and the attempt
   kConnectionAttemptIndex = 3,
+  // parent "", id = hex SHA-256 of an identity (server/identity/external_identity.h); payload names the workload
+  kWorkloadIdentity = 4,
 
   // Organization space. `parent` is what stands between the org and the collection in the resource name: "" for the
   // org itself, "teams/{team}", "users/{user}", "services/{service}" or "workloads/{workload}".

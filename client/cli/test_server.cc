@@ -196,6 +196,7 @@ class TestServer::Services : public v1::CredentialService::Service,
     v1::Workload* workload = response->add_workloads();
     workload->set_name("orgs/dev/workloads/w");
     workload->add_mcp_servers("orgs/dev/mcpServers/a");
+    workload->add_identities()->set_spiffe_id("spiffe://prod/a");
     return Seen(context, *request);
   }
   Status UpdateWorkload(Context* context, const v1::UpdateWorkloadRequest* request, v1::Workload* response) override {

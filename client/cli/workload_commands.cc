@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -6,6 +5,7 @@
 #include "client/cli/commands.h"
 #include "client/cli/context.h"
 #include "client/cli/mcp_server_name.h"
+#include "client/cli/workload_grants.h"
 #include "keyferry/v1/directory.grpc.pb.h"
 
 namespace keyferry::client::cli {
@@ -57,42 +57,57 @@ Outcome List(Context& context, const Arguments&) {
   return std::nullopt;
 }
 
-// Changes the grants as they stand at this moment; ABORTED if somebody else changed the workload meanwhile.
-Outcome TryChangeGrants(Context& context, const std::string& name, const std::vector<std::string>& servers, bool grant,
-                        v1::Workload* workload) {
+Outcome FindWorkload(Context& context, const std::string& name, v1::Workload* found) {
   std::vector<v1::Workload> workloads;
   KEYFERRY_RETURN_IF_FAILED(ListAll(context, &workloads));
-  const auto found = std::find_if(workloads.begin(), workloads.end(),
-                                  [&](const v1::Workload& workload) { return workload.name() == name; });
-  if (found == workloads.end()) {
-    return Failure{ExitCode::kOther, absl::StrCat("not found: ", name, "; see `keyferry workload list`")};
+  for (v1::Workload& workload : workloads) {
+    if (workload.name() != name) continue;
+    found->Swap(&workload);
+    return std::nullopt;
   }
-  std::vector<std::string> granted(found->mcp_servers().begin(), found->mcp_servers().end());
-  for (const std::string& server : servers) {
-    granted.erase(std::remove(granted.begin(), granted.end(), server), granted.end());
-    if (grant) granted.push_back(server);
-  }
+  return Failure{ExitCode::kOther, absl::StrCat("not found: ", name, "; see `keyferry workload list`")};
+}
+
+// Makes the change to the workload as it stands at this moment; ABORTED if somebody else changed it meanwhile.
+Outcome TryChangeGrants(Context& context, const std::string& name, const WorkloadGrants& grants, bool grant,
+                        v1::Workload* workload) {
+  v1::Workload found;
+  KEYFERRY_RETURN_IF_FAILED(FindWorkload(context, name, &found));
   v1::UpdateWorkloadRequest request;
   request.mutable_workload()->set_name(name);
-  request.mutable_workload()->set_etag(found->etag());
-  for (const std::string& server : granted) request.mutable_workload()->add_mcp_servers(server);
-  request.mutable_update_mask()->add_paths("mcp_servers");
+  request.mutable_workload()->set_etag(found.etag());
+  ApplyGrants(grants, grant, found, &request);
   return context.Call(Idempotent::kYes, &Stub::UpdateWorkload, request, workload);
 }
 
-// Adds or takes away MCP servers that a workload may resolve. Two who do so at once both get what they asked for.
+// Adds or takes away what a workload may do and who may call as it. Two who do so at once both get what they asked for.
 Outcome ChangeGrants(Context& context, const Arguments& arguments, bool grant) {
   std::string name;
   KEYFERRY_RETURN_IF_FAILED(context.ResourceName("workloads", arguments.Text("ID"), &name));
-  std::vector<std::string> servers;
-  KEYFERRY_RETURN_IF_FAILED(McpServerNames(context, arguments.Texts("MCP_SERVER"), &servers));
+  WorkloadGrants grants;
+  KEYFERRY_RETURN_IF_FAILED(McpServerNames(context, arguments.Texts("MCP_SERVER"), &grants.mcp_servers));
+  KEYFERRY_RETURN_IF_FAILED(ReadIdentity(arguments, &grants.identity));
+  grants.sessions = arguments.Has("--can-use-sessions");
+  if (grants.mcp_servers.empty() && !grants.sessions && !grants.identity.has_value()) {
+    return UsageFailure(absl::StrCat("nothing to change: keyferry workload ", grant ? "grant" : "revoke",
+                                     "; name MCP servers, an identity, or --can-use-sessions"));
+  }
   v1::Workload workload;
   Outcome outcome;
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
-    outcome = TryChangeGrants(context, name, servers, grant, &workload);
+    outcome = TryChangeGrants(context, name, grants, grant, &workload);
     if (!outcome.has_value() || outcome->code != absl::StatusCode::kAborted) break;
   }
   KEYFERRY_RETURN_IF_FAILED(outcome);
+  context.printer().Message(workload);
+  return std::nullopt;
+}
+
+Outcome Describe(Context& context, const Arguments& arguments) {
+  std::string name;
+  KEYFERRY_RETURN_IF_FAILED(context.ResourceName("workloads", arguments.Text("ID"), &name));
+  v1::Workload workload;
+  KEYFERRY_RETURN_IF_FAILED(FindWorkload(context, name, &workload));
   context.printer().Message(workload);
   return std::nullopt;
 }
@@ -135,7 +150,11 @@ Outcome Delete(Context& context, const Arguments& arguments) {
 
 void AddWorkloadCommands(CommandTree& tree) {
   const Positional id = {"ID", "The workload's id"};
-  const Positional servers = {"MCP_SERVER", "ID, TEAM/ID or a full resource name", {}, /*repeated=*/true};
+  const Positional servers = {"MCP_SERVER",
+                              "ID, TEAM/ID or a full resource name",
+                              {},
+                              /*repeated=*/true,
+                              /*optional=*/true};
   Option server = {"--mcp-server", ValueKind::kText, "MCP_SERVER", "MCP server that it may resolve; may be repeated"};
   server.repeated = true;
   const Option display_name = {"--display-name", ValueKind::kText, "TEXT", "A name for people"};
@@ -153,22 +172,29 @@ void AddWorkloadCommands(CommandTree& tree) {
                             display_name},
                            {{"--can-use-sessions", "--cannot-use-sessions"}},
                            Update});
+  std::vector<Option> grants = IdentityOptions();
+  grants.push_back({"--can-use-sessions", ValueKind::kFlag, "", "That it acts for users whose sessions it is given"});
   tree.commands.push_back(
       {"workload grant",
-       "Let a workload resolve more MCP servers",
-       "",
+       "Let a workload resolve more MCP servers, use sessions, or be called as by an identity",
+       "An identity is what the platform attests: the pods of a service account of Kubernetes, by an issuer of\n"
+       "keyferryd's configuration, or a SPIFFE ID. Who has it calls as the workload without a token of Keyferry's.\n\n"
+       "  keyferry workload grant runner github --issuer cluster --namespace tools --service-account mcp\n"
+       "  keyferry workload grant runner --spiffe-id spiffe://prod.example.com/tools/mcp",
        {id, servers},
-       {},
-       {},
+       grants,
+       IdentityExclusions(),
        [](Context& context, const Arguments& arguments) { return ChangeGrants(context, arguments, /*grant=*/true); }});
   tree.commands.push_back(
       {"workload revoke",
-       "Let a workload resolve fewer MCP servers",
-       "",
+       "Take away what `workload grant` granted, at once",
+       "An identity is taken away by exactly the options that it was granted with; see `workload describe`.",
        {id, servers},
-       {},
-       {},
+       grants,
+       IdentityExclusions(),
        [](Context& context, const Arguments& arguments) { return ChangeGrants(context, arguments, /*grant=*/false); }});
+  tree.commands.push_back(
+      {"workload describe", "Show what a workload may do and who may call as it", "", {id}, {}, {}, Describe});
   tree.commands.push_back({"workload list", "List workloads and what they may resolve", "", {}, {}, {}, List});
   tree.commands.push_back(
       {"workload delete", "Delete a workload with its tokens", "", {id}, {YesOption()}, {}, Delete});

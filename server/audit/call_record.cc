@@ -76,6 +76,21 @@ void SetConfirmation(const ResolutionEvent& event, CallRecord* record) {
   record->confirms = true;
 }
 
+v1::CallerIdentity ToCallerIdentity(const ExternalIdentity& identity) {
+  v1::CallerIdentity shown;
+  shown.set_issuer(identity.issuer);
+  shown.set_subject(identity.subject);
+  shown.set_pod(identity.pod);
+  shown.set_pod_uid(identity.pod_uid);
+  return shown;
+}
+
+void NoteCaller(const Caller& caller, CallRecord* record) {
+  record->org = caller.org;
+  record->entry.set_principal(caller.Name());
+  if (caller.external != nullptr) *record->entry.mutable_identity() = ToCallerIdentity(*caller.external);
+}
+
 void SetOutcome(const absl::Status& status, v1::AuditEntry* entry) {
   entry->set_code(static_cast<int>(status.code()));
   v1::ErrorDetail detail;

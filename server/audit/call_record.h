@@ -43,6 +43,12 @@ void SetResolution(ResolutionEvent event, CallRecord* record);
 // Puts into the entry what a process confirms that it holds. No use of a credential.
 void SetConfirmation(const ResolutionEvent& event, CallRecord* record);
 
+// An external identity as the log has it.
+v1::CallerIdentity ToCallerIdentity(const ExternalIdentity& identity);
+
+// Notes who calls.
+void NoteCaller(const Caller& caller, CallRecord* record);
+
 // Notes how the call ended.
 void SetOutcome(const absl::Status& status, v1::AuditEntry* entry);
 

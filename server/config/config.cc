@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/config/backup_config.h"
+#include "server/config/identity_config.h"
 #include "server/config/sections.h"
 #include "server/status_macros.h"
 
@@ -29,6 +30,7 @@ absl::Status CompleteConfig(config::Config* config) {
   RETURN_IF_ERROR(CompleteHttp(config->tls(), config->mutable_http()));
   RETURN_IF_ERROR(CompleteMetrics(config->tls(), config->mutable_metrics()));
   RETURN_IF_ERROR(CheckOutbound(config->outbound()));
+  RETURN_IF_ERROR(CompleteIdentity(config->mutable_identity()));
   RETURN_IF_ERROR(CompleteBackup(config->mutable_backup()));
   return CompleteRates(config->mutable_limits());
 }

@@ -20,7 +20,7 @@ struct ConfigKey {
   std::string help;
 };
 
-// Every key, in the order of config.proto.
+// Every key but those of lists of maps (`identity`), in the order of config.proto.
 const std::vector<ConfigKey>& ConfigKeys();
 
 // Reads YAML into `config`, over what it holds. INVALID_ARGUMENT "SOURCE:LINE: ..." for what is not YAML, an unknown or

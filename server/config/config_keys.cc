@@ -78,6 +78,8 @@ void AddKeys(const Descriptor& descriptor, const std::string& prefix, std::vecto
     const FieldDescriptor& field = *descriptor.field(i);
     const std::string path = prefix + field.name();
     if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+      // Lists of maps are no flags.
+      if (field.is_repeated()) continue;
       AddKeys(*field.message_type(), path + ".", keys);
       continue;
     }

@@ -43,6 +43,10 @@ absl::Status SetScalar(const FieldDescriptor& field, const std::string& text, Me
       reflection.SetUInt64(message, &field, number);
       return absl::OkStatus();
     }
+    case FieldDescriptor::CPPTYPE_BOOL:
+      if (text != "true" && text != "false") return absl::InvalidArgumentError("must be true or false");
+      reflection.SetBool(message, &field, text == "true");
+      return absl::OkStatus();
     default:
       break;
   }
@@ -73,6 +77,21 @@ absl::Status ReadList(const YAML::Node& node, const std::string& source, const s
   return absl::OkStatus();
 }
 
+absl::Status ReadMap(const YAML::Node& node, const std::string& source, const std::string& prefix, Message* message);
+
+// A list of maps, e.g. `identity.issuers`; what it held before is gone.
+absl::Status ReadMaps(const YAML::Node& node, const std::string& source, const std::string& path,
+                      const FieldDescriptor& field, Message* message) {
+  message->GetReflection()->ClearField(message, &field);
+  if (node.IsNull()) return absl::OkStatus();
+  if (!node.IsSequence()) return At(source, node.Mark(), absl::StrCat("`", path, "` must be a list"));
+  for (size_t i = 0; i < node.size(); ++i) {
+    RETURN_IF_ERROR(ReadMap(node[i], source, absl::StrCat(path, "[", i, "]."),
+                            message->GetReflection()->AddMessage(message, &field)));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReadMap(const YAML::Node& node, const std::string& source, const std::string& prefix, Message* message) {
   if (node.IsNull()) return absl::OkStatus();
   if (!node.IsMap()) return At(source, node.Mark(), "expected keys and values");
@@ -84,6 +103,10 @@ absl::Status ReadMap(const YAML::Node& node, const std::string& source, const st
     if (field == nullptr) return At(source, entry.first.Mark(), absl::StrCat("unknown key `", prefix, name, "`"));
     if (!seen.insert(name).second) {
       return At(source, entry.first.Mark(), absl::StrCat("key `", prefix, name, "` is given twice"));
+    }
+    if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE && field->is_repeated()) {
+      RETURN_IF_ERROR(ReadMaps(entry.second, source, absl::StrCat(prefix, name), *field, message));
+      continue;
     }
     if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
       RETURN_IF_ERROR(ReadMap(entry.second, source, absl::StrCat(prefix, name, "."),

@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "google/protobuf/field_mask.pb.h"
 #include "google/protobuf/timestamp.pb.h"
+#include "server/identity/external_identities.h"
 #include "server/names.h"
 #include "server/pagination.h"
 #include "storage/records/records.pb.h"
@@ -27,6 +28,8 @@ struct DirectoryContext {
   // Held from reading to commit by every change that depends on a whole set (the ADMINs of an org, the users that the
   // team `default` must hold): preconditions guard single records only. This process alone writes the store.
   absl::Mutex* changes = nullptr;
+  // Whose identities may be granted; null: nobody's.
+  const ExternalIdentities* external = nullptr;
 
   int64_t NowNanos() const { return absl::ToUnixNanos(clock()); }
 };

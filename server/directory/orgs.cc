@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/access/access.h"
 #include "server/audit/call_record.h"
+#include "server/directory/workload_identities.h"
 #include "server/errors.h"
 #include "server/records.h"
 #include "server/status_macros.h"
@@ -73,6 +74,13 @@ absl::StatusOr<storage::Mutation> SystemRecordsOf(const storage::StoreView& view
     if (decoded.ok()) {
       mutation.Delete({Table::kTokenIndex, "", "", absl::BytesToHexString(token.hash())}, std::nullopt);
     }
+    return decoded.ok();
+  }));
+  RETURN_IF_ERROR(decoded);
+  RETURN_IF_ERROR(view.ScanAll(Table::kWorkload, org, [&](storage::Record record) {
+    records::WorkloadRecord workload;
+    decoded = storage::ParseSecretInto(record.payload, workload);
+    if (decoded.ok()) DeleteIdentities(workload, &mutation);
     return decoded.ok();
   }));
   RETURN_IF_ERROR(decoded);

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/audit/call_record.h"
+#include "server/directory/workload_identities.h"
 #include "server/errors.h"
 #include "server/records.h"
 #include "server/status_macros.h"
@@ -37,6 +38,7 @@ v1::Workload ToProto(const std::string& org, const records::WorkloadRecord& reco
   *workload.mutable_mcp_servers() = record.mcp_servers();
   *workload.mutable_create_time() = ToTimestamp(record.create_time());
   workload.set_can_use_sessions(record.can_use_sessions());
+  for (const auto& identity : record.identities()) *workload.add_identities() = ShownIdentity(identity);
   workload.set_etag(EtagOf(record));
   return workload;
 }
@@ -66,15 +68,15 @@ absl::Status CheckGrants(const google::protobuf::RepeatedPtrField<std::string>& 
 
 // Commits a new principal record, unless there is one.
 absl::Status CommitNew(storage::Store* store, ParentCounts* counts, const Caller& caller, const storage::RecordKey& key,
-                       storage::SecretBytes payload, const std::string& name) {
+                       storage::SecretBytes payload, const std::string& name, storage::Mutation mutation = {}) {
   const auto exists = store->View()->Contains(key);
   if (!exists.ok()) return FromStore(exists.status(), name);
   if (*exists) return AlreadyExists(name);
-  storage::Mutation mutation;
+  const bool alone = mutation.empty();
   mutation.Put(key, std::move(payload), /*version=*/1, /*expected=*/0);
   NoteResource(caller, name);
   const absl::Status committed = CommitCounted(store, counts, caller, key.org, std::move(mutation));
-  return absl::IsAborted(committed) ? AlreadyExists(name) : FromStore(committed, name);
+  return absl::IsAborted(committed) && alone ? AlreadyExists(name) : FromStore(committed, name);
 }
 
 // One page of an org's records of a table, of those that the caller may see.
@@ -181,10 +183,14 @@ absl::StatusOr<v1::Workload> PrincipalRules::CreateWorkload(const Caller& caller
   record.set_display_name(request.workload().display_name());
   *record.mutable_mcp_servers() = request.workload().mcp_servers();
   record.set_can_use_sessions(request.workload().can_use_sessions());
+  ASSIGN_OR_RETURN(*record.mutable_identities(),
+                   ParseIdentities(context_, request.workload().identities(), parent.org, "workload.identities"));
   record.set_create_time(context_.NowNanos());
   record.set_update_time(record.create_time());
+  storage::Mutation mutation;
+  RETURN_IF_ERROR(StageIdentities(*context_.store->View(), name, /*before=*/{}, record.identities(), &mutation));
   RETURN_IF_ERROR(CommitNew(context_.store, &workload_counts_, caller, {Table::kWorkload, parent.org, "", record.id()},
-                            storage::SerializeSecret(record), name));
+                            storage::SerializeSecret(record), name, std::move(mutation)));
   return ToProto(parent.org, record);
 }
 
@@ -207,12 +213,15 @@ absl::StatusOr<v1::Workload> PrincipalRules::UpdateWorkload(const Caller& caller
   if (!asked.display_name().empty()) set.insert("display_name");
   if (!asked.mcp_servers().empty()) set.insert("mcp_servers");
   if (asked.can_use_sessions()) set.insert("can_use_sessions");
-  ASSIGN_OR_RETURN(const auto paths, MaskPaths(request.update_mask(),
-                                               {"display_name", "mcp_servers", "can_use_sessions"}, std::move(set)));
+  if (!asked.identities().empty()) set.insert("identities");
+  ASSIGN_OR_RETURN(const auto paths,
+                   MaskPaths(request.update_mask(), {"display_name", "mcp_servers", "can_use_sessions", "identities"},
+                             std::move(set)));
   RETURN_IF_ERROR(CheckDisplayName(asked.display_name(), "workload.display_name"));
   RETURN_IF_ERROR(CheckGrants(asked.mcp_servers(), org, "workload.mcp_servers"));
   const storage::RecordKey key{Table::kWorkload, org, "", name.id};
-  auto found = ReadRecord<records::WorkloadRecord>(*context_.store->View(), key);
+  const auto view = context_.store->View();
+  auto found = ReadRecord<records::WorkloadRecord>(*view, key);
   if (!found.ok()) return FromStore(found.status(), asked.name());
   if (!found->has_value()) return NotFound(asked.name());
   records::WorkloadRecord record = (*found)->record;
@@ -220,8 +229,14 @@ absl::StatusOr<v1::Workload> PrincipalRules::UpdateWorkload(const Caller& caller
   if (paths.contains("display_name")) record.set_display_name(asked.display_name());
   if (paths.contains("mcp_servers")) *record.mutable_mcp_servers() = asked.mcp_servers();
   if (paths.contains("can_use_sessions")) record.set_can_use_sessions(asked.can_use_sessions());
-  record.set_update_time(context_.NowNanos());
   storage::Mutation mutation;
+  if (paths.contains("identities")) {
+    ASSIGN_OR_RETURN(*record.mutable_identities(),
+                     ParseIdentities(context_, asked.identities(), org, "workload.identities"));
+    RETURN_IF_ERROR(
+        StageIdentities(*view, asked.name(), (*found)->record.identities(), record.identities(), &mutation));
+  }
+  record.set_update_time(context_.NowNanos());
   mutation.Put(key, storage::SerializeSecret(record), (*found)->version + 1, (*found)->revision);
   const auto committed = CommitAudited(context_.store, caller, std::move(mutation));
   if (!committed.ok()) return FromStore(committed.status(), asked.name());
@@ -245,6 +260,12 @@ absl::StatusOr<google::protobuf::Empty> PrincipalRules::Delete(const Caller& cal
   if (!found->has_value()) return NotFound(name);
   storage::Mutation mutation;
   mutation.Delete(key, (*found)->revision);
+  if (table == Table::kWorkload) {
+    records::WorkloadRecord workload;
+    const absl::Status decoded = storage::ParseSecretInto((*found)->payload, workload);
+    if (!decoded.ok()) return FromStore(decoded, name);
+    DeleteIdentities(workload, &mutation);
+  }
   const std::string below = absl::StrCat(collection, "/", child.id);
   RETURN_IF_ERROR(DeleteEverythingBelow(*view, child.parent.org, below, context_.clock(), &mutation));
   const auto committed = CommitAudited(context_.store, caller, std::move(mutation));

@@ -41,8 +41,9 @@ TestDirectory::TestDirectory(v1::Tier tier) : TestDirectory(OpenNewStore(), tier
 
 TestDirectory::TestDirectory(std::unique_ptr<storage::Store> opened, v1::Tier tier)
     : store(std::move(opened)),
-      context{store.get(), [this] { return now; }, &pages, &changes},
-      authenticator(store.get(), [this] { return now; }),
+      context{store.get(), [this] { return now; }, &pages, &changes, &external},
+      authenticator(
+          store.get(), [this] { return now; }, &external),
       orgs(context),
       users(context),
       teams(context),

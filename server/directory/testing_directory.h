@@ -15,6 +15,7 @@
 #include "server/directory/users.h"
 #include "server/identity/authenticator.h"
 #include "server/identity/caller.h"
+#include "server/identity/testing_external.h"
 #include "server/pagination.h"
 #include "storage/store.h"
 
@@ -49,6 +50,7 @@ class TestDirectory {
   absl::Time now = absl::FromUnixSeconds(1700000000);
   PageTokens pages;
   absl::Mutex changes;
+  FakeExternalIdentities external;
   DirectoryContext context;
   Authenticator authenticator;
   OrgRules orgs;

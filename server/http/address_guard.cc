@@ -124,8 +124,14 @@ absl::StatusOr<AddressGuard> AddressGuard::Create(const std::vector<std::string>
   return guard;
 }
 
+AddressGuard AddressGuard::ForConfiguredHosts() {
+  AddressGuard guard;
+  guard.allows_all_ = true;
+  return guard;
+}
+
 bool AddressGuard::Allows(const IpAddress& address, uint16_t port) const {
-  if (IsGloballyReachable(address)) return true;
+  if (allows_all_ || IsGloballyReachable(address)) return true;
   for (const Entry& entry : entries_) {
     if (entry.network.v6 == address.v6 && (entry.port == 0 || entry.port == port) &&
         StartsWith(address, entry.network.bytes, entry.bits)) {

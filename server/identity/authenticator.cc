@@ -1,5 +1,6 @@
 #include "server/identity/authenticator.h"
 
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -8,6 +9,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "server/errors.h"
+#include "server/identity/find_granted.h"
+#include "server/identity/jwt/jwt.h"
 #include "server/identity/load_user.h"
 #include "server/identity/token_text.h"
 #include "server/names.h"
@@ -22,8 +25,8 @@ namespace records = storage::records;
 using storage::RecordKey;
 using storage::Table;
 
-constexpr Table kDependencies[] = {Table::kOrg,        Table::kTokenIndex, Table::kToken,   Table::kUser,
-                                   Table::kMembership, Table::kService,    Table::kWorkload};
+constexpr Table kDependencies[] = {Table::kOrg,        Table::kTokenIndex, Table::kToken,    Table::kUser,
+                                   Table::kMembership, Table::kService,    Table::kWorkload, Table::kWorkloadIdentity};
 
 absl::Status Unauthenticated(absl::string_view reason, absl::string_view message, absl::string_view next_step) {
   v1::ErrorDetail detail;
@@ -76,9 +79,7 @@ absl::Status LoadService(const storage::StoreView& view, Caller* caller) {
 absl::Status LoadWorkload(const storage::StoreView& view, Caller* caller) {
   ASSIGN_OR_RETURN(const auto workload,
                    ReadOrUnknown<records::WorkloadRecord>(view, {Table::kWorkload, caller->org, "", caller->id}));
-  caller->kind = PrincipalKind::kWorkload;
-  caller->granted_mcp_servers.assign(workload.mcp_servers().begin(), workload.mcp_servers().end());
-  caller->can_use_sessions = workload.can_use_sessions();
+  FillWorkload(workload, caller);
   return absl::OkStatus();
 }
 
@@ -97,11 +98,18 @@ absl::Status LoadPrincipal(const storage::StoreView& view, ParentName::Kind kind
 
 }  // namespace
 
-Authenticator::Authenticator(storage::Store* store, Clock clock, size_t max_cached)
-    : store_(store), clock_(std::move(clock)), max_cached_(max_cached) {}
+Authenticator::Authenticator(storage::Store* store, Clock clock, ExternalIdentities* external, size_t max_cached)
+    : store_(store), clock_(std::move(clock)), external_(external), max_cached_(max_cached) {}
 
-absl::StatusOr<std::shared_ptr<const Caller>> Authenticator::Authenticate(absl::string_view authorization) {
+absl::StatusOr<std::shared_ptr<const Caller>> Authenticator::Authenticate(const CallCredentials& credentials,
+                                                                          ExternalIdentities::Pending* pending) {
   constexpr char kHowTo[] = "Send the metadata `authorization: Bearer TOKEN`.";
+  if (credentials.authorization.empty() && external_ != nullptr && !credentials.certificates.empty()) {
+    std::string hash;
+    const auto admitted = external_->VerifyCertificate(credentials.certificates, &hash);
+    return FinishExternal(hash, admitted);
+  }
+  const absl::string_view authorization = credentials.authorization;
   if (authorization.empty()) return Unauthenticated("TOKEN_MISSING", "no token was presented", kHowTo);
   // RFC 7235: the scheme's case does not matter.
   if (authorization.size() < 7 || !absl::EqualsIgnoreCase(authorization.substr(0, 7), "Bearer ")) {
@@ -109,18 +117,39 @@ absl::StatusOr<std::shared_ptr<const Caller>> Authenticator::Authenticate(absl::
   }
   const absl::string_view text = authorization.substr(7);
   if (!IsTokenText(text)) {
+    if (external_ != nullptr && external_->TakesTokens() && LooksLikeJwt(text)) {
+      const std::string hash = HashTokenText(text);
+      return FinishExternal(hash, external_->VerifyToken(text, hash, pending));
+    }
     return Unauthenticated("TOKEN_MALFORMED", "the token is malformed: its form or checksum is wrong",
                            "Check that the token was copied whole and unchanged.");
   }
-  return AuthenticateAgain(HashTokenText(text));
+  const std::string hash = HashTokenText(text);
+  return FindOrLoad(hash, [&] { return Load(hash); });
 }
 
 absl::StatusOr<std::shared_ptr<const Caller>> Authenticator::AuthenticateAgain(const std::string& hash) {
+  absl::StatusOr<std::shared_ptr<const Caller>> caller = FindOrLoad(hash, [&] { return Load(hash); });
+  const bool by_token = caller.ok() ? (*caller)->external == nullptr : !absl::IsUnauthenticated(caller.status());
+  if (by_token || external_ == nullptr) return caller;
+  const auto admitted = external_->VerifyAgain(hash);
+  if (absl::IsNotFound(admitted.status())) return caller.ok() ? Unknown() : caller.status();
+  return FinishExternal(hash, admitted);
+}
+
+absl::StatusOr<std::shared_ptr<const Caller>> Authenticator::FinishExternal(
+    const std::string& hash, const absl::StatusOr<ExternalIdentities::Admitted>& admitted) {
+  if (!admitted.ok()) return admitted.status();
+  return FindOrLoad(hash, [&] { return LoadExternal(hash, *admitted); });
+}
+
+absl::StatusOr<std::shared_ptr<const Caller>> Authenticator::FindOrLoad(
+    const std::string& hash, const std::function<absl::StatusOr<Caller>()>& load) {
   // Before the view, so that a change between the two drops what is cached below.
   const uint64_t stamp = Stamp();
   std::shared_ptr<const Caller> caller = Find(hash, stamp);
   if (caller == nullptr) {
-    ASSIGN_OR_RETURN(Caller loaded, Load(hash));
+    ASSIGN_OR_RETURN(Caller loaded, load());
     caller = std::make_shared<const Caller>(std::move(loaded));
     absl::MutexLock lock(&mutex_);
     if (cached_stamp_ < stamp || cached_.size() >= max_cached_) cached_.clear();
@@ -138,7 +167,9 @@ std::vector<RecordKey> RecordsOf(const Caller& caller) {
   if (caller.kind == PrincipalKind::kService) principal = Table::kService;
   if (caller.kind == PrincipalKind::kWorkload) principal = Table::kWorkload;
   std::vector<RecordKey> records = {{Table::kOrg, "", "", caller.org}, {principal, caller.org, "", caller.id}};
-  if (!caller.token_hash.empty()) {
+  if (caller.external != nullptr) {
+    records.push_back({Table::kWorkloadIdentity, "", "", caller.identity_id});
+  } else if (!caller.token_hash.empty()) {
     records.push_back({Table::kTokenIndex, "", "", absl::BytesToHexString(caller.token_hash)});
     records.push_back({Table::kToken, caller.org, caller.token_parent, caller.token_id});
   }
@@ -180,6 +211,19 @@ absl::StatusOr<Caller> Authenticator::Load(absl::string_view hash) const {
   caller.token_id = index.token_id();
   RETURN_IF_ERROR(LoadPrincipal(*view, principal->kind, &caller));
   return caller;
+}
+
+absl::StatusOr<Caller> Authenticator::LoadExternal(const std::string& hash,
+                                                   const ExternalIdentities::Admitted& admitted) const {
+  const std::unique_ptr<storage::StoreView> view = store_->View();
+  ASSIGN_OR_RETURN(std::optional<Caller> granted, FindGranted(*view, *admitted.identity));
+  if (!granted.has_value() || !external_->MayEnter(admitted.identity->issuer, granted->org)) {
+    return external_->RefuseUngranted(*admitted.identity);
+  }
+  granted->token_expire_time = admitted.expire_time;
+  granted->token_hash = hash;
+  granted->external = admitted.identity;
+  return *std::move(granted);
 }
 
 }  // namespace keyferry::server

@@ -13,31 +13,45 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "server/identity/caller.h"
+#include "server/identity/external_identities.h"
 #include "storage/store.h"
 
 namespace keyferry::server {
 
 using Clock = std::function<absl::Time()>;
 
-// Turns an API token into the caller that it speaks for, read from one view. Thread-safe.
+// What a call brings to say who makes it.
+struct CallCredentials {
+  // Value of the metadata `authorization`, "Bearer TOKEN"; empty if there was none.
+  absl::string_view authorization;
+  // Certificates that the client showed in the TLS handshake, PEM, its own first; empty if there were none. They count
+  // where there is no token.
+  absl::string_view certificates;
+};
+
+// Turns an API token, or the word of a platform that is trusted, into the caller that it speaks for, read from one
+// view. Thread-safe.
 //
 // Callers are kept in a bounded cache by the hash of their token, and dropped together when a commit touches any table
 // that they were computed from, so that a revocation, a role or a tier change counts from its acknowledgement on.
 // Expiry is checked at every call. A token is found by its SHA-256, so that no comparison sees its text.
 class Authenticator {
  public:
-  // `store` must outlive this.
-  Authenticator(storage::Store* store, Clock clock, size_t max_cached = 65536);
+  // `store` and `external` must outlive this. `external` may be null: API tokens alone are taken.
+  Authenticator(storage::Store* store, Clock clock, ExternalIdentities* external = nullptr, size_t max_cached = 65536);
 
-  // `authorization` is the value of that metadata key, "Bearer TOKEN"; empty if there was none.
-  //
   // UNAUTHENTICATED with reason TOKEN_MISSING, TOKEN_MALFORMED (form or checksum; the store is not asked),
-  // TOKEN_UNKNOWN (never made, revoked, or its principal was deleted) or TOKEN_EXPIRED. Otherwise what the store
-  // answers. No message holds any part of a token.
-  absl::StatusOr<std::shared_ptr<const Caller>> Authenticate(absl::string_view authorization)
+  // TOKEN_UNKNOWN (never made, revoked, or its principal was deleted) or TOKEN_EXPIRED. For what is no API token, what
+  // ExternalIdentities answers, with its `pending`; an identity that is granted to no workload is refused in the same
+  // way. Otherwise what the store answers. No message holds any part of a token.
+  absl::StatusOr<std::shared_ptr<const Caller>> Authenticate(const CallCredentials& credentials,
+                                                             ExternalIdentities::Pending* pending = nullptr)
       ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<std::shared_ptr<const Caller>> Authenticate(absl::string_view authorization) {
+    return Authenticate(CallCredentials{authorization, ""});
+  }
 
-  // The same for a token that was presented before, by Caller::token_hash.
+  // The same for what was presented before, by Caller::token_hash.
   absl::StatusOr<std::shared_ptr<const Caller>> AuthenticateAgain(const std::string& token_hash)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -45,10 +59,18 @@ class Authenticator {
   // Changes whenever a commit touches a table that a Caller depends on.
   uint64_t Stamp() const;
   absl::StatusOr<Caller> Load(absl::string_view hash) const;
+  absl::StatusOr<Caller> LoadExternal(const std::string& hash, const ExternalIdentities::Admitted& admitted) const;
+  // The caller, from the cache or by `load`; refused if it has expired.
+  absl::StatusOr<std::shared_ptr<const Caller>> FindOrLoad(const std::string& hash,
+                                                           const std::function<absl::StatusOr<Caller>()>& load)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<std::shared_ptr<const Caller>> FinishExternal(
+      const std::string& hash, const absl::StatusOr<ExternalIdentities::Admitted>& admitted);
   std::shared_ptr<const Caller> Find(const std::string& hash, uint64_t stamp) ABSL_LOCKS_EXCLUDED(mutex_);
 
   storage::Store* const store_;
   const Clock clock_;
+  ExternalIdentities* const external_;
   const size_t max_cached_;
 
   absl::Mutex mutex_;

@@ -2,6 +2,7 @@
 #define KEYFERRY_SERVER_IDENTITY_CALLER_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "keyferry/v1/directory.pb.h"
+#include "server/identity/external_identity.h"
 
 namespace keyferry::server {
 
@@ -48,6 +50,10 @@ struct Caller {
   std::string token_hash;
   std::string token_parent;
   std::string token_id;
+  // Who the caller is to the platform that runs it, if that is how they came in, and the id of the record in
+  // Table::kWorkloadIdentity that says which workload they call as.
+  std::shared_ptr<const ExternalIdentity> external;
+  std::string identity_id;
   // Where the call came from; set for streams alone, which record what they give out by themselves.
   std::string peer;
   // What this call will say of itself in the audit log (server/audit/call_record.h); null for callers that stand for no

@@ -8,6 +8,7 @@
 #include "absl/strings/strip.h"
 #include "server/access/access.h"
 #include "server/allowed_names.h"
+#include "server/audit/call_record.h"
 #include "server/errors.h"
 #include "server/mcpservers/definition.h"
 #include "server/processes/process_info.h"
@@ -158,6 +159,13 @@ absl::StatusOr<Resolution> Resolver::Compute(const Caller& caller, const v1::Res
   resolution.event.session = session.name;
   resolution.event.credentials = std::move(answer.used);
   if (request.has_process()) resolution.event.process = request.process();
+  if (caller.external != nullptr) {
+    resolution.event.identity = ToCallerIdentity(*caller.external);
+    // What is attested counts, whatever the process says of itself.
+    if (request.has_process() && !caller.external->pod.empty()) {
+      resolution.event.process.set_pod(caller.external->pod);
+    }
+  }
   answer.response->set_revision(static_cast<int64_t>(view->revision()));
   resolution.response = std::move(answer.response);
   return resolution;

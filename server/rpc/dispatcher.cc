@@ -7,6 +7,7 @@
 #include "absl/time/clock.h"
 #include "grpcpp/server_context.h"
 #include "server/errors.h"
+#include "server/rpc/presented.h"
 #include "server/rpc/status.h"
 #include "server/status_macros.h"
 
@@ -24,14 +25,6 @@ absl::Status Refuse(absl::StatusCode code, absl::string_view reason, absl::strin
   detail.set_next_step(std::string(next_step));
   detail.set_retry_delay_ms(retry_delay_ms);
   return MakeError(code, message, detail);
-}
-
-absl::string_view Authorization(const grpc::CallbackServerContext& context) {
-  const auto& metadata = context.client_metadata();
-  const auto range = metadata.equal_range("authorization");
-  // Two of them could mean two things; neither is taken.
-  if (range.first == range.second || std::next(range.first) != range.second) return "";
-  return absl::string_view(range.first->second.data(), range.first->second.size());
 }
 
 // A stream has no tally, since it decides again and again: how it ended tells, and hidden and absent are one.
@@ -73,12 +66,11 @@ void Dispatcher::Fill(grpc::CallbackServerContext* context, const MethodTraits& 
 
 void Dispatcher::Note(const Admission& caller, Call* call) {
   if (!caller.ok()) return;
-  call->record.org = (*caller)->org;
-  call->record.entry.set_principal((*caller)->Name());
+  NoteCaller(**caller, &call->record);
 }
 
-Dispatcher::Admission Dispatcher::Admit(Call* call) const {
-  Admission caller = authenticator_->Authenticate(Authorization(*call->context));
+Dispatcher::Admission Dispatcher::Admit(Call* call, ExternalIdentities::Pending* pending) const {
+  Admission caller = authenticator_->Authenticate(Presented(*call->context).all(), pending);
   Note(caller, call);
   if (!caller.ok()) return call_limits_->AfterFailure(call->record.entry.peer(), caller.status());
   RETURN_IF_ERROR(call_limits_->Admit(**caller));
@@ -106,22 +98,36 @@ grpc::ServerUnaryReactor* Dispatcher::Start(grpc::CallbackServerContext* context
   call->request = request;
   call->rule = std::move(rule);
   grpc::ServerUnaryReactor* const reactor = call->reactor = context->DefaultReactor();
-  const Admission caller = Admit(call.get());
+  ExternalIdentities::Pending pending;
+  const Admission caller = Admit(call.get(), &pending);
+  if (pending == nullptr) {
+    GoOn(std::move(call), caller);
+    return reactor;
+  }
+  // Who is calling becomes known without a thread that waits for it.
+  Hold hold;
+  hold.until = std::move(pending);
+  KeepThen(std::move(call), /*org=*/"", hold, [this](std::unique_ptr<UnaryCall> held) {
+    const Admission known = Admit(held.get(), /*pending=*/nullptr);
+    GoOn(std::move(held), known);
+  });
+  return reactor;
+}
+
+void Dispatcher::GoOn(std::unique_ptr<UnaryCall> call, const Admission& caller) {
+  const MethodTraits traits = call->traits;
   // A function that can be copied cannot own the call; it takes it over when it runs.
   if (absl::IsResourceExhausted(caller.status())) {
     refusals_.Give([this, borrowed = call.release(), status = caller.status()] {
       Finish(std::unique_ptr<UnaryCall>(borrowed), status);
     });
-    return reactor;
+    return;
   }
-  if ((!traits.mutates && !traits.reads_much) || !caller.ok()) {
-    RunAndAnswer(std::move(call), caller);
-    return reactor;
-  }
+  if ((!traits.mutates && !traits.reads_much) || !caller.ok()) return RunAndAnswer(std::move(call), caller);
   UnaryCall* const borrowed = call.release();
   const auto change = [this, borrowed] {
     // Again, since it may have waited: what was revoked meanwhile counts.
-    const Admission again = authenticator_->Authenticate(Authorization(*borrowed->context));
+    const Admission again = authenticator_->Authenticate(Presented(*borrowed->context).all());
     RunAndAnswer(std::unique_ptr<UnaryCall>(borrowed), again);
   };
   if (!executor_->TryRun((*caller)->org, change)) {
@@ -130,7 +136,6 @@ grpc::ServerUnaryReactor* Dispatcher::Start(grpc::CallbackServerContext* context
                   "too many changes are waiting; nothing was changed", "Repeat the call after the delay.",
                   /*retry_delay_ms=*/1000));
   }
-  return reactor;
 }
 
 void Dispatcher::RunAndAnswer(std::unique_ptr<UnaryCall> call, const Admission& admitted, bool was_held) {
@@ -142,12 +147,19 @@ void Dispatcher::RunAndAnswer(std::unique_ptr<UnaryCall> call, const Admission& 
 }
 
 void Dispatcher::Keep(std::unique_ptr<UnaryCall> call, const std::string& org, const Hold& hold) {
+  KeepThen(std::move(call), org, hold, [this](std::unique_ptr<UnaryCall> held) {
+    const Admission caller = authenticator_->Authenticate(Presented(*held->context).all());
+    RunAndAnswer(std::move(held), caller, /*was_held=*/true);
+  });
+}
+
+void Dispatcher::KeepThen(std::unique_ptr<UnaryCall> call, const std::string& org, const Hold& hold,
+                          std::function<void(std::unique_ptr<UnaryCall>)> then) {
   UnaryCall* const borrowed = call.release();
-  const auto again = [this, borrowed](const absl::Status& status) {
+  const auto again = [this, borrowed, then = std::move(then)](const absl::Status& status) {
     std::unique_ptr<UnaryCall> owned(borrowed);
     if (!status.ok()) return Finish(std::move(owned), status);
-    const Admission caller = authenticator_->Authenticate(Authorization(*borrowed->context));
-    RunAndAnswer(std::move(owned), caller, /*was_held=*/true);
+    then(std::move(owned));
   };
   // Some of the caller's time is kept, so that the answer reaches them.
   const absl::Time now = absl::Now();
@@ -184,7 +196,7 @@ Dispatcher::Admission Dispatcher::Begin(grpc::CallbackServerContext* context, co
                                         const Message& request, Call* call) const {
   Fill(context, traits, request, call);
   call->streams = true;
-  ASSIGN_OR_RETURN(std::shared_ptr<const Caller> known, Admit(call));
+  ASSIGN_OR_RETURN(std::shared_ptr<const Caller> known, Admit(call, /*pending=*/nullptr));
   RETURN_IF_ERROR(CheckRequest(*call, request));
   auto caller = std::make_shared<Caller>(*known);
   caller->peer = call->record.entry.peer();

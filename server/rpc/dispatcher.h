@@ -123,8 +123,8 @@ class Dispatcher {
                                   const google::protobuf::Message* request, BoundRule rule);
   void Fill(grpc::CallbackServerContext* context, const MethodTraits& traits, const google::protobuf::Message& request,
             Call* call) const;
-  // Who is calling, if that is known and they may call now. Once for each call.
-  Admission Admit(Call* call) const;
+  // Who is calling, if that is known and they may call now. Once for each call; once more if `pending` was set.
+  Admission Admit(Call* call, ExternalIdentities::Pending* pending) const;
   // Whether there is still time for a request of this size.
   absl::Status CheckRequest(const Call& call, const google::protobuf::Message& request) const;
   // Everything after admission up to the rule's answer.
@@ -133,6 +133,11 @@ class Dispatcher {
   // Then answers, or holds the call unless it was held before.
   void RunAndAnswer(std::unique_ptr<UnaryCall> call, const Admission& admitted, bool was_held = false);
   void Keep(std::unique_ptr<UnaryCall> call, const std::string& org, const Hold& hold);
+  // Holds the call until `then` goes on with it, or ends it.
+  void KeepThen(std::unique_ptr<UnaryCall> call, const std::string& org, const Hold& hold,
+                std::function<void(std::unique_ptr<UnaryCall>)> then);
+  // Everything after the first admission.
+  void GoOn(std::unique_ptr<UnaryCall> call, const Admission& caller);
   // Stores the entry, then answers. Ends the call.
   void Finish(std::unique_ptr<UnaryCall> call, const absl::Status& status) const;
   // Counts the call and writes its log line.

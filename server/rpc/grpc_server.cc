@@ -29,7 +29,9 @@ std::shared_ptr<grpc::ServerCredentials> MakeCredentials(const GrpcServerOptions
   tls::TlsServerCredentialsOptions tls_options(std::move(certificate));
   tls_options.watch_identity_key_cert_pairs();
   if (options.client_ca_file.empty()) {
-    tls_options.set_cert_request_type(GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);
+    // A client that shows a certificate proves that it has the key; whose it is, those who read it verify.
+    tls_options.set_cert_request_type(options.ask_for_certificates ? GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_BUT_DONT_VERIFY
+                                                                   : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);
   } else {
     tls_options.watch_root_certs();
     tls_options.set_cert_request_type(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);

@@ -24,6 +24,8 @@ struct GrpcServerOptions {
   std::string cert_file;
   std::string key_file;
   std::string client_ca_file;
+  // Whether clients are asked for a certificate even so, which they need not have and which is not verified.
+  bool ask_for_certificates = false;
   int max_streams_per_connection = 1000;
 };
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "keyferry/v1/audit.pb.h"
 #include "keyferry/v1/processes.pb.h"
 
 namespace keyferry::server {
@@ -51,6 +52,8 @@ struct ResolutionEvent {
   std::string session;
   // The process that the values are for; without an id if the request described none.
   v1::ProcessInfo process;
+  // Who the caller is to the platform that runs it; without an issuer if an API token was presented.
+  v1::CallerIdentity identity;
   Holding holding = Holding::kNow;
   // Of the environment; 0 for kNow.
   int64_t revision = 0;

@@ -117,6 +117,7 @@ absl::Status UsageRecorder::RecordNow(ResolutionEvent event, absl::string_view m
   record.entry.set_method(std::string(method));
   record.entry.set_principal(event.principal);
   record.entry.set_peer(peer);
+  if (!event.identity.issuer().empty()) *record.entry.mutable_identity() = event.identity;
   record.entry.mutable_time()->set_seconds(absl::ToUnixSeconds(now));
   record.entry.mutable_time()->set_nanos(static_cast<int32_t>(absl::ToUnixNanos(now) % 1000000000));
   RETURN_IF_ERROR(Record(caller, std::move(event)));

@@ -46,6 +46,38 @@ BadRequests BadGrants() {
   };
 }
 
+// The server of these tests trusts no issuer and no trust domain.
+BadRequests BadIdentities() {
+  const auto kubernetes = [](const std::string& label, const std::string& fields, const std::string& field) {
+    return Invalid("identity: " + label, absl::StrCat("workload { identities { kubernetes { ", fields, " } } }"),
+                   "workload.identities[0].kubernetes." + field);
+  };
+  const auto spiffe = [](const std::string& label, const std::string& id) {
+    return Invalid("identity: " + label, absl::StrCat("workload { identities { spiffe_id: '", id, "' } }"),
+                   "workload.identities[0].spiffe_id");
+  };
+  std::string many;
+  for (int i = 0; i < 17; ++i) absl::StrAppend(&many, " identities { spiffe_id: 'spiffe://a/", i, "' }");
+  return {
+      kubernetes("no namespace", "issuer: 'cluster' service_account: 'a'", "namespace"),
+      kubernetes("no service account", "issuer: 'cluster' namespace: 'a'", "service_account"),
+      kubernetes("a namespace with a slash", "issuer: 'cluster' namespace: 'a/b' service_account: 'a'", "namespace"),
+      kubernetes("no issuer", "namespace: 'a' service_account: 'a'", "issuer"),
+      kubernetes("an unknown issuer", "issuer: 'cluster' namespace: 'a' service_account: 'a'", "issuer"),
+      kubernetes("a pod with a space", "issuer: 'c' namespace: 'a' service_account: 'a' pod: 'a b'", "pod"),
+      kubernetes("a long UID",
+                 absl::StrCat("issuer: 'c' namespace: 'a' service_account: 'a' pod_uid: '", std::string(129, 'u'), "'"),
+                 "pod_uid"),
+      spiffe("an unknown trust domain", "spiffe://prod/a"),
+      spiffe("no SPIFFE ID", "https://prod/a"),
+      spiffe("2049 bytes", "spiffe://a/" + std::string(2038, 'b')),
+      Invalid("identity: empty", "workload { identities { } }", "workload.identities[0]"),
+      Invalid("identity: two at once", "workload { identities { kubernetes { } spiffe_id: 'spiffe://a/b' } }",
+              "workload.identities[0]"),
+      Invalid("identities: 17", absl::StrCat("workload { ", many, " }"), "workload.identities"),
+  };
+}
+
 BadRequests Lists() {
   return Join({BadOrgParents(),
                BadPages(),
@@ -102,6 +134,7 @@ std::vector<MethodEntry> PrincipalEntries() {
              BadIds("workload_id"),
              BadTexts("workload.display_name", 256),
              BadGrants(),
+             BadIdentities(),
              Refused("DDDDDDNN"),
              {Fails("duplicate", "workload_id: 'runner'", grpc::ALREADY_EXISTS)}})},
       {"DirectoryService.ListWorkloads", Who::kAdmin, "parent: 'orgs/acme'", Lists()},
@@ -110,6 +143,7 @@ std::vector<MethodEntry> PrincipalEntries() {
        Join({BadPrincipals("workload.name", "workloads", "runner"),
              BadTexts("workload.display_name", 256),
              BadGrants(),
+             BadIdentities(),
              BadMasks(),
              Refused("NNNNNNNN"),
              StaleEtags("workload.etag"),

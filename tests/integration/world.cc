@@ -66,10 +66,10 @@ std::string NameOf(Who who) {
   return "";
 }
 
-World::World(const WrapStore& wrap)
+World::World(const WrapStore& wrap, const config::Identity& identity)
     : clock_nanos_(absl::ToUnixNanos(absl::Now())), logger_(server::MakeSilentLogger()) {
   google::protobuf::SetLogHandler(nullptr);  // Requests that do not parse are sent on purpose.
-  StartServer(wrap);
+  StartServer(wrap, identity);
   Populate();
   LearnWords();
   TakeDigest();  // Resolves once, so that last uses stand from here on.
@@ -79,7 +79,7 @@ World::~World() = default;
 
 void World::StopServer() { server_->Drain(absl::Seconds(60)); }
 
-void World::StartServer(const WrapStore& wrap) {
+void World::StartServer(const WrapStore& wrap, const config::Identity& identity) {
   directory_ = storage::MakeTestDirectory();
   if (!storage::CreateKekFile(directory_ + "/kek").ok()) Die("no KEK file");
   if (!server::EnsureDevCertificates(directory_, absl::Now()).ok()) Die("no certificates");
@@ -108,6 +108,8 @@ void World::StartServer(const WrapStore& wrap) {
   options.oauth.listener.address = "127.0.0.1:0";
   options.oauth.cert_file = options.grpc.cert_file;
   options.oauth.key_file = options.grpc.key_file;
+  options.identity = identity;
+  options.grpc.ask_for_certificates = !identity.spiffe().empty();
   if (wrap != nullptr) *store = wrap(*std::move(store));
   auto started = server::KeyferryServer::Start(std::make_unique<FillingStore>(*std::move(store), &store_full_), options,
                                                clock, logger_.get());

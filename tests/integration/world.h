@@ -47,7 +47,8 @@ class World {
   // Replaces the store that the server is given, e.g. by one that counts.
   using WrapStore = std::function<std::unique_ptr<storage::Store>(std::unique_ptr<storage::Store>)>;
 
-  explicit World(const WrapStore& wrap = nullptr);
+  // `identity` is complete: whose word the server takes besides API tokens.
+  explicit World(const WrapStore& wrap = nullptr, const config::Identity& identity = {});
   ~World();
 
   // The server's clock stands still between these.
@@ -96,7 +97,7 @@ class World {
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
 
  private:
-  void StartServer(const WrapStore& wrap);
+  void StartServer(const WrapStore& wrap, const config::Identity& identity);
   void Populate();
   std::string NewSession();
   // Makes the connections, and the attempt that $ATTEMPT names.

@@ -1,0 +1,263 @@
+#include "server/identity/external/identity_verifier.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/synchronization/notification.h"
+#include "server/errors.h"
+#include "server/identity/external/testing_identity.h"
+#include "server/identity/jwt/testing_jwt.h"
+#include "storage/crypto/sha256.h"
+
+namespace keyferry::server {
+namespace {
+
+constexpr char kIssuer[] = "https://kubernetes.default.svc";
+
+class IdentityVerifierTest : public ::testing::Test {
+ protected:
+  explicit IdentityVerifierTest(bool reviewed = false) : key_(JwtAlgorithm::kEs256, "k1"), keys_(TestJwks(key_.Jwk())) {
+    TrustedIssuer issuer;
+    issuer.config.set_name("cluster");
+    issuer.config.set_issuer(kIssuer);
+    issuer.config.set_audience("keyferry");
+    issuer.config.add_algorithms("ES256");
+    issuer.config.add_orgs("acme");
+    issuer.config.mutable_token_review()->set_cache_seconds(10);
+    issuer.keys = std::make_unique<KeySource>("cluster", keys_.MakeReader(), clock_, &log_, KeySource::Options());
+    source_ = issuer.keys.get();
+    AwaitRead(source_);
+    now_ += 11;
+    if (reviewed) {
+      auto reviewer = std::make_unique<FakeReviewer>();
+      reviewer_ = reviewer.get();
+      issuer.reviewer = std::move(reviewer);
+    }
+    IdentityTrust trust;
+    trust.issuers.push_back(std::move(issuer));
+    verifier_ = std::make_unique<IdentityVerifier>(std::move(trust), clock_, &log_, /*max_cached=*/8);
+  }
+
+  absl::Time now() const { return absl::FromUnixSeconds(now_); }
+  std::string Claims(absl::string_view pod = "pod-0") const {
+    return TestServiceAccountClaims(kIssuer, "tools", "runner", pod, "uid-0", now());
+  }
+  static std::string HashOf(absl::string_view token) { return std::string(storage::View(storage::Sha256({token}))); }
+  absl::StatusOr<ExternalIdentities::Admitted> Verify(const std::string& token,
+                                                      ExternalIdentities::Pending* pending = nullptr) {
+    return verifier_->VerifyToken(token, HashOf(token), pending);
+  }
+  std::string ReasonOf(const absl::Status& status) {
+    v1::ErrorDetail detail;
+    return GetDetail(status, &detail) ? detail.reason() : status.ToString();
+  }
+
+  std::atomic<int64_t> now_{1700000000};
+  const std::function<absl::Time()> clock_ = [this] { return now(); };
+  KeptLog log_;
+  TestJwtKey key_;
+  FakeKeys keys_;
+  KeySource* source_ = nullptr;
+  FakeReviewer* reviewer_ = nullptr;
+  std::unique_ptr<IdentityVerifier> verifier_;
+};
+
+TEST_F(IdentityVerifierTest, AGoodTokenSaysWhoseItIs) {
+  const auto admitted = Verify(key_.Sign(Claims()));
+  ASSERT_TRUE(admitted.ok()) << admitted.status();
+  EXPECT_EQ(admitted->identity->issuer, "cluster");
+  EXPECT_EQ(admitted->identity->subject, "system:serviceaccount:tools:runner");
+  EXPECT_EQ(admitted->identity->name_space, "tools");
+  EXPECT_EQ(admitted->identity->service_account, "runner");
+  EXPECT_EQ(admitted->identity->pod, "pod-0");
+  EXPECT_EQ(admitted->identity->pod_uid, "uid-0");
+  EXPECT_EQ(admitted->expire_time, now() + absl::Hours(1) + kJwtLeeway);
+  EXPECT_TRUE(verifier_->MayEnter("cluster", "acme"));
+  EXPECT_FALSE(verifier_->MayEnter("cluster", "rival"));
+  EXPECT_FALSE(verifier_->MayEnter("other", "acme"));
+  EXPECT_FALSE(verifier_->MayEnter("", "acme"));
+}
+
+TEST_F(IdentityVerifierTest, EveryRefusalIsTheSameAndOnlyTheLogSaysWhy) {
+  const auto changed = [&](absl::string_view from, absl::string_view to) {
+    const std::string claims = absl::StrReplaceAll(Claims(), {{from, to}});
+    EXPECT_NE(claims, Claims()) << from;
+    return key_.Sign(claims);
+  };
+  const TestJwtKey stranger(JwtAlgorithm::kEs256, "k1"), unknown(JwtAlgorithm::kEs256, "k9"),
+      rsa(JwtAlgorithm::kRs256, "k1");
+  AwaitRead(source_);  // An unknown key does not make it read again so soon.
+  const struct {
+    const char* why;
+    std::string token;
+  } cases[] = {
+      {"its issuer (`iss`) is not configured", changed(kIssuer, "https://evil.example")},
+      {"another audience", changed(R"(["keyferry"])", R"(["vault"])")},
+      {"it has expired",
+       key_.Sign(TestServiceAccountClaims(kIssuer, "tools", "runner", "p", "u", now() - absl::Hours(2)))},
+      {"not valid yet",
+       key_.Sign(TestServiceAccountClaims(kIssuer, "tools", "runner", "p", "u", now() + absl::Hours(2)))},
+      {"signature does not hold", stranger.Sign(Claims())},
+      {"is none of the issuer's", unknown.Sign(Claims())},
+      {"its algorithm (`alg`)", rsa.Sign(Claims())},
+      {"its algorithm (`alg`)", key_.SignText(R"({"alg":"none","kid":"k1"})", Claims())},
+      {"its algorithm (`alg`)", key_.SignText(R"({"alg":"HS256","kid":"k1"})", Claims())},
+      {"(`crit`)", key_.SignText(R"({"alg":"ES256","kid":"k1","crit":["b64"]})", Claims())},
+      {"larger than 16 KiB", key_.Sign(std::string(kMaxJwtBytes, ' ') + Claims())},
+      {"no service account's", changed(R"("kubernetes.io")", R"("example.com")")},
+      {"no service account's", changed(R"("namespace":"tools")", R"("namespace":"prod")")},
+      {"no service account's", changed(R"("sub":"system:serviceaccount:tools:runner")", R"("sub":"root")")},
+      {"no service account's", changed(R"("uid":"uid-0")", R"("uid":"")")},
+      {"has a name twice", changed(R"("namespace":"tools")", R"("namespace":"tools","namespace":"prod")")},
+  };
+  log_.Take();
+  const absl::Status same = Verify("x.y.z").status();
+  EXPECT_EQ(ReasonOf(same), "IDENTITY_REFUSED");
+  log_.Take();
+  for (const auto& c : cases) {
+    const absl::Status refused = Verify(c.token).status();
+    EXPECT_EQ(refused, same) << c.why << refused;
+    const std::string line = log_.Take();
+    EXPECT_NE(line.find(c.why), std::string::npos) << c.why << ": " << line;
+    // No part of a token is there, whatever it is called.
+    for (size_t at = 0; at + 24 < c.token.size(); at += 12) {
+      ASSERT_EQ(line.find(c.token.substr(at, 24)), std::string::npos) << line;
+    }
+  }
+}
+
+TEST_F(IdentityVerifierTest, ANewKeyIsReadWhenATokenOfItComes) {
+  const TestJwtKey next(JwtAlgorithm::kEs256, "k2");
+  keys_.Set(TestJwks(absl::StrCat(key_.Jwk(), ",", next.Jwk())));
+  const std::string token = next.Sign(Claims());
+  ExternalIdentities::Pending pending;
+  EXPECT_EQ(ReasonOf(Verify(token, &pending).status()), "IDENTITY_UNAVAILABLE");
+  ASSERT_NE(pending, nullptr);
+  absl::Notification read;
+  pending([&read] { read.Notify(); });
+  read.WaitForNotification();
+  EXPECT_TRUE(Verify(token).ok());
+  // Keys that are made up make it read no more in the interval.
+  const int reads = keys_.reads();
+  pending = nullptr;
+  for (int i = 0; i < 20; ++i) {
+    const TestJwtKey unknown(JwtAlgorithm::kEs256, absl::StrCat("made-up-", i));
+    EXPECT_EQ(ReasonOf(Verify(unknown.Sign(Claims()), &pending).status()), "IDENTITY_REFUSED");
+  }
+  EXPECT_EQ(pending, nullptr);
+  EXPECT_EQ(keys_.reads(), reads);
+}
+
+TEST_F(IdentityVerifierTest, WhatWasVerifiedCountsUntilItExpiresOrItsKeyIsTakenAway) {
+  const std::string token = key_.Sign(Claims());
+  const std::string hash = HashOf(token);
+  EXPECT_TRUE(absl::IsNotFound(verifier_->VerifyAgain(hash).status()));
+  ASSERT_TRUE(Verify(token).ok());
+  EXPECT_TRUE(verifier_->VerifyAgain(hash).ok());
+  keys_.Set(TestJwks(TestJwtKey(JwtAlgorithm::kEs256, "k1").Jwk()));
+  AwaitRead(source_);
+  EXPECT_TRUE(absl::IsNotFound(verifier_->VerifyAgain(hash).status()));
+  EXPECT_EQ(ReasonOf(Verify(token).status()), "IDENTITY_REFUSED");
+  keys_.Set(TestJwks(key_.Jwk()));
+  now_ += 11;
+  AwaitRead(source_);
+  ASSERT_TRUE(Verify(token).ok());
+  now_ += 3600 + 60 - 11;
+  EXPECT_TRUE(absl::IsNotFound(verifier_->VerifyAgain(hash).status()));
+  EXPECT_EQ(ReasonOf(Verify(token).status()), "IDENTITY_REFUSED");
+}
+
+TEST_F(IdentityVerifierTest, WithoutKeysNobodyIsKnown) {
+  const std::string token = key_.Sign(Claims());
+  ASSERT_TRUE(Verify(token).ok());
+  keys_.Set(absl::UnavailableError("down"));
+  now_ += 25 * 3600;
+  EXPECT_TRUE(absl::IsNotFound(verifier_->VerifyAgain(HashOf(token)).status()));
+  EXPECT_EQ(ReasonOf(Verify(key_.Sign(Claims())).status()), "IDENTITY_UNAVAILABLE");
+}
+
+TEST_F(IdentityVerifierTest, KeepsABoundedNumber) {
+  std::vector<std::string> hashes;
+  for (int i = 0; i < 50; ++i) {
+    const std::string token = key_.Sign(Claims(absl::StrCat("pod-", i)));
+    ASSERT_TRUE(Verify(token).ok());
+    hashes.push_back(HashOf(token));
+  }
+  size_t kept = 0;
+  for (const std::string& hash : hashes) kept += verifier_->VerifyAgain(hash).ok() ? 1 : 0;
+  EXPECT_GT(kept, 0u);
+  EXPECT_LE(kept, 8u);
+}
+
+class ReviewedTest : public IdentityVerifierTest {
+ protected:
+  ReviewedTest() : IdentityVerifierTest(/*reviewed=*/true) {}
+};
+
+TEST_F(ReviewedTest, ATokenOfADeletedPodLosesItsAccess) {
+  const std::string token = key_.Sign(Claims());
+  ASSERT_TRUE(Verify(token).ok());
+  EXPECT_EQ(reviewer_->reviews, 1);
+  ASSERT_TRUE(Verify(token).ok());
+  EXPECT_EQ(reviewer_->reviews, 1);
+  reviewer_->answer = absl::PermissionDeniedError("gone");
+  now_ += 11;
+  EXPECT_EQ(ReasonOf(Verify(token).status()), "IDENTITY_REFUSED");
+  EXPECT_NE(log_.Take().find("gone"), std::string::npos);
+  EXPECT_EQ(reviewer_->reviews, 2);
+  // A refusal is remembered too.
+  EXPECT_EQ(ReasonOf(Verify(token).status()), "IDENTITY_REFUSED");
+  EXPECT_EQ(ReasonOf(verifier_->VerifyAgain(HashOf(token)).status()), "IDENTITY_REFUSED");
+  EXPECT_EQ(reviewer_->reviews, 2);
+}
+
+TEST_F(ReviewedTest, AnAnswerIsRenewedInTheBackground) {
+  const std::string token = key_.Sign(Claims());
+  ASSERT_TRUE(Verify(token).ok());
+  reviewer_->hold = true;
+  now_ += 6;
+  ASSERT_TRUE(Verify(token).ok());
+  ASSERT_TRUE(Verify(token).ok());
+  EXPECT_EQ(reviewer_->reviews, 2);
+  reviewer_->held[0](absl::PermissionDeniedError("gone"));
+  EXPECT_EQ(ReasonOf(Verify(token).status()), "IDENTITY_REFUSED");
+}
+
+TEST_F(ReviewedTest, WhatIsNotKnownIsNotAllowed) {
+  const std::string token = key_.Sign(Claims());
+  reviewer_->answer = absl::UnavailableError("down");
+  EXPECT_EQ(ReasonOf(Verify(token).status()), "IDENTITY_UNAVAILABLE");
+  // The API server is not asked by each call while it is down.
+  EXPECT_EQ(ReasonOf(Verify(token).status()), "IDENTITY_UNAVAILABLE");
+  EXPECT_EQ(reviewer_->reviews, 1);
+  now_ += 1;
+  reviewer_->hold = true;
+  ExternalIdentities::Pending pending;
+  EXPECT_EQ(ReasonOf(Verify(token, &pending).status()), "IDENTITY_UNAVAILABLE");
+  ASSERT_NE(pending, nullptr);
+  bool ended = false;
+  pending([&ended] { ended = true; });
+  EXPECT_FALSE(ended);
+  reviewer_->held[0](absl::OkStatus());
+  EXPECT_TRUE(ended);
+  EXPECT_TRUE(Verify(token).ok());
+}
+
+TEST_F(ReviewedTest, AStreamOutlivesAnAnswerByOneMinuteAtMost) {
+  const std::string token = key_.Sign(Claims());
+  ASSERT_TRUE(Verify(token).ok());
+  reviewer_->answer = absl::UnavailableError("down");
+  now_ += 60;
+  EXPECT_TRUE(verifier_->VerifyAgain(HashOf(token)).ok());
+  now_ += 1;
+  EXPECT_EQ(ReasonOf(verifier_->VerifyAgain(HashOf(token)).status()), "IDENTITY_UNAVAILABLE");
+}
+
+}  // namespace
+}  // namespace keyferry::server

@@ -1,0 +1,57 @@
+#ifndef KEYFERRY_SERVER_IDENTITY_EXTERNAL_IDENTITIES_H_
+#define KEYFERRY_SERVER_IDENTITY_EXTERNAL_IDENTITIES_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "server/identity/external_identity.h"
+
+namespace keyferry::server {
+
+// Says who somebody is who brings no API token but the word of a platform: a signed token or a client certificate. What
+// they may call as is not known here. Thread-safe.
+//
+// Every refusal is the same UNAUTHENTICATED, reason IDENTITY_REFUSED, so that nobody learns from outside how far they
+// came; the log says why. UNAVAILABLE, reason IDENTITY_UNAVAILABLE, while it cannot be known. No message and no log
+// line holds any part of a token.
+class ExternalIdentities {
+ public:
+  struct Admitted {
+    std::shared_ptr<const ExternalIdentity> identity;
+    absl::Time expire_time;
+  };
+  // Calls `end` once what is awaited has happened, at once or from any thread.
+  using Pending = std::function<void(std::function<void()> end)>;
+
+  virtual ~ExternalIdentities() = default;
+
+  // Whether any issuer is trusted, so that a token may be one of theirs.
+  virtual bool TakesTokens() const = 0;
+
+  // `hash` is the SHA-256 of the token. Where an answer needs the network, it is UNAVAILABLE for now; `pending`, if not
+  // null, is then set to what to wait for before the caller asks again.
+  virtual absl::StatusOr<Admitted> VerifyToken(absl::string_view token, const std::string& hash, Pending* pending) = 0;
+
+  // The certificates that a client has shown to have the key of, PEM, its own first. Sets `hash` to what VerifyAgain
+  // takes.
+  virtual absl::StatusOr<Admitted> VerifyCertificate(absl::string_view pem_chain, std::string* hash) = 0;
+
+  // Whether somebody who was admitted before still is, by the hash. NOT_FOUND if nobody of that hash is known, or not
+  // any more: they expired, or what verified them is trusted no longer.
+  virtual absl::StatusOr<Admitted> VerifyAgain(const std::string& hash) = 0;
+
+  // Whether identities of the issuer or trust domain may enter the organization.
+  virtual bool MayEnter(absl::string_view issuer, absl::string_view org) const = 0;
+
+  // The refusal of somebody who was admitted and to whom nothing is granted.
+  virtual absl::Status RefuseUngranted(const ExternalIdentity& identity) = 0;
+};
+
+}  // namespace keyferry::server
+
+#endif  // KEYFERRY_SERVER_IDENTITY_EXTERNAL_IDENTITIES_H_

@@ -1,0 +1,58 @@
+#ifndef KEYFERRY_SERVER_IDENTITY_TESTING_EXTERNAL_H_
+#define KEYFERRY_SERVER_IDENTITY_TESTING_EXTERNAL_H_
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "server/errors.h"
+#include "server/identity/external_identities.h"
+
+namespace keyferry::server {
+
+// Testonly. Admits the tokens and certificates that the test names, each by its own text as hash. Identities of
+// `cluster` and `prod` may enter `acme`, and nobody's any other organization.
+class FakeExternalIdentities : public ExternalIdentities {
+ public:
+  bool TakesTokens() const override { return true; }
+  absl::StatusOr<Admitted> VerifyToken(absl::string_view token, const std::string& hash, Pending*) override {
+    const auto found = known.find(std::string(token));
+    if (found == known.end()) return Refused();
+    by_hash[hash] = found->second;
+    return found->second;
+  }
+  absl::StatusOr<Admitted> VerifyCertificate(absl::string_view pem_chain, std::string* hash) override {
+    *hash = std::string(pem_chain);
+    return VerifyToken(pem_chain, *hash, nullptr);
+  }
+  absl::StatusOr<Admitted> VerifyAgain(const std::string& hash) override {
+    const auto found = by_hash.find(hash);
+    if (found == by_hash.end()) return absl::NotFoundError("not known");
+    return found->second;
+  }
+  bool MayEnter(absl::string_view issuer, absl::string_view org) const override {
+    return !entries_closed && org == "acme" && (issuer == "cluster" || issuer == "prod");
+  }
+  absl::Status RefuseUngranted(const ExternalIdentity&) override { return Refused(); }
+
+  void Add(const std::string& token, ExternalIdentity identity, absl::Time expire_time = absl::InfiniteFuture()) {
+    known[token] = {std::make_shared<const ExternalIdentity>(std::move(identity)), expire_time};
+  }
+
+  // From now on nobody may enter anywhere.
+  bool entries_closed = false;
+  std::map<std::string, Admitted> known;
+  std::map<std::string, Admitted> by_hash;
+
+ private:
+  static absl::Status Refused() {
+    v1::ErrorDetail detail;
+    detail.set_reason("IDENTITY_REFUSED");
+    return MakeError(absl::StatusCode::kUnauthenticated, "the identity was refused", detail);
+  }
+};
+
+}  // namespace keyferry::server
+
+#endif  // KEYFERRY_SERVER_IDENTITY_TESTING_EXTERNAL_H_
