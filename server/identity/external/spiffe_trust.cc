@@ -15,7 +15,6 @@
 #include "server/files.h"
 #include "server/identity/external/spiffe_id.h"
 #include "server/status_macros.h"
-#include "storage/crypto/sha256.h"
 
 namespace keyferry::server {
 namespace {
@@ -65,15 +64,6 @@ absl::StatusOr<absl::Time> ExpireTimeOf(X509* certificate) {
     return absl::PermissionDeniedError("the client's certificate has no end that can be read");
   }
   return absl::UnixEpoch() + absl::Hours(24) * days + absl::Seconds(seconds);
-}
-
-std::string HashOf(X509* certificate) {
-  uint8_t* der = nullptr;
-  const int size = i2d_X509(certificate, &der);
-  if (size < 0) return "";
-  const bssl::UniquePtr<uint8_t> owned(der);
-  return std::string(storage::View(
-      storage::Sha256({absl::string_view(reinterpret_cast<const char*>(der), static_cast<size_t>(size))})));
 }
 
 }  // namespace
@@ -144,8 +134,6 @@ absl::StatusOr<CertificateClaims> ReadCertificateClaims(absl::string_view pem_ch
     return absl::PermissionDeniedError("the client's certificate has no SPIFFE ID, or more than one URI");
   }
   ASSIGN_OR_RETURN(claims.expire_time, ExpireTimeOf(chain[0].get()));
-  claims.hash = HashOf(chain[0].get());
-  if (claims.hash.empty()) return absl::PermissionDeniedError("the client's certificate cannot be read");
   return claims;
 }
 

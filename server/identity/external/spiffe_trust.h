@@ -51,8 +51,6 @@ struct CertificateClaims {
   std::string spiffe_id;
   std::string trust_domain;
   absl::Time expire_time;
-  // SHA-256 of its DER.
-  std::string hash;
 };
 
 // PERMISSION_DENIED if the first certificate of the PEM text cannot be read or has no SPIFFE ID.
