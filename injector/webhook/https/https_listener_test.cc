@@ -191,7 +191,7 @@ TEST_F(HttpsListenerTest, WithAClientCaStrangersAreNotAnswered) {
   Start();
   ASSERT_TRUE(listener_->SetIdentity(IdentityOf(ca_.Issue(), ca_.certificate())).ok());
   const std::unique_ptr<RawPeer> stranger = Connect();
-  stranger->Write(Post("x"));
+  stranger->Write(Post("x", "Connection: close\r\n"));
   EXPECT_EQ(stranger->ReadToEnd(), "");
 }
 
