@@ -7,8 +7,8 @@
 
 namespace keyferry::injector {
 
-// `agent`: serves the containers of a pod until a signal asks it to end, or asks a running agent how it is. Answers what
-// to exit with and what to say before that. Call from the main thread, before any other was started.
+// `agent`: serves the containers of a pod until a signal asks it to end, or asks a running agent how it is. Answers
+// what to exit with and what to say before that. Call from the main thread, before any other was started.
 Failure RunAgent(const agent::AgentOptions& options, const InheritedState& state);
 
 }  // namespace keyferry::injector

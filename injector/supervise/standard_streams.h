@@ -5,8 +5,9 @@
 
 namespace keyferry::injector {
 
-// Opens /dev/null in place of each of the three that the caller left closed: a descriptor that is opened later must never
-// take their numbers, since the child, or a log line, would then write into it. Call before anything else is opened.
+// Opens /dev/null in place of each of the three that the caller left closed: a descriptor that is opened later must
+// never take their numbers, since the child, or a log line, would then write into it. Call before anything else is
+// opened.
 void FillStandardDescriptors();
 
 // Whether standard input and output are both pipes or sockets, as an MCP client makes them for its servers.
