@@ -69,7 +69,7 @@ TEST(ConfigKeysTest, EveryKeyHasAUniqueFlagAndHelp) {
     EXPECT_TRUE(flags.insert(key.flag).second) << key.flag;
     EXPECT_EQ(key.environment.substr(0, 10), "KEYFERRYD_");
   }
-  EXPECT_EQ(flags.size(), 35u);
+  EXPECT_EQ(flags.size(), 39u);
   EXPECT_EQ(flags.count("--tls-cert-file"), 1u);
 }
 

@@ -139,7 +139,7 @@ TEST_F(RealProviderTest, TheAnswerOfAnotherIssuerIsExchangedNowhere) {
                    "/authorize?response_type=code&client_id=client-r&redirect_uri=https%3A%2F%2Fkeyferry.example%2F",
                    "&code_challenge=", std::string(43, 'A'), "&code_challenge_method=S256&state=", state));
   ASSERT_TRUE(other.ok()) << other.status();
-  const HttpResponse page = browser_.Get(absl::StrCat("/oauth/callback", other->substr(other->find('?'))));
+  const HttpResponse page = browser_.Get(good.substr(0, good.find('?')) + other->substr(other->find('?')));
   ExpectFailed(page, started, "issuer");
   EXPECT_EQ(google_->exchanges(), 0);
   EXPECT_EQ(rival_->exchanges(), 0);
