@@ -170,8 +170,8 @@ void HttpsConnection::ReadHead() {
 }
 
 void HttpsConnection::OnHead(const ErrorCode& error) {
-  const int status =
-      error ? RefusalOfError(error, late_) : RefusalOfHead(*parser_, shared_.any_host ? "" : shared_.authority, shared_.max_body);
+  const int status = error ? RefusalOfError(error, late_)
+                           : RefusalOfHead(*parser_, shared_.any_host ? "" : shared_.authority, shared_.max_body);
   if (error && status == 0) return DoClose();
   if (status == 405) {
     HttpResponse refusal = PlainAnswer(405);
