@@ -25,8 +25,14 @@ absl::Status BadBlock(uint64_t number, absl::string_view problem) {
 
 absl::StatusOr<JournalHead> ReadStoredHead(const StoreView& view, absl::string_view org) {
   ASSIGN_OR_RETURN(const std::optional<Record> record, view.Get(JournalHeadKey(org)));
-  if (!record.has_value()) return JournalHead();
-  return JournalHead::Parse(record->payload.Expose());
+  if (record.has_value()) return JournalHead::Parse(record->payload.Expose());
+  bool has_blocks = false;
+  RETURN_IF_ERROR(view.Scan(Table::kJournalBlock, org, /*parent=*/"", [&](const Record&) {
+    has_blocks = true;
+    return false;
+  }));
+  if (has_blocks) return MissingJournalHead();
+  return JournalHead();
 }
 
 }  // namespace
@@ -35,6 +41,10 @@ Sha256Digest ChainHash(const Sha256Digest& previous, uint64_t sequence, const Sh
   std::string number;
   AppendUint64(sequence, number);
   return Sha256({View(previous), number, View(entry_digest)});
+}
+
+absl::Status MissingJournalHead() {
+  return absl::DataLossError("the head of a journal is missing, although there are blocks");
 }
 
 std::string JournalHead::Serialize() const {

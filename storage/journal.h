@@ -70,11 +70,14 @@ struct JournalBlock {
 std::string BeginJournalBlock(uint64_t number, uint64_t first_sequence, const Sha256Digest& previous_hash);
 void AppendJournalEntry(absl::string_view entry, std::string& block);
 
+// The first block comes with a head, so one without the other was tampered with.
+absl::Status MissingJournalHead();
+
 RecordKey JournalHeadKey(absl::string_view org);
 RecordKey JournalBlockKey(absl::string_view org, uint64_t number);
 
-// The stored head and the blocks that follow it. Errors as StoreView::Get. An org whose journal is empty has a head all
-// the same.
+// The stored head and the blocks that follow it. Errors as StoreView::Get, DATA_LOSS also if the head is missing. An
+// org whose journal is empty has a head all the same.
 absl::StatusOr<JournalHead> ReadJournalHead(const StoreView& view, absl::string_view org);
 // DATA_LOSS if the block is missing or is not the one of that number.
 absl::StatusOr<JournalBlock> ReadJournalBlock(const StoreView& view, absl::string_view org, uint64_t number);

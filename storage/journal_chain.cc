@@ -22,6 +22,32 @@ std::string Seal(const OrgKeys& keys, absl::string_view engine_key, uint64_t ver
 
 }  // namespace
 
+absl::StatusOr<JournalChain::End> JournalChain::ReadEnd(const EngineSnapshot& snapshot, const OrgKeys& keys) {
+  ASSIGN_OR_RETURN(const std::optional<EngineEntry> entry, snapshot.Get(keys.journal_head_key()));
+  End end;
+  if (entry.has_value()) {
+    ASSIGN_OR_RETURN(const Record record, OpenEntry(keys, *entry));
+    ASSIGN_OR_RETURN(end.head, JournalHead::Parse(record.payload.Expose()));
+  } else {
+    const RecordKeyBytes blocks = keys.ParentPrefix(Table::kJournalBlock, "");
+    bool has_blocks = false;
+    RETURN_IF_ERROR(snapshot.Scan(blocks.prefix(kParentPrefixSize), /*after=*/"", [&](const EngineEntry&) {
+      has_blocks = true;
+      return false;
+    }));
+    if (has_blocks) return MissingJournalHead();
+  }
+  end.saved_block = end.head.last_block;
+  while (true) {
+    ASSIGN_OR_RETURN(const std::optional<EngineEntry> next,
+                     snapshot.Get(keys.JournalBlockKey(end.head.last_block + 1)));
+    if (!next.has_value()) return end;
+    ASSIGN_OR_RETURN(const Record record, OpenEntry(keys, *next));
+    ASSIGN_OR_RETURN(const JournalBlock block, JournalBlock::Parse(record.payload.Expose()));
+    RETURN_IF_ERROR(end.head.Follow(block));
+  }
+}
+
 absl::Status JournalChain::Prepare(const EngineSnapshot& snapshot, const OrgKeys& keys) {
   const std::string& head_key = keys.journal_head_key();
   {
@@ -29,23 +55,18 @@ absl::Status JournalChain::Prepare(const EngineSnapshot& snapshot, const OrgKeys
     if (ends_.contains(head_key)) return absl::OkStatus();
   }
   // Whoever appends has prepared before, so an end that is not known was not changed since the store was opened.
-  ASSIGN_OR_RETURN(const std::optional<EngineEntry> entry, snapshot.Get(head_key));
-  End end;
-  if (entry.has_value()) {
-    ASSIGN_OR_RETURN(const Record record, OpenEntry(keys, *entry));
-    ASSIGN_OR_RETURN(end.head, JournalHead::Parse(record.payload.Expose()));
-  }
-  end.saved_block = end.head.last_block;
-  while (true) {
-    ASSIGN_OR_RETURN(const std::optional<EngineEntry> next,
-                     snapshot.Get(keys.JournalBlockKey(end.head.last_block + 1)));
-    if (!next.has_value()) break;
-    ASSIGN_OR_RETURN(const Record record, OpenEntry(keys, *next));
-    ASSIGN_OR_RETURN(const JournalBlock block, JournalBlock::Parse(record.payload.Expose()));
-    RETURN_IF_ERROR(end.head.Follow(block));
-  }
+  ASSIGN_OR_RETURN(const End end, ReadEnd(snapshot, keys));
   absl::MutexLock lock(&mutex_);
   ends_.try_emplace(head_key, end);
+  return absl::OkStatus();
+}
+
+absl::Status JournalChain::Resume(const EngineSnapshot& snapshot, const OrgKeys& keys) {
+  ASSIGN_OR_RETURN(const End end, ReadEnd(snapshot, keys));
+  if (end.saved_block == end.head.last_block) return absl::OkStatus();
+  absl::MutexLock lock(&mutex_);
+  ends_.try_emplace(keys.journal_head_key(), end);
+  unsaved_.try_emplace(keys.journal_head_key(), keys.org());
   return absl::OkStatus();
 }
 
@@ -109,7 +130,9 @@ void JournalChain::EndGroup(std::vector<EngineBatch::Write>& more) {
   absl::MutexLock lock(&mutex_);
   for (auto& [head_key, journal] : group_) {
     CloseBlock(journal, more);
-    if (journal.head.last_block - journal.saved_block >= kMaxUnsavedBlocks) journal.save_head = true;
+    // The first block comes with a head, so that the head cannot be taken away unseen.
+    const bool first = journal.saved_block == 0;
+    if (first || journal.head.last_block - journal.saved_block >= kMaxUnsavedBlocks) journal.save_head = true;
     if (!journal.save_head) continue;
     journal.saved_block = journal.head.last_block;
     more.push_back({head_key, Seal(*journal.keys, head_key, journal.head.last_sequence, journal.head.Serialize())});
@@ -135,12 +158,22 @@ void JournalChain::GroupWritten(bool ok) {
   announced_.clear();
 }
 
-std::vector<std::string> JournalChain::TakeUnsaved() {
+std::vector<std::string> JournalChain::Unsaved() {
   std::vector<std::string> orgs;
   absl::MutexLock lock(&mutex_);
-  for (auto& [head_key, org] : unsaved_) orgs.push_back(std::move(org));
-  unsaved_.clear();
+  for (const auto& [head_key, org] : unsaved_) orgs.push_back(org);
   return orgs;
+}
+
+void JournalChain::Forget(absl::string_view org) {
+  absl::MutexLock lock(&mutex_);
+  for (auto it = unsaved_.begin(); it != unsaved_.end();) {
+    if (it->second == org) {
+      unsaved_.erase(it++);
+    } else {
+      ++it;
+    }
+  }
 }
 
 }  // namespace keyferry::storage

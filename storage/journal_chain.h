@@ -45,6 +45,9 @@ class JournalChain {
   // Reads the end of the org's journal if it is not known yet. DATA_LOSS if it does not authenticate.
   absl::Status Prepare(const EngineSnapshot& snapshot, const OrgKeys& keys) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // While the store is opened: finds out whether the head was left behind, and remembers it if so. Errors as Prepare's.
+  absl::Status Resume(const EngineSnapshot& snapshot, const OrgKeys& keys) ABSL_LOCKS_EXCLUDED(mutex_);
+
   // `listener` is called for each entry once it is written, in order for each org, before its commit returns; it must
   // not block. Call before the first commit.
   void SetListener(JournalListener listener) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -58,8 +61,10 @@ class JournalChain {
   void EndGroup(std::vector<EngineBatch::Write>& more) ABSL_LOCKS_EXCLUDED(mutex_);
   void GroupWritten(bool ok) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // The orgs whose head was not written with what was last appended; they are not named again for it.
-  std::vector<std::string> TakeUnsaved() ABSL_LOCKS_EXCLUDED(mutex_);
+  // The orgs whose stored head is behind, among those whose journal is known.
+  std::vector<std::string> Unsaved() ABSL_LOCKS_EXCLUDED(mutex_);
+  // The org is gone; its head cannot be written.
+  void Forget(absl::string_view org) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   struct End {
@@ -78,6 +83,7 @@ class JournalChain {
     std::string block;
   };
 
+  static absl::StatusOr<End> ReadEnd(const EngineSnapshot& snapshot, const OrgKeys& keys);
   static void CloseBlock(Growing& journal, std::vector<EngineBatch::Write>& more);
 
   absl::Mutex mutex_;

@@ -126,7 +126,8 @@ absl::StatusOr<Revision> StoreImpl::Commit(const Mutation& mutation, Durability 
 }
 
 absl::Status StoreImpl::SaveJournalHeads() {
-  const std::vector<std::string> orgs = chain_.TakeUnsaved();
+  const std::vector<std::string> orgs = chain_.Unsaved();
+  absl::Status first_problem;
   for (absl::Span<const std::string> left = orgs; !left.empty();) {
     const absl::Span<const std::string> some = left.subspan(0, kHeadsPerBatch);
     left.remove_prefix(some.size());
@@ -134,10 +135,14 @@ absl::Status StoreImpl::SaveJournalHeads() {
     // An org that is gone must not hold up the others.
     for (size_t i = 0; i < some.size(); ++i) {
       const absl::Status saved = CommitWithHeads(Mutation(), some.subspan(i, 1), Durability::kBuffered).status();
-      if (!saved.ok() && !absl::IsNotFound(saved)) return saved;
+      if (absl::IsNotFound(saved)) {
+        chain_.Forget(some[i]);
+      } else {
+        first_problem.Update(saved);
+      }
     }
   }
-  return absl::OkStatus();
+  return first_problem;
 }
 
 absl::Status StoreImpl::Sync() {

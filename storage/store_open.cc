@@ -85,10 +85,14 @@ absl::Status StoreImpl::Resume() {
   RETURN_IF_ERROR(snapshot->Scan(SpaceKey(Space::kKeyring, ""), /*after=*/"", [&](const EngineEntry& entry) {
     const absl::StatusOr<std::shared_ptr<const OrgKeys>> keys = keyrings_.Open(entry);
     damage = keys.status();
-    if (keys.ok() && (*keys)->key_count() > 1) rewrapper_.RequestRewrap((*keys)->org());
-    return damage.ok();
+    if (!keys.ok()) return false;
+    // A damaged journal is told by Verify, and by whoever appends to it; it keeps nobody from the rest.
+    chain_.Resume(*snapshot, **keys).IgnoreError();
+    if ((*keys)->key_count() > 1) rewrapper_.RequestRewrap((*keys)->org());
+    return true;
   }));
   RETURN_IF_ERROR(damage);
+  RETURN_IF_ERROR(SaveJournalHeads());
   return keyrings_.Get(/*org=*/"").status();
 }
 

@@ -211,7 +211,7 @@ absl::StatusOr<v1::VerifyAuditLogResponse> AuditRules::Verify(const std::string&
   response.set_intact(true);
   const auto head = storage::ReadJournalHead(*view, org);
   if (absl::IsDataLoss(head.status())) {
-    SetBroken(1, "the head of the log does not authenticate", &response);
+    SetBroken(1, "the head of the log is missing or does not authenticate", &response);
     NoteCheck(org, /*damaged=*/true);
     return response;
   }

@@ -397,10 +397,8 @@ TEST_P(AuditRulesTest, TamperingWithTheStoredLogIsFoundAndLocated) {
   PutHead(forged_head);
   EXPECT_TRUE(Verify().intact());
   EXPECT_EQ(Verify(noted).broken_sequence(), 5);
-  // Gone. Without the head alone nothing is lost but what it would miss.
+  // Gone.
   ASSERT_TRUE(storage::DeleteOne(*world_.store, storage::JournalHeadKey("acme")).ok());
-  EXPECT_EQ(Verify(noted).broken_sequence(), 5);
-  DeleteBlock(1);
   EXPECT_FALSE(Verify().intact());
   EXPECT_EQ(Verify().broken_sequence(), 1);
 }
