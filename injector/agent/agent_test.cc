@@ -125,6 +125,30 @@ TEST_F(AgentTest, ALaunchThatBecomesItsCommandIsServedOnce) {
   EXPECT_EQ(agent_.AwaitReport("5 55"), "5 55");
 }
 
+TEST_F(AgentTest, AProbeIsServedAndStandsForNothing) {
+  ServeTwo();
+  RawLauncher command(Directory("a"));
+  ASSERT_TRUE(command.Hello(LaunchMode::kExec, 0, 55));
+  EXPECT_EQ(command.Next(), "environment 5 TOKEN=of a");
+  EXPECT_EQ(agent_.AwaitReport("5 55"), "5 55");
+  agent_.Give("a", {{"TOKEN", "newer"}}, 6);
+  RawLauncher probe(Directory("a"));
+  ASSERT_TRUE(probe.Hello(LaunchMode::kTransient, 0, 77));
+  EXPECT_EQ(probe.Next(), "environment 6 TOKEN=newer");
+  EXPECT_EQ(probe.Next(), "end");
+  EXPECT_EQ(agent_.LastReport(), "5 55");
+}
+
+TEST_F(AgentTest, WhatWasNeverGivenOutIsNotReported) {
+  ServeTwo();
+  RawLauncher liar(Directory("a"));
+  ASSERT_TRUE(liar.Hello(LaunchMode::kSupervise, /*running=*/900, /*pid=*/44));
+  EXPECT_EQ(liar.Next(), "environment 5 TOKEN=of a");
+  ASSERT_TRUE(liar.Confirm(900, 44));
+  EXPECT_EQ(liar.Next(), "end");
+  EXPECT_EQ(agent_.LastReport(), "");
+}
+
 TEST_F(AgentTest, GarbageEndsOnlyItsOwnConnection) {
   ServeTwo();
   RawLauncher good(Directory("a"));

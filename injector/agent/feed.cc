@@ -10,10 +10,14 @@ namespace keyferry::injector::agent {
 
 Feed::Feed(std::string name, Options options) : name_(std::move(name)), options_(std::move(options)) {}
 
+bool Feed::TooStale() const {
+  return standing_ == Standing::kUnknown && options_.now() - stale_since_ > options_.max_stale;
+}
+
 Feed::Answer Feed::ForLaunch() const {
   if (standing_ == Standing::kRefused) return why_;
   if (!environment_.has_value()) return Waiting{absl::StrCat(name_, ": ", why_.message)};
-  if (standing_ == Standing::kUnknown && options_.now() - stale_since_ > options_.max_stale) {
+  if (TooStale()) {
     return Waiting{absl::StrCat(name_, ": the values that are known are older than --max-stale (",
                                 absl::FormatDuration(options_.max_stale), "): ", why_.message)};
   }
@@ -21,7 +25,8 @@ Feed::Answer Feed::ForLaunch() const {
 }
 
 std::optional<Feed::Ready> Feed::ForRunning() const {
-  if (!environment_.has_value() || standing_ == Standing::kRefused) return std::nullopt;
+  // Whoever says that they run has values already; whether it is true nobody can tell.
+  if (!environment_.has_value() || standing_ == Standing::kRefused || TooStale()) return std::nullopt;
   return Ready{Frame(), environment_->revision};
 }
 

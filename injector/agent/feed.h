@@ -56,9 +56,11 @@ class Feed {
 
   const std::string& name() const { return name_; }
   Answer ForLaunch() const;
-  // What a command that runs is to have: the newest environment, however old; null if there is none, or if the server
-  // refuses it now.
+  // What a command that runs is to have: the newest environment; null if there is none, if the server refuses it now,
+  // or if it is older than is given to new launches.
   std::optional<Ready> ForRunning() const;
+  // Whether an agent may have given out this revision: it is not above the newest that is known.
+  bool MayHaveGiven(int64_t revision) const { return environment_.has_value() && revision <= environment_->revision; }
   // Since when the server does not vouch for it; InfiniteFuture if it does.
   absl::Time stale_since() const { return stale_since_; }
 
@@ -81,6 +83,7 @@ class Feed {
     int64_t revision = 0;
     int64_t pid = 0;
   };
+  bool TooStale() const;
   void Changed();
   void Report();
   SharedFrame Frame() const;

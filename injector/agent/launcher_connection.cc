@@ -108,14 +108,15 @@ void LauncherConnection::OnHello() {
     return TryToServe();
   }
   state_ = State::kServing;
-  feed_.Holds(this, hello_.running_revision, hello_.pid);
+  // What was never given out here is not passed on as what runs.
+  if (feed_.MayHaveGiven(hello_.running_revision)) feed_.Holds(this, hello_.running_revision, hello_.pid);
   Update();
 }
 
 void LauncherConnection::OnConfirm() {
   Confirm confirm;
   if (!ReadConfirm(reader_.payload(), confirm)) return End("its confirmation is not one");
-  const bool known = confirm.revision == hello_.running_revision ||
+  const bool known = (confirm.revision == hello_.running_revision && feed_.MayHaveGiven(confirm.revision)) ||
                      std::find(sent_.begin(), sent_.end(), confirm.revision) != sent_.end();
   if (!known) return End("it confirms what it was not sent");
   feed_.Holds(this, confirm.revision, confirm.pid);
@@ -126,10 +127,8 @@ void LauncherConnection::TryToServe() {
   if (const auto* ready = std::get_if<Feed::Ready>(&answer)) {
     state_ = State::kServing;
     Serve(*ready);
-    if (hello_.mode == LaunchMode::kExec) {
-      callbacks_.launched(ready->revision, hello_.pid);
-      EndAfterWriting();
-    }
+    if (hello_.mode == LaunchMode::kExec) callbacks_.launched(ready->revision, hello_.pid);
+    if (hello_.mode != LaunchMode::kSupervise) EndAfterWriting();
   } else if (const auto* waiting = std::get_if<Feed::Waiting>(&answer)) {
     if (waiting->why != told_waiting_) Say(NoticeKind::kWaiting, waiting->why);
     told_waiting_ = waiting->why;

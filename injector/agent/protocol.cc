@@ -186,8 +186,9 @@ bool ReadHello(absl::string_view payload, Hello& hello) {
   hello.running_revision = input.I64();
   hello.pid = input.I64();
   hello.launcher = input.Line(kMaxLauncherName);
-  return input.good_to_the_end() && mode <= static_cast<uint8_t>(LaunchMode::kExec) && hello.running_revision >= 0 &&
-         hello.pid >= 0 && (hello.mode == LaunchMode::kSupervise || hello.running_revision == 0);
+  return input.good_to_the_end() && mode <= static_cast<uint8_t>(LaunchMode::kTransient) &&
+         hello.running_revision >= 0 && hello.pid >= 0 &&
+         (hello.mode == LaunchMode::kSupervise || hello.running_revision == 0);
 }
 
 bool ReadConfirm(absl::string_view payload, Confirm& confirm) {

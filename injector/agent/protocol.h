@@ -44,6 +44,8 @@ enum class LaunchMode : uint8_t {
   kSupervise = 0,
   // Becomes the command once it has the environment.
   kExec = 1,
+  // The same, for a command that is soon over beside the container's own: a probe or a hook. Nobody is told of it.
+  kTransient = 2,
 };
 
 // The launcher's first message.

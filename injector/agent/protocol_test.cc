@@ -110,9 +110,10 @@ TEST(ProtocolTest, NothingIsReadThatIsTooShortOrTooLong) {
 
 TEST(ProtocolTest, NumbersThatMeanNothingAreRefused) {
   Hello hello;
-  EXPECT_FALSE(ReadHello(Payload(HelloFrame({kProtocolVersion, static_cast<LaunchMode>(2), 0, 6, "x"})), hello));
+  EXPECT_FALSE(ReadHello(Payload(HelloFrame({kProtocolVersion, static_cast<LaunchMode>(3), 0, 6, "x"})), hello));
   EXPECT_FALSE(ReadHello(Payload(HelloFrame({kProtocolVersion, LaunchMode::kSupervise, -1, 6, "x"})), hello));
   EXPECT_FALSE(ReadHello(Payload(HelloFrame({kProtocolVersion, LaunchMode::kExec, 3, 6, "x"})), hello));
+  EXPECT_FALSE(ReadHello(Payload(HelloFrame({kProtocolVersion, LaunchMode::kTransient, 3, 6, "x"})), hello));
   EXPECT_FALSE(ReadHello(Payload(HelloFrame({kProtocolVersion, LaunchMode::kExec, 0, 6, "x\n"})), hello));
   Confirm confirm;
   EXPECT_FALSE(ReadConfirm(Payload(ConfirmFrame({0, 9})), confirm));

@@ -21,6 +21,7 @@ Usage: keyferry-launch --socket PATH [OPTIONS] -- CMD [ARG...]
 Options:
   --socket PATH              The agent's socket (or KEYFERRY_AGENT_SOCKET); it may appear later
   --exec                     Become CMD instead: no process of Keyferry's stays, and nothing is rotated or redacted
+  --transient                With --exec: CMD is a probe or a hook, and does not count as what the container runs
   --startup-timeout DURATION How long to wait for the agent and the environment: 1s to 1h (default 30s)
   --clean-env                Keep only HOME, PATH, USER, LANG, LC_*, TERM, TZ and TMPDIR of the container's environment
   --unset NAME               Leave this variable of the container's out; may be repeated
@@ -89,6 +90,7 @@ class Parser {
   bool SetSwitch(const std::string& argument) {
     const std::pair<const char*, bool*> switches[] = {
         {"--exec", &raw_.parsed.exec},
+        {"--transient", &raw_.parsed.transient},
         {"--clean-env", &raw_.parsed.inherit.clean},
         {"--no-redact", &raw_.supervise.no_redact},
         {"--help", &raw_.parsed.help},
@@ -130,6 +132,7 @@ absl::Status Check(Raw& raw, const char* variable) {
   LaunchOptions& options = raw.parsed;
   if (options.socket.empty() && variable != nullptr) options.socket = variable;
   if (options.socket.empty()) return Wrong("which agent? Name its socket with --socket PATH");
+  if (options.transient && !options.exec) return Wrong("--transient goes with --exec");
   if (options.exec && raw.supervise.any()) {
     return Wrong(
         "with --exec nothing of the launcher is left once CMD runs: leave out what concerns rotation and output");

@@ -20,6 +20,8 @@ struct LaunchOptions {
   absl::Duration startup_timeout = absl::Seconds(30);
   // Replaces itself by the command instead of supervising it.
   bool exec = false;
+  // With `exec`: a probe or a hook, which does not stand for what the container runs.
+  bool transient = false;
   SuperviseOptions supervise;
   // Program and arguments, at least one.
   std::vector<std::string> command;

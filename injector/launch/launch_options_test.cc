@@ -63,6 +63,12 @@ TEST(LaunchOptionsTest, HelpVersionAndCopyNeedNothingElse) {
   EXPECT_EQ(ParseLaunchOptions({"--copy-to", "/d"}, nullptr)->copy_to, "/d");
 }
 
+TEST(LaunchOptionsTest, AProbeBecomesItsCommand) {
+  const auto options = ParseLaunchOptions({"--socket=/s", "--exec", "--transient", "--", "c"}, nullptr);
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_TRUE(options->exec && options->transient);
+}
+
 TEST(LaunchOptionsTest, SaysWhatIsWrong) {
   const std::pair<std::vector<std::string>, const char*> cases[] = {
       {{}, "which agent?"},
@@ -78,6 +84,7 @@ TEST(LaunchOptionsTest, SaysWhatIsWrong) {
       {{"--socket=/s", "--unset=A=B", "--", "c"}, "--unset takes"},
       {{"--socket=/s", "--exec", "--no-redact", "--", "c"}, "with --exec nothing of the launcher is left"},
       {{"--exec=yes"}, "unknown option --exec"},
+      {{"--socket=/s", "--transient", "--", "c"}, "--transient goes with --exec"},
   };
   for (const auto& [arguments, problem] : cases) {
     EXPECT_THAT(ParseLaunchOptions(arguments, nullptr).status().message(), HasSubstr(problem));

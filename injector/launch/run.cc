@@ -32,7 +32,8 @@ Failure Become(const LaunchOptions& options, const InheritedState& state, Resolv
 }  // namespace
 
 Failure RunLaunch(const LaunchOptions& options, const InheritedState& state) {
-  const agent::LaunchMode mode = options.exec ? agent::LaunchMode::kExec : agent::LaunchMode::kSupervise;
+  agent::LaunchMode mode = agent::LaunchMode::kSupervise;
+  if (options.exec) mode = options.transient ? agent::LaunchMode::kTransient : agent::LaunchMode::kExec;
   std::optional<AgentLink> link;
   agent::EnvironmentMessage first;
   std::optional<Failure> failure =
