@@ -83,8 +83,7 @@ absl::Status Reloads::ReadConfig() {
   ASSIGN_OR_RETURN(const LogLevel level, ParseLogLevel(next.log().level()));
   if (next.key_provider().SerializeAsString() != config_.key_provider().SerializeAsString()) {
     ASSIGN_OR_RETURN(const auto key_provider, LoadKeyProvider(next.key_provider()));
-    RETURN_IF_ERROR(parts_.server->store()->RotateKek(*key_provider));
-    parts_.logger->Write(LogLevel::kInfo, "root key rewrapped", {{"key_provider", key_provider->Description()}});
+    RETURN_IF_ERROR(TakeKek(parts_.server->store(), *key_provider, parts_.logger));
     files_.SetFiles(kKek, {FileOf(next.key_provider())});
     absl::MutexLock lock(&kek_mutex_);
     kek_ = next.key_provider();
