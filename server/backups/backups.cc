@@ -72,10 +72,10 @@ absl::StatusOr<storage::BackupResult> Backups::Create(
 }
 
 absl::Status Backups::CreateScheduled() {
-  RETURN_IF_ERROR(Create("", nullptr).status());
+  ASSIGN_OR_RETURN(const storage::BackupResult made, Create("", nullptr));
   if (settings_.keep == 0) return absl::OkStatus();
   ASSIGN_OR_RETURN(const storage::BackupView view, source_->TakeBackupView());
-  const auto removed = storage::PruneBackups(settings_.directory, view.key, settings_.keep);
+  const auto removed = storage::PruneBackups(settings_.directory, view.key, settings_.keep, made.path);
   if (!removed.ok()) {
     logger_->Write(LogLevel::kError, "old backups not removed", {{"problem", removed.status().message()}});
     return removed.status();

@@ -224,12 +224,34 @@ TEST_F(BackupTest, PruningKeepsTheNewestAndWhatIsNotItsOwn) {
   now_ += absl::Hours(1);
   const std::string damaged = Backup().path;
   WriteWholeFile(damaged + "/MANIFEST", ReadWholeFile(damaged + "/MANIFEST") + "x");
-  const auto removed = PruneBackups(backups_, key, 2);
+  const auto removed = PruneBackups(backups_, key, 2, /*made=*/"");
   ASSERT_TRUE(removed.ok()) << removed.status();
   EXPECT_EQ(*removed, 2);
   EXPECT_EQ(Backups(), (std::vector<std::string>{made[2], made[3], damaged}));
   EXPECT_TRUE(Check(made[2]).ok());
-  EXPECT_EQ(*PruneBackups(backups_, key, 2), 0);
+  EXPECT_EQ(*PruneBackups(backups_, key, 2, /*made=*/""), 0);
+}
+
+TEST_F(BackupTest, PruningKeepsTheNewestWhateverTheClockSaid) {
+  Start();
+  std::vector<std::string> made;
+  // Two of a clock that was a year ahead, then two of one that is right.
+  for (const absl::Duration ahead : {absl::Hours(24 * 365), absl::Hours(24 * 366), absl::Hours(1), absl::Hours(2)}) {
+    Put("A", absl::StrCat(made.size()));
+    BackupOptions options = Options();
+    options.clock = [now = now_ + ahead] { return now; };
+    const auto backup = WriteBackup(*store_backups(), options);
+    ASSERT_TRUE(backup.ok()) << backup.status();
+    made.push_back(backup->path);
+  }
+  const auto key = store_backups()->TakeBackupView()->key;
+  // Whatever else is said of it.
+  EXPECT_EQ(*PruneBackups(backups_, key, 2, /*made=*/made[0]), 1);
+  EXPECT_EQ(Backups(), (std::vector<std::string>{made[2], made[3], made[0]}));
+  EXPECT_EQ(*PruneBackups(backups_, key, 2, /*made=*/made[3]), 1);
+  EXPECT_EQ(Backups(), (std::vector<std::string>{made[2], made[3]}));
+  EXPECT_EQ(*PruneBackups(backups_, key, 1, /*made=*/made[3]), 1);
+  EXPECT_EQ(Backups(), std::vector<std::string>{made[3]});
 }
 
 TEST_F(BackupTest, RestoreRefusesATargetThatHoldsSomething) {

@@ -4,7 +4,9 @@
 #include <filesystem>
 #include <memory>
 #include <system_error>
+#include <tuple>
 #include <utility>
+#include <vector>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/escaping.h"
@@ -180,19 +182,20 @@ absl::StatusOr<BackupResult> WriteBackup(BackupSource& source, const BackupOptio
 }
 
 absl::StatusOr<int> PruneBackups(const std::string& directory, const std::shared_ptr<const BackupKey>& key, size_t keep,
-                                 const PrivateFiles::Gate& gate) {
+                                 const std::string& made, const PrivateFiles::Gate& gate) {
   const PrivateFiles files(gate);
   ASSIGN_OR_RETURN(const std::shared_ptr<void> lock, LockFile(directory + kLockName, "backup"));
   ASSIGN_OR_RETURN(const std::vector<ListedBackup> listed, ListBackups(directory));
-  std::vector<std::pair<absl::Time, std::string>> own;
+  std::vector<std::tuple<Revision, absl::Time, std::string>> own;
   for (const ListedBackup& backup : listed) {
     const auto reader = BackupReader::OpenWith(backup.path, key);
-    if (reader.ok()) own.emplace_back(reader->manifest().time, backup.path);
+    if (reader.ok()) own.emplace_back(reader->manifest().revision, reader->manifest().time, backup.path);
   }
   std::sort(own.begin(), own.end());
   int removed = 0;
   for (size_t i = 0; i + keep < own.size(); ++i) {
-    const std::string& path = own[i].second;
+    const std::string& path = std::get<std::string>(own[i]);
+    if (path == made) continue;
     // Under this name the next backup removes what a crash leaves of it.
     const std::string partial = absl::StrCat(directory, "/", kPartialPrefix, path.substr(path.rfind('/') + 1));
     RETURN_IF_ERROR(files.Rename(path, partial));
