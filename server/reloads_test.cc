@@ -275,6 +275,28 @@ TEST_F(ReloadsTest, AConfigurationThatCannotBeUsedChangesNothing) {
   EXPECT_TRUE(Shows("keyferry_reload_failed{what=\"config\"} 0"));
 }
 
+TEST_F(ReloadsTest, WhatWouldNotBeEnforcedIsRefusedAndNothingElseChanges) {
+  ASSERT_TRUE(storage::CreateKekFile(Path("kek2")).ok());
+  Write("ca.pem", first_ca_.certificate());
+  const config::Config running = config_;
+  int failed = 0;
+  const auto expect_refused = [&](const std::function<void(config::Config*)>& change) {
+    config_ = running;
+    change(&config_);
+    config_.mutable_key_provider()->set_file(Path("kek2"));
+    reloads_->Reload();
+    EXPECT_TRUE(Shows(absl::StrCat("keyferry_reloads_total{what=\"config\",result=\"failed\"} ", ++failed)));
+    EXPECT_TRUE(server_->store()->CheckKek(**storage::LoadFileKeyProvider(Path("kek"))).ok());
+    EXPECT_EQ(reloads_->config().key_provider().file(), Path("kek"));
+    EXPECT_TRUE(AllShow(first_ca_));
+  };
+  expect_refused([&](config::Config* next) { next->mutable_tls()->set_client_ca_file(Path("ca.pem")); });
+  expect_refused([](config::Config* next) { next->mutable_metrics()->clear_token_file(); });
+  config_ = running;
+  reloads_->Reload();
+  EXPECT_TRUE(Shows("keyferry_reload_failed{what=\"config\"} 0"));
+}
+
 TEST_F(ReloadsTest, AKekThatWouldNotOpenTheStoreIsToldAndAnotherIsTakenOnline) {
   reloads_->Reload();
   EXPECT_TRUE(Shows("keyferry_kek_usable 1"));
