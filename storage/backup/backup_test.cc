@@ -273,6 +273,30 @@ TEST_F(BackupTest, RestoreRefusesATargetThatHoldsSomething) {
   EXPECT_EQ(Restored("A"), "a");
 }
 
+TEST_F(BackupTest, OneRestoreAtATimeToATarget) {
+  Start();
+  Put("A", "a");
+  const std::string backup = Backup().path;
+  // At each step, so also while neither the restore nor the store holds the lock in the directory.
+  int others = 0;
+  const auto another = [&](absl::string_view, const std::string&) {
+    ++others;
+    gate_ = nullptr;
+    ExpectStatus(Restore(backup), absl::StatusCode::kFailedPrecondition, "another restore");
+    return HasFailure() ? absl::InternalError("the other one was not refused") : absl::OkStatus();
+  };
+  RestoreOptions options = To(backup);
+  options.gate = [&, made = false](absl::string_view operation, const std::string& path) mutable {
+    // Once the target has its place it is refused for what it holds.
+    if (std::filesystem::exists(target_)) return absl::OkStatus();
+    return another(operation, path);
+  };
+  const auto restored = RestoreBackup(options, *kek_);
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  EXPECT_GE(others, 4);
+  EXPECT_EQ(Restored("A"), "a");
+}
+
 TEST_F(BackupTest, ACheckRestoresNothing) {
   Start();
   Put("A", "a");
