@@ -94,7 +94,7 @@ absl::StatusOr<storage::BackupManifest> Backups::Verify(const std::string& path)
   // Not the snapshot, which would keep deleted values in the files while a large backup is read.
   view.snapshot.reset();
   ASSIGN_OR_RETURN(const storage::BackupReader reader, storage::BackupReader::OpenWith(path, view.key));
-  RETURN_IF_ERROR(reader.VerifyFiles());
+  RETURN_IF_ERROR(reader.VerifyFiles([this] { return !stopped_; }));
   return reader.manifest();
 }
 

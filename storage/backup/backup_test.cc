@@ -202,6 +202,19 @@ TEST_F(BackupTest, ACancelledOneLeavesNothing) {
   EXPECT_EQ(NamesIn(backups_).size(), 1u) << "its lock file alone";
 }
 
+TEST_F(BackupTest, ACheckCanBeGivenUpAtEachPiece) {
+  Start();
+  PutMany(0, 300, 1000);
+  const BackupResult backup = Backup();
+  ASSERT_GT(backup.manifest.files.size(), 3u);
+  const auto reader = BackupReader::Open(backup.path, *kek_);
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  int asked = 0;
+  ExpectStatus(reader->VerifyFiles([&asked] { return ++asked < 3; }), absl::StatusCode::kCancelled, "given up");
+  EXPECT_EQ(asked, 3);
+  EXPECT_TRUE(reader->VerifyFiles([] { return true; }).ok());
+}
+
 TEST_F(BackupTest, OneThatMustNotBePublishedLeavesNothing) {
   Start();
   PutMany(0, 10, 10);
