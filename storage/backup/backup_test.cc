@@ -179,6 +179,26 @@ TEST_F(BackupTest, TheDirectoryIsPrivateAndOutsideTheData) {
   EXPECT_TRUE(TryBackup().ok());
 }
 
+TEST_F(BackupTest, TheDirectoryThatItMakesSurvivesAPowerLoss) {
+  Start();
+  BackupOptions options = Options();
+  options.directory += "/";
+  std::vector<std::string> done;
+  bool fails = true;
+  options.gate = [&](absl::string_view operation, const std::string& path) {
+    done.push_back(absl::StrCat(operation, " ", path));
+    return fails && operation == "sync" ? absl::UnavailableError("no sync") : absl::OkStatus();
+  };
+  ExpectStatus(WriteBackup(*store_backups(), options).status(), absl::StatusCode::kUnavailable, "no sync");
+  const std::vector<std::string> first = {absl::StrCat("make ", backups_, "/"), absl::StrCat("sync ", root_)};
+  EXPECT_EQ(done, first);
+  EXPECT_FALSE(std::filesystem::exists(backups_)) << "made again by the next one";
+  fails = false;
+  EXPECT_TRUE(WriteBackup(*store_backups(), options).ok());
+  ASSERT_GT(done.size(), 4u);
+  EXPECT_EQ(std::vector<std::string>(done.begin() + 2, done.begin() + 4), first);
+}
+
 TEST_F(BackupTest, OneAtATimeInADirectory) {
   Start();
   PutMany(0, 10, 10);

@@ -1,5 +1,7 @@
 #include "storage/backup/backup_writer.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <memory>
@@ -110,6 +112,15 @@ class EntriesWriter {
   std::vector<BackupManifest::File> done_;
 };
 
+// A backup in a directory whose own name a power loss takes away would be lost with it.
+absl::Status MakeDurableDirectory(const std::string& directory, const PrivateFiles& files) {
+  RETURN_IF_ERROR(files.MakeDirectory(directory));
+  const absl::Status synced = files.SyncDirectory(ParentOf(directory));
+  // So that the next try makes and syncs it again.
+  if (!synced.ok()) rmdir(directory.c_str());
+  return synced;
+}
+
 absl::Status PrepareDirectory(const BackupOptions& options, const PrivateFiles& files) {
   const std::string& directory = options.directory;
   if (!absl::StartsWith(directory, "/")) {
@@ -122,7 +133,7 @@ absl::Status PrepareDirectory(const BackupOptions& options, const PrivateFiles& 
                                                       ": name one elsewhere, best on another disk"));
   }
   std::error_code error;
-  if (!std::filesystem::exists(directory, error)) RETURN_IF_ERROR(files.MakeDirectory(directory));
+  if (!std::filesystem::exists(directory, error)) RETURN_IF_ERROR(MakeDurableDirectory(directory, files));
   return CheckPrivateDirectory(directory);
 }
 

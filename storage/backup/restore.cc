@@ -140,12 +140,6 @@ absl::Status VerifyStore(const RestoreOptions& options, const BackupManifest& ma
   return store->Sync();
 }
 
-std::string ParentOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 }  // namespace
 
 absl::StatusOr<BackupManifest> RestoreBackup(const RestoreOptions& options, const KeyProvider& key_provider) {
