@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -73,6 +74,8 @@ class Backups {
   void Stop() { stopped_ = true; }
 
  private:
+  // Of the store's backups.
+  absl::StatusOr<std::shared_ptr<const storage::BackupKey>> Key() const;
   absl::StatusOr<std::string> DirectoryFor(const std::string& directory) const;
   absl::Status Audit(const std::string& backup_id, const absl::Status& outcome) const;
 
