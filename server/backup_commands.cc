@@ -28,7 +28,8 @@ absl::Status WithBackupKek(const config::Config& config,
 
 absl::Status MakeBackup(const CommandLine& command_line) {
   const config::Config& config = command_line.config;
-  ASSIGN_OR_RETURN(const storage::OpenedStore opened, OpenConfiguredStore(config, /*create=*/false));
+  const std::unique_ptr<Logger> warnings = MakeStderrLogger(LogLevel::kWarning);
+  ASSIGN_OR_RETURN(const storage::OpenedStore opened, OpenConfiguredStore(config, /*create=*/false, warnings.get()));
   const std::unique_ptr<Logger> logger = MakeSilentLogger();
   Backups backups(opened.store.get(), opened.backups, BackupSettingsOf(config.backup(), config.data_dir()), absl::Now,
                   logger.get());

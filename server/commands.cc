@@ -13,6 +13,7 @@
 #include "server/configured_store.h"
 #include "server/directory/bootstrap.h"
 #include "server/files.h"
+#include "server/log.h"
 #include "server/rpc/grpc_log.h"
 #include "server/serve.h"
 #include "server/status_macros.h"
@@ -37,7 +38,8 @@ absl::Status Init(const CommandLine& command_line) {
     }
     RETURN_IF_ERROR(storage::CreateKekFile(kek));
   }
-  ASSIGN_OR_RETURN(const storage::OpenedStore opened, OpenConfiguredStore(config, /*create=*/true));
+  const std::unique_ptr<Logger> warnings = MakeStderrLogger(LogLevel::kWarning);
+  ASSIGN_OR_RETURN(const storage::OpenedStore opened, OpenConfiguredStore(config, /*create=*/true, warnings.get()));
   RETURN_IF_ERROR(FinishOrgDeletions(opened.store.get()));
   absl::Mutex changes;
   const DirectoryContext context{opened.store.get(), absl::Now, /*pages=*/nullptr, &changes};
@@ -92,7 +94,8 @@ absl::Status RotateKek(const CommandLine& command_line) {
   if (!kek.empty() && access(kek.c_str(), F_OK) != 0) RETURN_IF_ERROR(storage::CreateKekFile(kek));
   ASSIGN_OR_RETURN(const auto next, LoadKeyProvider(config.key_provider()));
   ASSIGN_OR_RETURN(const auto store, storage::OpenStore(StoreOptions(config, false), *previous));
-  RETURN_IF_ERROR(store->RotateKek(*next));
+  const std::unique_ptr<Logger> warnings = MakeStderrLogger(LogLevel::kWarning);
+  RETURN_IF_ERROR(TakeKek(store.get(), *next, warnings.get()));
   std::cout << "keyferryd: the store is wrapped by " << next->Description() << "; " << previous->Description()
             << " opens nothing any more\n"
             << std::flush;

@@ -31,13 +31,25 @@ storage::OpenOptions StoreOptions(const config::Config& config, bool create) {
   return options;
 }
 
-absl::StatusOr<storage::OpenedStore> OpenConfiguredStore(const config::Config& config, bool create) {
+absl::Status TakeKek(storage::Store* store, const storage::KeyProvider& next, Logger* logger) {
+  const absl::Status rotated = store->RotateKek(next);
+  // Past the deadline it is rewrapped all the same. As an error this would read as if the new KEK were not needed.
+  if (!rotated.ok() && !absl::IsDeadlineExceeded(rotated)) return rotated;
+  logger->Write(LogLevel::kInfo, "root key rewrapped", {{"key_provider", next.Description()}});
+  if (rotated.ok()) return absl::OkStatus();
+  logger->Write(LogLevel::kWarning,
+                "what the KEK from before opens is still being purged from the store's files; keep that KEK secret",
+                {{"problem", rotated.message()}});
+  return absl::OkStatus();
+}
+
+absl::StatusOr<storage::OpenedStore> OpenConfiguredStore(const config::Config& config, bool create, Logger* logger) {
   ASSIGN_OR_RETURN(const auto current, LoadKeyProvider(config.key_provider()));
   auto store = storage::OpenStoreWithBackups(StoreOptions(config, create), *current);
   if (!absl::IsPermissionDenied(store.status()) || !IsSet(config.previous_key_provider())) return store;
   ASSIGN_OR_RETURN(const auto previous, LoadKeyProvider(config.previous_key_provider()));
   ASSIGN_OR_RETURN(auto rewrapped, storage::OpenStoreWithBackups(StoreOptions(config, /*create=*/false), *previous));
-  RETURN_IF_ERROR(rewrapped.store->RotateKek(*current));
+  RETURN_IF_ERROR(TakeKek(rewrapped.store.get(), *current, logger));
   return rewrapped;
 }
 

@@ -6,8 +6,10 @@
 
 #include "absl/status/statusor.h"
 #include "server/config/config.pb.h"
+#include "server/log.h"
 #include "storage/crypto/key_provider.h"
 #include "storage/open.h"
+#include "storage/store.h"
 
 namespace keyferry::server {
 
@@ -20,9 +22,13 @@ absl::StatusOr<std::unique_ptr<storage::KeyProvider>> LoadKeyProvider(const conf
 
 storage::OpenOptions StoreOptions(const config::Config& config, bool create);
 
+// Rewraps the store's root key under `next`, which alone opens the store once this has returned OK. What the KEK from
+// before opens may then still be in the files, as long as a backup or another view from before stands; the log says so.
+absl::Status TakeKek(storage::Store* store, const storage::KeyProvider& next, Logger* logger);
+
 // Opens with the key provider; where that is not the store's and a previous one is configured, opens with that and
 // rewraps the store's root key.
-absl::StatusOr<storage::OpenedStore> OpenConfiguredStore(const config::Config& config, bool create);
+absl::StatusOr<storage::OpenedStore> OpenConfiguredStore(const config::Config& config, bool create, Logger* logger);
 
 }  // namespace keyferry::server
 

@@ -21,6 +21,15 @@ CertificateFiles FilesOf(const config::Tls& tls) { return {tls.cert_file(), tls.
 
 CertificateFiles FilesOf(const config::HttpTls& tls) { return {tls.cert_file(), tls.key_file(), ""}; }
 
+// A running listener asks for something or does not: what is set only now would look enforced, and not be.
+absl::Status CheckStillAsked(absl::string_view key, const std::string& file, const std::string& next_file) {
+  if (file.empty() == next_file.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("`", key, "` ", file.empty() ? "was not set" : "was set",
+                   " when the server started, and takes effect only at the next start: restart keyferryd, or ",
+                   file.empty() ? "take it out again" : "put it back"));
+}
+
 }  // namespace
 
 Reloads::Reloads(config::Config config, Load load, const Parts& parts, absl::Duration interval)
@@ -78,13 +87,19 @@ void Reloads::SetFiles(const std::string& listener, CertificateFiles files) {
   found->second->SetFiles(std::move(files));
 }
 
+absl::Status Reloads::CheckWithoutRestart(const config::Config& next) const {
+  RETURN_IF_ERROR(CheckStillAsked("tls.client_ca_file", config_.tls().client_ca_file(), next.tls().client_ca_file()));
+  if (parts_.metrics == nullptr) return absl::OkStatus();
+  return CheckStillAsked("metrics.token_file", config_.metrics().token_file(), next.metrics().token_file());
+}
+
 absl::Status Reloads::ReadConfig() {
   ASSIGN_OR_RETURN(config::Config next, load_());
   ASSIGN_OR_RETURN(const LogLevel level, ParseLogLevel(next.log().level()));
+  RETURN_IF_ERROR(CheckWithoutRestart(next));
   if (next.key_provider().SerializeAsString() != config_.key_provider().SerializeAsString()) {
     ASSIGN_OR_RETURN(const auto key_provider, LoadKeyProvider(next.key_provider()));
-    RETURN_IF_ERROR(parts_.server->store()->RotateKek(*key_provider));
-    parts_.logger->Write(LogLevel::kInfo, "root key rewrapped", {{"key_provider", key_provider->Description()}});
+    RETURN_IF_ERROR(TakeKek(parts_.server->store(), *key_provider, parts_.logger));
     files_.SetFiles(kKek, {FileOf(next.key_provider())});
     absl::MutexLock lock(&kek_mutex_);
     kek_ = next.key_provider();

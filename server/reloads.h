@@ -55,6 +55,8 @@ class Reloads {
   void AddMonitoring();
   void AddKek();
   absl::Status CheckKek() ABSL_LOCKS_EXCLUDED(kek_mutex_);
+  // FAILED_PRECONDITION if what the listeners ask of their clients is another.
+  absl::Status CheckWithoutRestart(const config::Config& next) const;
   absl::Status ReadConfig();
   void SetFiles(const std::string& listener, CertificateFiles files);
 

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -21,10 +22,47 @@
 #include "server/server_options.h"
 #include "storage/crypto/key_provider.h"
 #include "storage/open.h"
+#include "storage/store.h"
 #include "storage/testing_store.h"
 
 namespace keyferry::server {
 namespace {
+
+// Forwards to another store. A view from before stands whenever the KEK is changed.
+class LingeringStore : public storage::Store {
+ public:
+  explicit LingeringStore(std::unique_ptr<storage::Store> store) : store_(std::move(store)) {}
+  std::unique_ptr<storage::StoreView> View() override { return store_->View(); }
+  absl::StatusOr<storage::Revision> Commit(const storage::Mutation& mutation, storage::Durability durability) override {
+    return store_->Commit(mutation, durability);
+  }
+  void SetJournalListener(storage::JournalListener listener) override {
+    store_->SetJournalListener(std::move(listener));
+  }
+  absl::Status Sync() override { return store_->Sync(); }
+  absl::Status CreateKeyring(absl::string_view org) override { return store_->CreateKeyring(org); }
+  absl::Status DestroyOrg(absl::string_view org) override { return store_->DestroyOrg(org); }
+  absl::StatusOr<storage::KeyringInfo> GetKeyringInfo(absl::string_view org) override {
+    return store_->GetKeyringInfo(org);
+  }
+  absl::Status RotateDataKey(absl::string_view org) override { return store_->RotateDataKey(org); }
+  absl::Status RotateKek(const storage::KeyProvider& next) override {
+    const absl::Status rotated = store_->RotateKek(next);
+    return rotated.ok() ? absl::DeadlineExceededError("deleted values are not yet gone from the files") : rotated;
+  }
+  absl::Status CheckKek(const storage::KeyProvider& key_provider) override { return store_->CheckKek(key_provider); }
+  uint64_t Generation(storage::Table table) const override { return store_->Generation(table); }
+  absl::Status WaitForPurge(absl::Duration timeout) override { return store_->WaitForPurge(timeout); }
+  absl::StatusOr<std::unique_ptr<storage::EngineWatch>> Watch(
+      storage::Revision after, std::function<void(const storage::StoreChange&)> on_change) override {
+    return store_->Watch(after, std::move(on_change));
+  }
+  absl::Status Verify() override { return store_->Verify(); }
+  storage::StoreStatistics Statistics() override { return store_->Statistics(); }
+
+ private:
+  const std::unique_ptr<storage::Store> store_;
+};
 
 // A server with all its listeners on free loopback ports, and its files in a directory.
 class ReloadsTest : public testing::Test {
@@ -68,7 +106,8 @@ class ReloadsTest : public testing::Test {
     const auto issued = IssueTokenForUser(context, "acme", "root", "", absl::Hours(1));
     ASSERT_TRUE(issued.ok()) << issued.status();
     bearer_ = absl::StrCat("Bearer ", issued->text.Expose());
-    auto server = KeyferryServer::Start(std::move(*store), ServerOptions(config_), absl::Now, logger_.get());
+    auto server = KeyferryServer::Start(std::make_unique<LingeringStore>(*std::move(store)), ServerOptions(config_),
+                                        absl::Now, logger_.get());
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
   }
@@ -236,6 +275,28 @@ TEST_F(ReloadsTest, AConfigurationThatCannotBeUsedChangesNothing) {
   EXPECT_TRUE(Shows("keyferry_reload_failed{what=\"config\"} 0"));
 }
 
+TEST_F(ReloadsTest, WhatWouldNotBeEnforcedIsRefusedAndNothingElseChanges) {
+  ASSERT_TRUE(storage::CreateKekFile(Path("kek2")).ok());
+  Write("ca.pem", first_ca_.certificate());
+  const config::Config running = config_;
+  int failed = 0;
+  const auto expect_refused = [&](const std::function<void(config::Config*)>& change) {
+    config_ = running;
+    change(&config_);
+    config_.mutable_key_provider()->set_file(Path("kek2"));
+    reloads_->Reload();
+    EXPECT_TRUE(Shows(absl::StrCat("keyferry_reloads_total{what=\"config\",result=\"failed\"} ", ++failed)));
+    EXPECT_TRUE(server_->store()->CheckKek(**storage::LoadFileKeyProvider(Path("kek"))).ok());
+    EXPECT_EQ(reloads_->config().key_provider().file(), Path("kek"));
+    EXPECT_TRUE(AllShow(first_ca_));
+  };
+  expect_refused([&](config::Config* next) { next->mutable_tls()->set_client_ca_file(Path("ca.pem")); });
+  expect_refused([](config::Config* next) { next->mutable_metrics()->clear_token_file(); });
+  config_ = running;
+  reloads_->Reload();
+  EXPECT_TRUE(Shows("keyferry_reload_failed{what=\"config\"} 0"));
+}
+
 TEST_F(ReloadsTest, AKekThatWouldNotOpenTheStoreIsToldAndAnotherIsTakenOnline) {
   reloads_->Reload();
   EXPECT_TRUE(Shows("keyferry_kek_usable 1"));
@@ -249,6 +310,9 @@ TEST_F(ReloadsTest, AKekThatWouldNotOpenTheStoreIsToldAndAnotherIsTakenOnline) {
   EXPECT_EQ(Call(Channel(first_ca_)), grpc::OK) << "what runs needs no KEK";
   config_.mutable_key_provider()->set_file(Path("kek2"));
   reloads_->Reload();
+  // Although the old header is still being purged: it opens the store no more.
+  EXPECT_TRUE(Shows("keyferry_reload_failed{what=\"config\"} 0"));
+  EXPECT_EQ(reloads_->config().key_provider().file(), Path("kek2"));
   EXPECT_TRUE(Shows("keyferry_kek_usable 1"));
   EXPECT_TRUE(server_->store()->CheckKek(**storage::LoadFileKeyProvider(Path("kek2"))).ok());
 }

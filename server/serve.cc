@@ -104,7 +104,7 @@ absl::Status Serve(const CommandLine& command_line) {
   const sigset_t signals = BlockSignals();
   // Before the store is opened, which takes its time: whoever restarts what does not answer must see that it does.
   ASSIGN_OR_RETURN(const auto metrics, StartMetrics(config.metrics()));
-  ASSIGN_OR_RETURN(storage::OpenedStore opened, OpenConfiguredStore(config, /*create=*/false));
+  ASSIGN_OR_RETURN(storage::OpenedStore opened, OpenConfiguredStore(config, /*create=*/false, logger.get()));
   ASSIGN_OR_RETURN(auto server,
                    KeyferryServer::Start(std::move(opened.store), ServerOptions(config), absl::Now, logger.get()));
   ASSIGN_OR_RETURN(auto backups, RunningBackups::Start(config.backup(), config.data_dir(), server->store(),

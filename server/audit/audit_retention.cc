@@ -40,6 +40,16 @@ absl::StatusOr<bool> IsOlder(const JournalBlock& block, absl::Time cutoff) {
   return TimeOf(last) < cutoff;
 }
 
+// That the org is the one of the view: another that was made since under its name has a journal of its own.
+absl::Status RequireOrg(const storage::StoreView& view, const std::string& org, storage::Mutation* mutation) {
+  if (org.empty()) return absl::OkStatus();
+  const storage::RecordKey key{Table::kOrg, "", "", org};
+  ASSIGN_OR_RETURN(const auto stored, ReadRecord<records::OrgRecord>(view, key));
+  if (!stored.has_value()) return absl::NotFoundError(absl::StrCat("orgs/", org, " is gone"));
+  mutation->Require(key, stored->revision);
+  return absl::OkStatus();
+}
+
 std::string PruneEntry(const std::string& org, absl::Time now) {
   v1::AuditEntry entry;
   const timespec time = absl::ToTimespec(now);
@@ -54,7 +64,9 @@ std::string PruneEntry(const std::string& org, absl::Time now) {
 
 absl::StatusOr<uint64_t> AuditRetention::PruneSome(const std::string& org, absl::Time now, bool* more) {
   *more = false;
-  const auto view = store_->View();
+  auto view = store_->View();
+  storage::Mutation mutation;
+  RETURN_IF_ERROR(RequireOrg(*view, org, &mutation));
   ASSIGN_OR_RETURN(const JournalHead head, storage::ReadJournalHead(*view, org));
   ASSIGN_OR_RETURN(const uint64_t counted, LastCounted(*view, org));
   uint64_t next = head.first_block;
@@ -73,7 +85,8 @@ absl::StatusOr<uint64_t> AuditRetention::PruneSome(const std::string& org, absl:
   }
   if (next == head.first_block) return 0;
   *more = next - head.first_block == kBlocksPerCommit;
-  storage::Mutation mutation;
+  // It would keep the files of an org alive that is being deleted.
+  view.reset();
   mutation.PruneJournal(org, next, next_sequence, previous_hash);
   mutation.Append(org, PruneEntry(org, now));
   RETURN_IF_ERROR(store_->Commit(mutation, storage::Durability::kSynced).status());
@@ -92,8 +105,10 @@ absl::StatusOr<uint64_t> AuditRetention::RunOnce() {
       const absl::StatusOr<uint64_t> some = PruneSome(org, now, &more);
       if (some.ok()) pruned += *some;
       // A damaged journal is left as evidence, and must not keep the others from being pruned. An org that is gone took
-      // its own with it.
-      if (!some.ok() && !absl::IsNotFound(some.status())) result.Update(some.status());
+      // its own with it; one that was changed or made anew meanwhile has its turn in the next run.
+      if (!some.ok() && !absl::IsNotFound(some.status()) && !absl::IsAborted(some.status())) {
+        result.Update(some.status());
+      }
       more = more && some.ok();
     }
   }

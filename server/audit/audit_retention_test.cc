@@ -1,6 +1,9 @@
 #include "server/audit/audit_retention.h"
 
+#include <functional>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -8,6 +11,9 @@
 #include "server/audit/audit_rules.h"
 #include "server/credentials/testing_world.h"
 #include "storage/journal.h"
+#include "storage/records/records.pb.h"
+#include "storage/records/typed.h"
+#include "storage/store.h"
 
 namespace keyferry::server {
 namespace {
@@ -15,6 +21,38 @@ namespace {
 using storage::EngineKind;
 
 constexpr absl::Duration kKeep = absl::Hours(24 * 30);
+
+// Forwards to another store, and does something before each commit.
+class HookedStore : public storage::Store {
+ public:
+  HookedStore(storage::Store* store, std::function<void()> before_commit)
+      : store_(store), before_commit_(std::move(before_commit)) {}
+  std::unique_ptr<storage::StoreView> View() override { return store_->View(); }
+  absl::StatusOr<storage::Revision> Commit(const storage::Mutation& mutation, storage::Durability durability) override {
+    before_commit_();
+    return store_->Commit(mutation, durability);
+  }
+  void SetJournalListener(storage::JournalListener) override {}
+  absl::Status Sync() override { return store_->Sync(); }
+  absl::Status CreateKeyring(absl::string_view org) override { return store_->CreateKeyring(org); }
+  absl::Status DestroyOrg(absl::string_view org) override { return store_->DestroyOrg(org); }
+  absl::StatusOr<storage::KeyringInfo> GetKeyringInfo(absl::string_view org) override {
+    return store_->GetKeyringInfo(org);
+  }
+  absl::Status RotateDataKey(absl::string_view org) override { return store_->RotateDataKey(org); }
+  absl::Status RotateKek(const storage::KeyProvider& next) override { return store_->RotateKek(next); }
+  uint64_t Generation(storage::Table table) const override { return store_->Generation(table); }
+  absl::StatusOr<std::unique_ptr<storage::EngineWatch>> Watch(
+      storage::Revision after, std::function<void(const storage::StoreChange&)> on_change) override {
+    return store_->Watch(after, std::move(on_change));
+  }
+  absl::Status WaitForPurge(absl::Duration timeout) override { return store_->WaitForPurge(timeout); }
+  absl::Status Verify() override { return store_->Verify(); }
+
+ private:
+  storage::Store* const store_;
+  const std::function<void()> before_commit_;
+};
 
 class AuditRetentionTest : public testing::TestWithParam<EngineKind> {
  protected:
@@ -125,6 +163,33 @@ TEST_P(AuditRetentionTest, MoreThanOneCommitTakes) {
                             })
                   .ok());
   EXPECT_EQ(blocks, 2) << "pruned blocks left the store";
+}
+
+TEST_P(AuditRetentionTest, AnOrgThatWasMadeAnewMeanwhileKeepsItsOwnJournal) {
+  LogMany(4);
+  ASSERT_TRUE(world_.usage->FoldNow().ok());
+  world_.now += kKeep + absl::Hours(1);
+  bool remade = false;
+  HookedStore store(world_.store.get(), [this, &remade] {
+    if (std::exchange(remade, true)) return;
+    // As DeleteOrg and a new org of the same name do.
+    const storage::RecordKey key{storage::Table::kOrg, "", "", "acme"};
+    ASSERT_TRUE(world_.store->DestroyOrg("acme").ok());
+    ASSERT_TRUE(storage::DeleteOne(*world_.store, key).ok());
+    ASSERT_TRUE(world_.store->CreateKeyring("acme").ok());
+    storage::records::OrgRecord record;
+    record.set_id("acme");
+    storage::Mutation mutation;
+    mutation.Put(key, storage::SerializeSecret(record), /*version=*/1, /*expected=*/0);
+    ASSERT_TRUE(world_.store->Commit(mutation, storage::Durability::kSynced).ok());
+    Log("S/Remade");
+  });
+  AuditRetention retention(&store, world_.clock(), kKeep);
+  const auto pruned = retention.RunOnce();
+  EXPECT_TRUE(pruned.ok()) << pruned.status();
+  EXPECT_TRUE(remade);
+  EXPECT_EQ(Kept(), std::vector<std::string>{"S/Remade"});
+  EXPECT_TRUE(world_.store->Verify().ok());
 }
 
 TEST_P(AuditRetentionTest, ADamagedJournalIsLeftAsItIs) {

@@ -20,6 +20,12 @@ Backups::Backups(storage::Store* store, storage::BackupSource* source, BackupSet
                  std::function<absl::Time()> clock, Logger* logger)
     : store_(store), source_(source), settings_(std::move(settings)), clock_(std::move(clock)), logger_(logger) {}
 
+absl::StatusOr<std::shared_ptr<const storage::BackupKey>> Backups::Key() const {
+  ASSIGN_OR_RETURN(const storage::BackupView view, source_->TakeBackupView());
+  // Not the snapshot, which would keep deleted values in the files while backups are read or removed.
+  return view.key;
+}
+
 absl::StatusOr<std::string> Backups::DirectoryFor(const std::string& directory) const {
   if (!directory.empty()) return directory;
   if (!settings_.directory.empty()) return settings_.directory;
@@ -72,10 +78,10 @@ absl::StatusOr<storage::BackupResult> Backups::Create(
 }
 
 absl::Status Backups::CreateScheduled() {
-  RETURN_IF_ERROR(Create("", nullptr).status());
+  ASSIGN_OR_RETURN(const storage::BackupResult made, Create("", nullptr));
   if (settings_.keep == 0) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const storage::BackupView view, source_->TakeBackupView());
-  const auto removed = storage::PruneBackups(settings_.directory, view.key, settings_.keep);
+  ASSIGN_OR_RETURN(const auto key, Key());
+  const auto removed = storage::PruneBackups(settings_.directory, key, settings_.keep, made.path);
   if (!removed.ok()) {
     logger_->Write(LogLevel::kError, "old backups not removed", {{"problem", removed.status().message()}});
     return removed.status();
@@ -90,22 +96,20 @@ absl::StatusOr<std::vector<storage::ListedBackup>> Backups::List(const std::stri
 }
 
 absl::StatusOr<storage::BackupManifest> Backups::Verify(const std::string& path) const {
-  ASSIGN_OR_RETURN(storage::BackupView view, source_->TakeBackupView());
-  // Not the snapshot, which would keep deleted values in the files while a large backup is read.
-  view.snapshot.reset();
-  ASSIGN_OR_RETURN(const storage::BackupReader reader, storage::BackupReader::OpenWith(path, view.key));
-  RETURN_IF_ERROR(reader.VerifyFiles());
+  ASSIGN_OR_RETURN(const auto key, Key());
+  ASSIGN_OR_RETURN(const storage::BackupReader reader, storage::BackupReader::OpenWith(path, key));
+  RETURN_IF_ERROR(reader.VerifyFiles([this] { return !stopped_; }));
   return reader.manifest();
 }
 
 absl::Time Backups::NewestTime() const {
   const absl::Time now = clock_();
   absl::Time newest = absl::InfinitePast();
-  const auto view = source_->TakeBackupView();
+  const auto key = Key();
   const auto listed = storage::ListBackups(settings_.directory);
-  if (!view.ok() || !listed.ok()) return newest;
+  if (!key.ok() || !listed.ok()) return newest;
   for (const storage::ListedBackup& backup : *listed) {
-    const auto reader = storage::BackupReader::OpenWith(backup.path, view->key);
+    const auto reader = storage::BackupReader::OpenWith(backup.path, *key);
     if (reader.ok() && reader->manifest().time <= now) newest = std::max(newest, reader->manifest().time);
   }
   return newest;

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -59,7 +60,7 @@ class Backups {
 
   absl::StatusOr<std::vector<storage::ListedBackup>> List(const std::string& directory) const;
 
-  // Checks manifest and files of a backup of this store, and answers its manifest.
+  // Checks manifest and files of a backup of this store, and answers its manifest. CANCELLED after Stop.
   absl::StatusOr<storage::BackupManifest> Verify(const std::string& path) const;
 
   // When the newest backup of this store in the configured directory was made, those of the future left out;
@@ -69,10 +70,12 @@ class Backups {
   BackupState state() const ABSL_LOCKS_EXCLUDED(mutex_);
   const BackupSettings& settings() const { return settings_; }
 
-  // Gives up a backup that is being made, and every later one.
+  // Gives up what is being made or checked, and everything later.
   void Stop() { stopped_ = true; }
 
  private:
+  // Of the store's backups.
+  absl::StatusOr<std::shared_ptr<const storage::BackupKey>> Key() const;
   absl::StatusOr<std::string> DirectoryFor(const std::string& directory) const;
   absl::Status Audit(const std::string& backup_id, const absl::Status& outcome) const;
 

@@ -153,7 +153,10 @@ TEST_F(RunningBackupsTest, TheScheduleMakesAndPrunes) {
   Backups backups(opened_.store.get(), opened_.backups, BackupSettingsOf(config_, data_dir_), absl::Now, logger_.get());
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(backups.CreateScheduled().ok());
   EXPECT_EQ(backups.List("")->size(), 2u);
+  const std::string path = backups.List("")->front().path;
+  EXPECT_TRUE(backups.Verify(path).ok());
   backups.Stop();
+  EXPECT_EQ(backups.Verify(path).status().code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(backups.Create("", nullptr).status().code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(backups.List("")->size(), 2u);
 }

@@ -63,53 +63,73 @@ void FileWatch::SetFiles(absl::string_view what, std::vector<std::string> files)
   watched->files = std::move(files);
 }
 
-void FileWatch::Look() {
+FileWatch::Watched* FileWatch::FindOrAdd(absl::string_view what) {
+  Watched* const found = Find(what);
+  if (found != nullptr) return found;
+  Watched& added = watched_.emplace_back();
+  added.what = std::string(what);
+  return &added;
+}
+
+std::vector<std::string> FileWatch::Due() {
   absl::MutexLock lock(&mutex_);
+  std::vector<std::string> due;
   for (Watched& watched : watched_) {
     if (watched.reload == nullptr) continue;
     std::string now = Signature(watched.files);
     const bool stands_still = now == watched.seen;
     watched.seen = std::move(now);
-    if (stands_still && watched.seen != watched.read) Run(&watched).IgnoreError();
+    if (stands_still && watched.seen != watched.read) due.push_back(watched.what);
   }
+  return due;
+}
+
+std::vector<std::string> FileWatch::All() const {
+  absl::MutexLock lock(&mutex_);
+  std::vector<std::string> all;
+  for (const Watched& watched : watched_) {
+    if (watched.reload != nullptr) all.push_back(watched.what);
+  }
+  return all;
+}
+
+void FileWatch::Look() {
+  absl::MutexLock run(&run_mutex_);
+  for (const std::string& what : Due()) Run(what).IgnoreError();
 }
 
 absl::Status FileWatch::ReloadAll() {
-  absl::MutexLock lock(&mutex_);
+  absl::MutexLock run(&run_mutex_);
   absl::Status status;
-  for (Watched& watched : watched_) {
-    if (watched.reload != nullptr) status.Update(Run(&watched));
-  }
+  for (const std::string& what : All()) status.Update(Run(what));
   return status;
 }
 
-absl::Status FileWatch::Run(Watched* watched) {
-  // Before it is read: what changes meanwhile differs from this.
-  watched->read = watched->seen = Signature(watched->files);
-  const absl::Status status = watched->reload();
-  NoteAs(watched, status);
+absl::Status FileWatch::Run(const std::string& what) {
+  Reload reload;
+  {
+    absl::MutexLock lock(&mutex_);
+    Watched* const watched = Find(what);
+    // Before it is read: what changes meanwhile differs from this.
+    watched->read = watched->seen = Signature(watched->files);
+    reload = watched->reload;
+  }
+  const absl::Status status = reload();
+  Note(what, status);
   if (status.ok()) {
-    logger_->Write(LogLevel::kInfo, "file read again", {{"what", watched->what}});
+    logger_->Write(LogLevel::kInfo, "file read again", {{"what", what}});
   } else {
     logger_->Write(LogLevel::kError, "a changed file cannot be used; what was read before stays",
-                   {{"what", watched->what}, {"problem", status.message()}});
+                   {{"what", what}, {"problem", status.message()}});
   }
   return status;
-}
-
-void FileWatch::NoteAs(Watched* watched, const absl::Status& status) {
-  ++(status.ok() ? watched->succeeded : watched->failed);
-  watched->broken = !status.ok();
 }
 
 void FileWatch::Note(const std::string& what, const absl::Status& status) {
   absl::MutexLock lock(&mutex_);
-  Watched* watched = Find(what);
-  if (watched == nullptr) {
-    watched = &watched_.emplace_back();
-    watched->what = what;
-  }
-  NoteAs(watched, status);
+  Watched* const watched = FindOrAdd(what);
+  ++(status.ok() ? watched->succeeded : watched->failed);
+  watched->broken = !status.ok();
 }
 
 void FileWatch::WriteTo(Exposition* out) const {

@@ -34,15 +34,16 @@ class FileWatch {
   FileWatch(const FileWatch&) = delete;
   FileWatch& operator=(const FileWatch&) = delete;
 
-  // What `reload` reads is in these files. `what` is the program's own name for it, e.g. "grpc_certificate".
+  // What `reload` reads is in these files. `what` is the program's own name for it, e.g. "grpc_certificate". One reload
+  // runs at a time, and holds up neither Note nor WriteTo however long it takes; it must not call Look or ReloadAll.
   void Add(const std::string& what, std::vector<std::string> files, Reload reload) ABSL_LOCKS_EXCLUDED(mutex_);
   // Other files, from now on; those count as read.
   void SetFiles(absl::string_view what, std::vector<std::string> files) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // One look at all files, as each interval brings.
-  void Look() ABSL_LOCKS_EXCLUDED(mutex_);
+  void Look() ABSL_LOCKS_EXCLUDED(run_mutex_, mutex_);
   // Reads everything now. The first error, after all was tried.
-  absl::Status ReloadAll() ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status ReloadAll() ABSL_LOCKS_EXCLUDED(run_mutex_, mutex_);
   // Counts a reload of something that has no files here.
   void Note(const std::string& what, const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -62,12 +63,17 @@ class FileWatch {
   };
 
   Watched* Find(absl::string_view what) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status Run(Watched* watched) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void NoteAs(Watched* watched, const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Watched* FindOrAdd(absl::string_view what) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The names of what is to be read now.
+  std::vector<std::string> Due() ABSL_LOCKS_EXCLUDED(mutex_);
+  std::vector<std::string> All() const ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status Run(const std::string& what) ABSL_EXCLUSIVE_LOCKS_REQUIRED(run_mutex_) ABSL_LOCKS_EXCLUDED(mutex_);
   void RunThread() ABSL_LOCKS_EXCLUDED(mutex_);
 
   Logger* const logger_;
   const absl::Duration interval_;
+  // Held while files are read again, without mutex_.
+  absl::Mutex run_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
   mutable absl::Mutex mutex_;
   std::vector<Watched> watched_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <fstream>
 #include <string>
+#include <thread>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -103,6 +104,23 @@ TEST_F(FileWatchTest, ReloadAllReadsAtOnceAndAnswersTheFirstError) {
   result_ = absl::NotFoundError("gone");
   EXPECT_EQ(watch_->ReloadAll().message(), "gone");
   EXPECT_EQ(others, 1) << "an error of one must not keep the others from being read";
+}
+
+// A reload may take its time, or wait for a lock that another thread holds while it asks for the figures.
+TEST_F(FileWatchTest, FiguresAreShownWhileAReloadRuns) {
+  std::string shown;
+  watch_->Add("slow", {}, [this, &shown] {
+    std::thread other([this, &shown] {
+      watch_->Note("config", absl::OkStatus());
+      watch_->SetFiles("pair", {Path("b")});
+      shown = Metrics();
+    });
+    other.join();
+    return absl::OkStatus();
+  });
+  EXPECT_TRUE(watch_->ReloadAll().ok());
+  EXPECT_TRUE(absl::StrContains(shown, "keyferry_reloads_total{what=\"pair\",result=\"ok\"} 1\n"));
+  EXPECT_TRUE(Shows("keyferry_reloads_total{what=\"slow\",result=\"ok\"} 1"));
 }
 
 TEST_F(FileWatchTest, OtherFilesCountAsRead) {

@@ -8,14 +8,16 @@
 namespace keyferry::server {
 
 absl::Status ServedCertificate::Reload() {
-  absl::MutexLock lock(&mutex_);
-  ASSIGN_OR_RETURN(const LoadedCertificate loaded, LoadCertificate(files_));
+  absl::MutexLock reload(&reload_mutex_);
+  const CertificateFiles files = this->files();
+  ASSIGN_OR_RETURN(const LoadedCertificate loaded, LoadCertificate(files));
   if (loaded.not_after <= clock_()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("the certificate in `", files_.cert_file, "` ended at ",
+        absl::StrCat("the certificate in `", files.cert_file, "` ended at ",
                      absl::FormatTime(absl::RFC3339_sec, loaded.not_after, absl::UTCTimeZone())));
   }
   RETURN_IF_ERROR(use_(loaded));
+  absl::MutexLock lock(&mutex_);
   not_after_ = loaded.not_after;
   return absl::OkStatus();
 }

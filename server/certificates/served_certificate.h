@@ -23,7 +23,7 @@ class ServedCertificate {
 
   // Reads the files and uses what they hold. An error says which file is wrong and why, and nothing has changed: of
   // files that cannot be used, that do not belong together, or whose certificate has ended.
-  absl::Status Reload() ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status Reload() ABSL_LOCKS_EXCLUDED(reload_mutex_, mutex_);
 
   // Other files, from the next Reload on.
   void SetFiles(CertificateFiles files) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -34,6 +34,8 @@ class ServedCertificate {
  private:
   const std::function<absl::Time()> clock_;
   const Use use_;
+  // Held while files are read, without mutex_: whoever asks when the certificate ends does not wait for them.
+  absl::Mutex reload_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
   mutable absl::Mutex mutex_;
   CertificateFiles files_ ABSL_GUARDED_BY(mutex_);
   absl::Time not_after_ ABSL_GUARDED_BY(mutex_);

@@ -3,6 +3,7 @@
 #include <fstream>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -52,6 +53,19 @@ TEST_F(ServedCertificateTest, ANewPairIsUsedAndItsEndKnown) {
   EXPECT_EQ(used_, std::vector<std::string>{identity.certificate});
   EXPECT_GT(served_->not_after(), absl::Now() + absl::Hours(24 * 29));
   EXPECT_LT(served_->not_after(), absl::Now() + absl::Hours(24 * 31));
+}
+
+// The listener may take its time to use it.
+TEST_F(ServedCertificateTest, ItsEndIsKnownWhileAnotherIsRead) {
+  absl::Time known;
+  ServedCertificate slow(Files(), absl::UnixEpoch(), absl::Now, [&](const LoadedCertificate&) {
+    std::thread other([&] { known = slow.not_after(); });
+    other.join();
+    return absl::OkStatus();
+  });
+  ASSERT_TRUE(slow.Reload().ok());
+  EXPECT_EQ(known, absl::UnixEpoch());
+  EXPECT_GT(slow.not_after(), absl::Now());
 }
 
 TEST_F(ServedCertificateTest, TheFirstEndOfTheChainCounts) {

@@ -81,14 +81,15 @@ class MetricsListener::Core {
     unready_ = std::string(unready);
   }
 
-  absl::Status ReloadToken() ABSL_LOCKS_EXCLUDED(mutex_) {
-    absl::MutexLock lock(&mutex_);
-    ASSIGN_OR_RETURN(token_, ReadToken(token_file_));
+  absl::Status ReloadToken() ABSL_LOCKS_EXCLUDED(token_mutex_) {
+    ASSIGN_OR_RETURN(const storage::Sha256Digest token, ReadToken(TokenFile()));
+    absl::MutexLock lock(&token_mutex_);
+    token_ = token;
     return absl::OkStatus();
   }
 
-  void SetTokenFile(const std::string& token_file) ABSL_LOCKS_EXCLUDED(mutex_) {
-    absl::MutexLock lock(&mutex_);
+  void SetTokenFile(const std::string& token_file) ABSL_LOCKS_EXCLUDED(token_mutex_) {
+    absl::MutexLock lock(&token_mutex_);
     token_file_ = token_file;
   }
 
@@ -99,15 +100,25 @@ class MetricsListener::Core {
   HttpsListener& listener() { return *listener_; }
 
  private:
-  HttpResponse Metrics(const ReceivedRequest& request) ABSL_LOCKS_EXCLUDED(mutex_) {
+  std::string TokenFile() ABSL_LOCKS_EXCLUDED(token_mutex_) {
+    absl::MutexLock lock(&token_mutex_);
+    return token_file_;
+  }
+
+  bool MayRead(const ReceivedRequest& request) ABSL_LOCKS_EXCLUDED(token_mutex_) {
+    if (options_.token_file.empty()) return true;
     const storage::Sha256Digest shown = storage::Sha256({BearerOf(request.request)});
-    absl::MutexLock lock(&mutex_);
-    const bool known = storage::ConstantTimeEquals(storage::View(shown), storage::View(token_));
-    if (!options_.token_file.empty() && !known) {
+    absl::MutexLock lock(&token_mutex_);
+    return storage::ConstantTimeEquals(storage::View(shown), storage::View(token_));
+  }
+
+  HttpResponse Metrics(const ReceivedRequest& request) ABSL_LOCKS_EXCLUDED(mutex_, token_mutex_) {
+    if (!MayRead(request)) {
       HttpResponse refused = PlainAnswer(401, "the token of metrics.token_file is needed");
       refused.headers.emplace_back("WWW-Authenticate", "Bearer");
       return refused;
     }
+    absl::MutexLock lock(&mutex_);
     Exposition out;
     out.Gauge("keyferry_ready", "1 while calls are served.", CheckReady().ok() ? 1 : 0);
     if (source_.write != nullptr) source_.write(&out);
@@ -134,8 +145,10 @@ class MetricsListener::Core {
   absl::Mutex mutex_;
   Source source_ ABSL_GUARDED_BY(mutex_);
   std::string unready_ ABSL_GUARDED_BY(mutex_) = "the server is starting";
-  std::string token_file_ ABSL_GUARDED_BY(mutex_);
-  storage::Sha256Digest token_ ABSL_GUARDED_BY(mutex_) = {};
+  // Never held while anything else is called: whoever reloads the token may hold locks that the source takes.
+  absl::Mutex token_mutex_;
+  std::string token_file_ ABSL_GUARDED_BY(token_mutex_);
+  storage::Sha256Digest token_ ABSL_GUARDED_BY(token_mutex_) = {};
   // Last, so that no handler runs when the rest goes.
   std::unique_ptr<HttpsListener> listener_;
 };

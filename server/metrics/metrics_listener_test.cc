@@ -6,6 +6,7 @@
 #include <fstream>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -132,6 +133,20 @@ TEST_F(MetricsListenerTest, ATokenThatCannotBeUsedIsRefusedAndTheOldOneStays) {
             "HTTP/1.1 401 Unauthorized");
   EXPECT_EQ(StatusOf(Ask("/metrics", "Authorization: Bearer another-token-of-32-bytes-0123456\r\n")),
             "HTTP/1.1 200 OK");
+}
+
+// The source may wait for a thread that reloads the token.
+TEST_F(MetricsListenerTest, TheTokenIsReloadedWhileTheSourceWrites) {
+  StartWithToken();
+  absl::Status reloaded = absl::UnknownError("not tried");
+  listener_->Attach({[this, &reloaded](Exposition* out) {
+                       std::thread reload([this, &reloaded] { reloaded = listener_->ReloadToken(); });
+                       reload.join();
+                       out->Gauge("g", "G.", 7);
+                     },
+                     [] { return absl::OkStatus(); }});
+  EXPECT_TRUE(absl::StrContains(Ask("/metrics", absl::StrCat("Authorization: Bearer ", kToken, "\r\n")), "\ng 7\n"));
+  EXPECT_TRUE(reloaded.ok()) << reloaded;
 }
 
 TEST_F(MetricsListenerTest, WhatCannotBeUsedDoesNotStart) {

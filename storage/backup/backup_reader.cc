@@ -111,9 +111,13 @@ absl::Status BackupReader::CheckNames() const {
   return absl::OkStatus();
 }
 
-absl::Status BackupReader::VerifyFiles() const {
+absl::Status BackupReader::VerifyFiles(const std::function<bool()>& go_on) const {
   RETURN_IF_ERROR(CheckNames());
-  for (const BackupManifest::File& file : manifest_.files) RETURN_IF_ERROR(ReadChecked(path_, file, nullptr));
+  const auto check = [&go_on](absl::string_view) {
+    if (go_on == nullptr || go_on()) return absl::OkStatus();
+    return absl::CancelledError("the check was given up: the server stops; begin it again");
+  };
+  for (const BackupManifest::File& file : manifest_.files) RETURN_IF_ERROR(ReadChecked(path_, file, check));
   return absl::OkStatus();
 }
 

@@ -29,7 +29,8 @@ class BackupReader {
   const BackupManifest& manifest() const { return manifest_; }
 
   // Checks that the files are those of the manifest, each whole and unchanged, and that there is nothing else.
-  absl::Status VerifyFiles() const;
+  // `go_on` is asked for each piece of about a megabyte; a false answer ends it with CANCELLED. Null: goes on.
+  absl::Status VerifyFiles(const std::function<bool()>& go_on = nullptr) const;
 
   // Checks them once more while reading them. What `visit` was given is authentic only once this has returned OK; an
   // error of `visit` ends it.

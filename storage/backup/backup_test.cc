@@ -179,6 +179,26 @@ TEST_F(BackupTest, TheDirectoryIsPrivateAndOutsideTheData) {
   EXPECT_TRUE(TryBackup().ok());
 }
 
+TEST_F(BackupTest, TheDirectoryThatItMakesSurvivesAPowerLoss) {
+  Start();
+  BackupOptions options = Options();
+  options.directory += "/";
+  std::vector<std::string> done;
+  bool fails = true;
+  options.gate = [&](absl::string_view operation, const std::string& path) {
+    done.push_back(absl::StrCat(operation, " ", path));
+    return fails && operation == "sync" ? absl::UnavailableError("no sync") : absl::OkStatus();
+  };
+  ExpectStatus(WriteBackup(*store_backups(), options).status(), absl::StatusCode::kUnavailable, "no sync");
+  const std::vector<std::string> first = {absl::StrCat("make ", backups_, "/"), absl::StrCat("sync ", root_)};
+  EXPECT_EQ(done, first);
+  EXPECT_FALSE(std::filesystem::exists(backups_)) << "made again by the next one";
+  fails = false;
+  EXPECT_TRUE(WriteBackup(*store_backups(), options).ok());
+  ASSERT_GT(done.size(), 4u);
+  EXPECT_EQ(std::vector<std::string>(done.begin() + 2, done.begin() + 4), first);
+}
+
 TEST_F(BackupTest, OneAtATimeInADirectory) {
   Start();
   PutMany(0, 10, 10);
@@ -200,6 +220,19 @@ TEST_F(BackupTest, ACancelledOneLeavesNothing) {
   options.progress = [](const BackupProgress&) { return false; };
   EXPECT_EQ(WriteBackup(*store_backups(), options).status().code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(NamesIn(backups_).size(), 1u) << "its lock file alone";
+}
+
+TEST_F(BackupTest, ACheckCanBeGivenUpAtEachPiece) {
+  Start();
+  PutMany(0, 300, 1000);
+  const BackupResult backup = Backup();
+  ASSERT_GT(backup.manifest.files.size(), 3u);
+  const auto reader = BackupReader::Open(backup.path, *kek_);
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  int asked = 0;
+  ExpectStatus(reader->VerifyFiles([&asked] { return ++asked < 3; }), absl::StatusCode::kCancelled, "given up");
+  EXPECT_EQ(asked, 3);
+  EXPECT_TRUE(reader->VerifyFiles([] { return true; }).ok());
 }
 
 TEST_F(BackupTest, OneThatMustNotBePublishedLeavesNothing) {
@@ -224,12 +257,34 @@ TEST_F(BackupTest, PruningKeepsTheNewestAndWhatIsNotItsOwn) {
   now_ += absl::Hours(1);
   const std::string damaged = Backup().path;
   WriteWholeFile(damaged + "/MANIFEST", ReadWholeFile(damaged + "/MANIFEST") + "x");
-  const auto removed = PruneBackups(backups_, key, 2);
+  const auto removed = PruneBackups(backups_, key, 2, /*made=*/"");
   ASSERT_TRUE(removed.ok()) << removed.status();
   EXPECT_EQ(*removed, 2);
   EXPECT_EQ(Backups(), (std::vector<std::string>{made[2], made[3], damaged}));
   EXPECT_TRUE(Check(made[2]).ok());
-  EXPECT_EQ(*PruneBackups(backups_, key, 2), 0);
+  EXPECT_EQ(*PruneBackups(backups_, key, 2, /*made=*/""), 0);
+}
+
+TEST_F(BackupTest, PruningKeepsTheNewestWhateverTheClockSaid) {
+  Start();
+  std::vector<std::string> made;
+  // Two of a clock that was a year ahead, then two of one that is right.
+  for (const absl::Duration ahead : {absl::Hours(24 * 365), absl::Hours(24 * 366), absl::Hours(1), absl::Hours(2)}) {
+    Put("A", absl::StrCat(made.size()));
+    BackupOptions options = Options();
+    options.clock = [now = now_ + ahead] { return now; };
+    const auto backup = WriteBackup(*store_backups(), options);
+    ASSERT_TRUE(backup.ok()) << backup.status();
+    made.push_back(backup->path);
+  }
+  const auto key = store_backups()->TakeBackupView()->key;
+  // Whatever else is said of it.
+  EXPECT_EQ(*PruneBackups(backups_, key, 2, /*made=*/made[0]), 1);
+  EXPECT_EQ(Backups(), (std::vector<std::string>{made[2], made[3], made[0]}));
+  EXPECT_EQ(*PruneBackups(backups_, key, 2, /*made=*/made[3]), 1);
+  EXPECT_EQ(Backups(), (std::vector<std::string>{made[2], made[3]}));
+  EXPECT_EQ(*PruneBackups(backups_, key, 1, /*made=*/made[3]), 1);
+  EXPECT_EQ(Backups(), std::vector<std::string>{made[3]});
 }
 
 TEST_F(BackupTest, RestoreRefusesATargetThatHoldsSomething) {
@@ -248,6 +303,30 @@ TEST_F(BackupTest, RestoreRefusesATargetThatHoldsSomething) {
   EXPECT_EQ(ReadWholeFile(target_ + ".restoring/mine"), "mine");
   std::filesystem::remove_all(target_ + ".restoring");
   EXPECT_TRUE(Restore(backup).ok()) << "an empty directory is taken";
+  EXPECT_EQ(Restored("A"), "a");
+}
+
+TEST_F(BackupTest, OneRestoreAtATimeToATarget) {
+  Start();
+  Put("A", "a");
+  const std::string backup = Backup().path;
+  // At each step, so also while neither the restore nor the store holds the lock in the directory.
+  int others = 0;
+  const auto another = [&](absl::string_view, const std::string&) {
+    ++others;
+    gate_ = nullptr;
+    ExpectStatus(Restore(backup), absl::StatusCode::kFailedPrecondition, "another restore");
+    return HasFailure() ? absl::InternalError("the other one was not refused") : absl::OkStatus();
+  };
+  RestoreOptions options = To(backup);
+  options.gate = [&, made = false](absl::string_view operation, const std::string& path) mutable {
+    // Once the target has its place it is refused for what it holds.
+    if (std::filesystem::exists(target_)) return absl::OkStatus();
+    return another(operation, path);
+  };
+  const auto restored = RestoreBackup(options, *kek_);
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  EXPECT_GE(others, 4);
   EXPECT_EQ(Restored("A"), "a");
 }
 

@@ -1,10 +1,14 @@
 #include "storage/backup/backup_writer.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <system_error>
+#include <tuple>
 #include <utility>
+#include <vector>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/escaping.h"
@@ -108,6 +112,15 @@ class EntriesWriter {
   std::vector<BackupManifest::File> done_;
 };
 
+// A backup in a directory whose own name a power loss takes away would be lost with it.
+absl::Status MakeDurableDirectory(const std::string& directory, const PrivateFiles& files) {
+  RETURN_IF_ERROR(files.MakeDirectory(directory));
+  const absl::Status synced = files.SyncDirectory(ParentOf(directory));
+  // So that the next try makes and syncs it again.
+  if (!synced.ok()) rmdir(directory.c_str());
+  return synced;
+}
+
 absl::Status PrepareDirectory(const BackupOptions& options, const PrivateFiles& files) {
   const std::string& directory = options.directory;
   if (!absl::StartsWith(directory, "/")) {
@@ -120,7 +133,7 @@ absl::Status PrepareDirectory(const BackupOptions& options, const PrivateFiles& 
                                                       ": name one elsewhere, best on another disk"));
   }
   std::error_code error;
-  if (!std::filesystem::exists(directory, error)) RETURN_IF_ERROR(files.MakeDirectory(directory));
+  if (!std::filesystem::exists(directory, error)) RETURN_IF_ERROR(MakeDurableDirectory(directory, files));
   return CheckPrivateDirectory(directory);
 }
 
@@ -180,19 +193,20 @@ absl::StatusOr<BackupResult> WriteBackup(BackupSource& source, const BackupOptio
 }
 
 absl::StatusOr<int> PruneBackups(const std::string& directory, const std::shared_ptr<const BackupKey>& key, size_t keep,
-                                 const PrivateFiles::Gate& gate) {
+                                 const std::string& made, const PrivateFiles::Gate& gate) {
   const PrivateFiles files(gate);
   ASSIGN_OR_RETURN(const std::shared_ptr<void> lock, LockFile(directory + kLockName, "backup"));
   ASSIGN_OR_RETURN(const std::vector<ListedBackup> listed, ListBackups(directory));
-  std::vector<std::pair<absl::Time, std::string>> own;
+  std::vector<std::tuple<Revision, absl::Time, std::string>> own;
   for (const ListedBackup& backup : listed) {
     const auto reader = BackupReader::OpenWith(backup.path, key);
-    if (reader.ok()) own.emplace_back(reader->manifest().time, backup.path);
+    if (reader.ok()) own.emplace_back(reader->manifest().revision, reader->manifest().time, backup.path);
   }
   std::sort(own.begin(), own.end());
   int removed = 0;
   for (size_t i = 0; i + keep < own.size(); ++i) {
-    const std::string& path = own[i].second;
+    const std::string& path = std::get<std::string>(own[i]);
+    if (path == made) continue;
     // Under this name the next backup removes what a crash leaves of it.
     const std::string partial = absl::StrCat(directory, "/", kPartialPrefix, path.substr(path.rfind('/') + 1));
     RETURN_IF_ERROR(files.Rename(path, partial));

@@ -53,10 +53,11 @@ struct BackupResult {
 // directory lies in the data directory or others can use it; CANCELLED.
 absl::StatusOr<BackupResult> WriteBackup(BackupSource& source, const BackupOptions& options);
 
-// Removes all but the newest `keep` backups of the store whose key this is. What does not authenticate is left alone
-// and does not count. Answers how many were removed.
+// Removes all but the newest `keep` backups of the store whose key this is. The store's revision tells which is newer,
+// not the time, since a clock can be wrong. `made`, the path of a backup ("": none), is never removed. What does not
+// authenticate is left alone and does not count. Answers how many were removed.
 absl::StatusOr<int> PruneBackups(const std::string& directory, const std::shared_ptr<const BackupKey>& key, size_t keep,
-                                 const PrivateFiles::Gate& gate = nullptr);
+                                 const std::string& made, const PrivateFiles::Gate& gate = nullptr);
 
 }  // namespace keyferry::storage
 

@@ -154,6 +154,13 @@ absl::StatusOr<std::string> ReadRegularFile(const std::string& path, size_t limi
   return content;
 }
 
+std::string ParentOf(absl::string_view path) {
+  while (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
+  const size_t slash = path.rfind('/');
+  if (slash == absl::string_view::npos) return ".";
+  return slash == 0 ? "/" : std::string(path.substr(0, slash));
+}
+
 absl::Status CheckPrivateDirectory(const std::string& path) {
   struct stat info = {};
   if (lstat(path.c_str(), &info) != 0) return FileError("examine", path);

@@ -57,6 +57,9 @@ absl::StatusOr<std::string> ReadRegularFile(const std::string& path, size_t limi
 // The status for `errno` as PrivateFiles gives it.
 absl::Status FileError(absl::string_view what, const std::string& path);
 
+// The directory that holds what the path names, whether or not a slash ends that.
+std::string ParentOf(absl::string_view path);
+
 // FAILED_PRECONDITION unless the path is a directory of ours that nobody else can use.
 absl::Status CheckPrivateDirectory(const std::string& path);
 

@@ -49,6 +49,7 @@ class Workshop {
   static absl::StatusOr<Workshop> Make(const std::string& data_dir, const PrivateFiles& files) {
     Workshop workshop;
     workshop.path_ = data_dir + ".restoring";
+    ASSIGN_OR_RETURN(workshop.place_, LockFile(workshop.path_ + ".lock", "restore"));
     if (Exists(workshop.path_)) RETURN_IF_ERROR(RemoveLeftover(workshop.path_, files));
     RETURN_IF_ERROR(files.MakeDirectory(workshop.path_));
     ASSIGN_OR_RETURN(workshop.lock_, LockFile(workshop.path_ + kLock, "restore"));
@@ -76,6 +77,9 @@ class Workshop {
   }
 
   std::string path_;
+  // Held beside the directory for as long as this lives: neither the other lock nor the store's covers the moments
+  // between them, in which another restore would take the directory for a leftover.
+  std::shared_ptr<void> place_;
   std::shared_ptr<void> lock_;
 };
 
@@ -134,12 +138,6 @@ absl::Status VerifyStore(const RestoreOptions& options, const BackupManifest& ma
   RETURN_IF_ERROR(store->Verify());
   if (options.inspect != nullptr) RETURN_IF_ERROR(options.inspect(manifest, *store));
   return store->Sync();
-}
-
-std::string ParentOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
 }
 
 }  // namespace

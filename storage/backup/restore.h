@@ -28,9 +28,11 @@ struct RestoreOptions {
 
 // Verifies the backup's manifest and files, loads them into a new store beside `data_dir` ("DATA_DIR.restoring"), opens
 // that with the KEK, verifies every record and every journal in it, and only then renames it into place. Until then,
-// and after an error, `data_dir` is as it was. What a crash leaves beside it is removed by the next restore.
+// and after an error, `data_dir` is as it was. What a crash leaves beside it is removed by the next restore. One
+// restore at a time works beside a `data_dir`; the empty file that it locks ("DATA_DIR.restoring.lock") stays.
 //
-// Errors: as BackupReader and OpenStore; FAILED_PRECONDITION if `data_dir` holds something.
+// Errors: as BackupReader and OpenStore; FAILED_PRECONDITION if `data_dir` holds something, or another restore is about
+// to make it.
 absl::StatusOr<BackupManifest> RestoreBackup(const RestoreOptions& options, const KeyProvider& key_provider);
 
 }  // namespace keyferry::storage
