@@ -216,10 +216,11 @@ absl::StatusOr<Caller> Authenticator::Load(absl::string_view hash) const {
 absl::StatusOr<Caller> Authenticator::LoadExternal(const std::string& hash,
                                                    const ExternalIdentities::Admitted& admitted) const {
   const std::unique_ptr<storage::StoreView> view = store_->View();
-  ASSIGN_OR_RETURN(std::optional<Caller> granted, FindGranted(*view, *admitted.identity));
-  if (!granted.has_value() || !external_->MayEnter(admitted.identity->issuer, granted->org)) {
-    return external_->RefuseUngranted(*admitted.identity);
-  }
+  const ExternalIdentity& identity = *admitted.identity;
+  ASSIGN_OR_RETURN(std::optional<Caller> granted, FindGranted(*view, identity, [&](const std::string& org) {
+                     return external_->MayEnter(identity.issuer, identity.name_space, org);
+                   }));
+  if (!granted.has_value()) return external_->RefuseUngranted(identity);
   granted->token_expire_time = admitted.expire_time;
   granted->token_hash = hash;
   granted->external = admitted.identity;

@@ -45,8 +45,8 @@ class ExternalIdentities {
   // any more: they expired, or what verified them is trusted no longer.
   virtual absl::StatusOr<Admitted> VerifyAgain(const std::string& hash) = 0;
 
-  // Whether identities of the issuer or trust domain may enter the organization.
-  virtual bool MayEnter(absl::string_view issuer, absl::string_view org) const = 0;
+  // Whether identities of the issuer's namespace, or of the trust domain (that has none), may enter the organization.
+  virtual bool MayEnter(absl::string_view issuer, absl::string_view name_space, absl::string_view org) const = 0;
 
   // The refusal of somebody who was admitted and to whom nothing is granted.
   virtual absl::Status RefuseUngranted(const ExternalIdentity& identity) = 0;

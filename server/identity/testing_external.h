@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -12,7 +13,7 @@
 namespace keyferry::server {
 
 // Testonly. Admits the tokens and certificates that the test names, each by its own text as hash. Identities of
-// `cluster` and `prod` may enter `acme`, and nobody's any other organization.
+// `cluster` and `prod` may enter the organizations that the test lets in, at first `acme` alone.
 class FakeExternalIdentities : public ExternalIdentities {
  public:
   bool TakesTokens() const override { return true; }
@@ -31,8 +32,8 @@ class FakeExternalIdentities : public ExternalIdentities {
     if (found == by_hash.end()) return absl::NotFoundError("not known");
     return found->second;
   }
-  bool MayEnter(absl::string_view issuer, absl::string_view org) const override {
-    return !entries_closed && org == "acme" && (issuer == "cluster" || issuer == "prod");
+  bool MayEnter(absl::string_view issuer, absl::string_view, absl::string_view org) const override {
+    return entered.count(std::string(org)) != 0 && (issuer == "cluster" || issuer == "prod");
   }
   absl::Status RefuseUngranted(const ExternalIdentity&) override { return Refused(); }
 
@@ -40,8 +41,8 @@ class FakeExternalIdentities : public ExternalIdentities {
     known[token] = {std::make_shared<const ExternalIdentity>(std::move(identity)), expire_time};
   }
 
-  // From now on nobody may enter anywhere.
-  bool entries_closed = false;
+  // Organizations that may be entered.
+  std::set<std::string> entered = {"acme"};
   std::map<std::string, Admitted> known;
   std::map<std::string, Admitted> by_hash;
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/config/trusted_org.h"
 #include "server/errors.h"
 #include "server/identity/external/kubernetes_identity.h"
 #include "server/status_macros.h"
@@ -20,8 +21,12 @@ absl::Status RefusedStatus() {
   return MakeError(absl::StatusCode::kUnauthenticated, "the identity was refused", detail);
 }
 
-bool IsAmong(const google::protobuf::RepeatedPtrField<std::string>& orgs, absl::string_view org) {
-  return orgs.empty() || std::find(orgs.begin(), orgs.end(), org) != orgs.end();
+template <typename Orgs>
+bool LetsIn(const Orgs& orgs, absl::string_view name_space, absl::string_view org) {
+  return orgs.empty() || std::any_of(orgs.begin(), orgs.end(), [&](const std::string& entry) {
+           const absl::StatusOr<TrustedOrg> trusted = ParseTrustedOrg(entry);
+           return trusted.ok() && trusted->Takes(name_space, org);
+         });
 }
 
 std::vector<JwtAlgorithm> AlgorithmsOf(const config::Issuer& issuer) {
@@ -128,13 +133,12 @@ absl::StatusOr<ExternalIdentities::Admitted> IdentityVerifier::VerifyAgain(const
   return Admit(entry, now, kStreamReview, /*pending=*/nullptr);
 }
 
-bool IdentityVerifier::MayEnter(absl::string_view issuer, absl::string_view org) const {
+bool IdentityVerifier::MayEnter(absl::string_view issuer, absl::string_view name_space, absl::string_view org) const {
   for (const TrustedIssuer& trusted : trust_.issuers) {
-    if (trusted.config.name() == issuer) return IsAmong(trusted.config.orgs(), org);
+    if (trusted.config.name() == issuer) return LetsIn(trusted.config.orgs(), name_space, org);
   }
   for (const TrustedDomain& domain : trust_.domains) {
-    if (domain.trust->trust_domain() != issuer) continue;
-    return domain.orgs.empty() || std::find(domain.orgs.begin(), domain.orgs.end(), org) != domain.orgs.end();
+    if (domain.trust->trust_domain() == issuer) return LetsIn(domain.orgs, name_space, org);
   }
   return false;
 }

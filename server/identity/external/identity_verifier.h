@@ -32,6 +32,7 @@ struct TrustedIssuer {
 
 struct TrustedDomain {
   std::unique_ptr<SpiffeTrust> trust;
+  // As in the configuration.
   std::vector<std::string> orgs;
 };
 
@@ -66,7 +67,7 @@ class IdentityVerifier : public ExternalIdentities {
   absl::StatusOr<Admitted> VerifyCertificate(absl::string_view pem_chain, std::string* hash) override
       ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<Admitted> VerifyAgain(const std::string& hash) override ABSL_LOCKS_EXCLUDED(mutex_);
-  bool MayEnter(absl::string_view issuer, absl::string_view org) const override;
+  bool MayEnter(absl::string_view issuer, absl::string_view name_space, absl::string_view org) const override;
   absl::Status RefuseUngranted(const ExternalIdentity& identity) override;
 
  private:

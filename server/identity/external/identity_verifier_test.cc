@@ -29,6 +29,7 @@ class IdentityVerifierTest : public ::testing::Test {
     issuer.config.set_audience("keyferry");
     issuer.config.add_algorithms("ES256");
     issuer.config.add_orgs("acme");
+    issuer.config.add_orgs("shared=ml,tools-*");
     issuer.config.mutable_token_review()->set_cache_seconds(10);
     issuer.keys = std::make_unique<KeySource>("cluster", keys_.MakeReader(), clock_, &log_, KeySource::Options());
     source_ = issuer.keys.get();
@@ -78,10 +79,19 @@ TEST_F(IdentityVerifierTest, AGoodTokenSaysWhoseItIs) {
   EXPECT_EQ(admitted->identity->pod, "pod-0");
   EXPECT_EQ(admitted->identity->pod_uid, "uid-0");
   EXPECT_EQ(admitted->expire_time, now() + absl::Hours(1) + kJwtLeeway);
-  EXPECT_TRUE(verifier_->MayEnter("cluster", "acme"));
-  EXPECT_FALSE(verifier_->MayEnter("cluster", "rival"));
-  EXPECT_FALSE(verifier_->MayEnter("other", "acme"));
-  EXPECT_FALSE(verifier_->MayEnter("", "acme"));
+}
+
+TEST_F(IdentityVerifierTest, AnOrgIsEnteredByWhomTheConfigurationLetsIn) {
+  EXPECT_TRUE(verifier_->MayEnter("cluster", "tools", "acme"));
+  EXPECT_FALSE(verifier_->MayEnter("cluster", "tools", "rival"));
+  EXPECT_FALSE(verifier_->MayEnter("other", "tools", "acme"));
+  EXPECT_FALSE(verifier_->MayEnter("", "tools", "acme"));
+  for (const char* name_space : {"ml", "tools-", "tools-a"}) {
+    EXPECT_TRUE(verifier_->MayEnter("cluster", name_space, "shared")) << name_space;
+  }
+  for (const char* name_space : {"", "tools", "m", "mlx", "ml,tools-*", "x-tools-a"}) {
+    EXPECT_FALSE(verifier_->MayEnter("cluster", name_space, "shared")) << name_space;
+  }
 }
 
 TEST_F(IdentityVerifierTest, EveryRefusalIsTheSameAndOnlyTheLogSaysWhy) {
