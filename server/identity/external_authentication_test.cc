@@ -139,17 +139,22 @@ TEST_F(ExternalAuthenticationTest, WhatIsRevokedEndsAtOnce) {
   ASSERT_EQ(Create("runner", {Kubernetes()}), absl::OkStatus());
   EXPECT_EQ(WhoIs(Pod(), kToken), "runner");
   const std::string hash = HashTokenText(kToken);
-  EXPECT_TRUE(directory_.authenticator.AuthenticateAgain(hash).ok());
+  EXPECT_TRUE(directory_.authenticator.AuthenticateAgain(hash, /*external=*/true).ok());
   ASSERT_TRUE(Update("runner", {}).ok());
   EXPECT_EQ(WhoIs(Pod(), kToken), "IDENTITY_REFUSED");
-  EXPECT_EQ(ReasonOf(directory_.authenticator.AuthenticateAgain(hash).status()), "IDENTITY_REFUSED");
+  EXPECT_EQ(ReasonOf(directory_.authenticator.AuthenticateAgain(hash, /*external=*/true).status()), "IDENTITY_REFUSED");
   ASSERT_TRUE(Update("runner", {Kubernetes()}).ok());
   EXPECT_EQ(WhoIs(Pod(), kToken), "runner");
-  EXPECT_TRUE(directory_.authenticator.AuthenticateAgain(hash).ok());
+  EXPECT_TRUE(directory_.authenticator.AuthenticateAgain(hash, /*external=*/true).ok());
   // What verified it is trusted no longer.
   directory_.external.by_hash.clear();
-  EXPECT_EQ(ReasonOf(directory_.authenticator.AuthenticateAgain(hash).status()), "TOKEN_UNKNOWN");
+  EXPECT_EQ(ReasonOf(directory_.authenticator.AuthenticateAgain(hash, /*external=*/true).status()), "TOKEN_UNKNOWN");
+  // It was merely forgotten.
+  directory_.external.forgotten = absl::UnavailableError("later");
+  EXPECT_EQ(directory_.authenticator.AuthenticateAgain(hash, /*external=*/true).status(),
+            directory_.external.forgotten);
   ASSERT_EQ(Delete("runner"), absl::OkStatus());
+  EXPECT_EQ(ReasonOf(directory_.authenticator.AuthenticateAgain(hash, /*external=*/false).status()), "TOKEN_UNKNOWN");
   EXPECT_EQ(WhoIs(Pod(), kToken), "IDENTITY_REFUSED");
   // Its identities are free again.
   ASSERT_EQ(Create("next", {Kubernetes()}), absl::OkStatus());

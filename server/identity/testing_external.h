@@ -17,19 +17,24 @@ namespace keyferry::server {
 class FakeExternalIdentities : public ExternalIdentities {
  public:
   bool TakesTokens() const override { return true; }
-  absl::StatusOr<Admitted> VerifyToken(absl::string_view token, const std::string& hash, Pending*) override {
+  absl::StatusOr<Admitted> VerifyToken(absl::string_view token, const std::string& hash,
+                                       const Question& question) override {
     const auto found = known.find(std::string(token));
     if (found == known.end()) return Refused();
+    const absl::Status granted = question.granted(*found->second.identity);
+    if (!granted.ok()) return granted;
+    streams += question.stream ? 1 : 0;
     by_hash[hash] = found->second;
     return found->second;
   }
-  absl::StatusOr<Admitted> VerifyCertificate(absl::string_view pem_chain, std::string* hash) override {
+  absl::StatusOr<Admitted> VerifyCertificate(absl::string_view pem_chain, std::string* hash,
+                                             const Question& question) override {
     *hash = std::string(pem_chain);
-    return VerifyToken(pem_chain, *hash, nullptr);
+    return VerifyToken(pem_chain, *hash, question);
   }
-  absl::StatusOr<Admitted> VerifyAgain(const std::string& hash) override {
+  absl::StatusOr<Admitted> VerifyAgain(const std::string& hash, const Granted&) override {
     const auto found = by_hash.find(hash);
-    if (found == by_hash.end()) return absl::NotFoundError("not known");
+    if (found == by_hash.end()) return forgotten;
     return found->second;
   }
   bool MayEnter(absl::string_view issuer, absl::string_view, absl::string_view org) const override {
@@ -43,6 +48,10 @@ class FakeExternalIdentities : public ExternalIdentities {
 
   // Organizations that may be entered.
   std::set<std::string> entered = {"acme"};
+  // How many were asked about for a stream.
+  int streams = 0;
+  // What is said of those whom nobody knows any more.
+  absl::Status forgotten = absl::NotFoundError("not known");
   std::map<std::string, Admitted> known;
   std::map<std::string, Admitted> by_hash;
 
