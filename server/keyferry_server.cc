@@ -159,7 +159,9 @@ absl::StatusOr<std::unique_ptr<KeyferryServer>> KeyferryServer::Start(std::uniqu
                                                 parts->usage.get(), &parts->processes, logger}));
   parts->resolver = std::make_unique<Resolver>(parts->store.get(), clock, parts->usage.get(), &parts->processes,
                                                parts->oauth->public_url());
-  const auto callers = [a = &parts->authenticator](const std::string& hash) { return a->AuthenticateAgain(hash); };
+  const auto callers = [a = &parts->authenticator](const std::string& hash, bool external) {
+    return a->AuthenticateAgain(hash, external);
+  };
   ASSIGN_OR_RETURN(parts->watches,
                    WatchHub::Start(parts->store.get(), parts->resolver.get(), &parts->processes, callers,
                                    std::move(clock), options.watch, parts->oauth->refresher()));

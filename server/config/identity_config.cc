@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "server/config/trusted_org.h"
 #include "server/http/url.h"
 #include "server/identity/jwt/jwt_algorithm.h"
 #include "server/names.h"
@@ -25,9 +26,12 @@ absl::Status CheckUrl(const std::string& key, const std::string& url) {
   return parsed.ok() ? absl::OkStatus() : Wrong(key, parsed.status().message());
 }
 
-absl::Status CheckOrgs(const std::string& key, const google::protobuf::RepeatedPtrField<std::string>& orgs) {
-  for (const std::string& org : orgs) {
-    if (!CheckId(org, key).ok()) return Wrong(key, "holds something that is no id of an organization");
+absl::Status CheckOrgs(const std::string& key, const google::protobuf::RepeatedPtrField<std::string>& orgs,
+                       bool has_namespaces) {
+  for (const std::string& entry : orgs) {
+    const absl::StatusOr<TrustedOrg> org = ParseTrustedOrg(entry);
+    if (!org.ok()) return Wrong(key, org.status().message());
+    if (!org->namespaces.empty() && !has_namespaces) return Wrong(key, "holds namespaces, which SPIFFE does not have");
   }
   return absl::OkStatus();
 }
@@ -84,7 +88,7 @@ absl::Status CompleteIssuer(const std::string& key, config::Issuer* issuer) {
   if (issuer->audience().empty()) issuer->set_audience("keyferry");
   RETURN_IF_ERROR(CheckKeys(key, *issuer));
   RETURN_IF_ERROR(CompleteAlgorithms(key, issuer));
-  RETURN_IF_ERROR(CheckOrgs(absl::StrCat(key, ".orgs"), issuer->orgs()));
+  RETURN_IF_ERROR(CheckOrgs(absl::StrCat(key, ".orgs"), issuer->orgs(), /*has_namespaces=*/true));
   if (!issuer->has_token_review()) return absl::OkStatus();
   return CompleteReview(absl::StrCat(key, ".token_review"), issuer->mutable_token_review());
 }
@@ -121,7 +125,7 @@ absl::Status CompleteIdentity(config::Identity* identity) {
       return Wrong(absl::StrCat(key, ".trust_domain"), "is given twice, or is the name of an issuer");
     }
     if (domain.bundle_file().empty()) return Wrong(absl::StrCat(key, ".bundle_file"), "is not set");
-    RETURN_IF_ERROR(CheckOrgs(absl::StrCat(key, ".orgs"), domain.orgs()));
+    RETURN_IF_ERROR(CheckOrgs(absl::StrCat(key, ".orgs"), domain.orgs(), /*has_namespaces=*/false));
   }
   return absl::OkStatus();
 }

@@ -19,7 +19,7 @@ constexpr char kGood[] = R"(identity:
       discovery: true
       ca_file: /ca.pem
       token_file: /token
-      orgs: [acme, rival]
+      orgs: [acme, 'rival=tools-*,ml']
       token_review:
         url: https://kubernetes.default.svc/
         token_file: /token
@@ -46,7 +46,8 @@ TEST(IdentityConfigTest, ReadsAndCompletes) {
   EXPECT_TRUE(cluster.discovery());
   EXPECT_EQ(cluster.audience(), "keyferry");
   EXPECT_EQ(cluster.algorithms_size(), 3);
-  EXPECT_EQ(cluster.orgs_size(), 2);
+  ASSERT_EQ(cluster.orgs_size(), 2);
+  EXPECT_EQ(cluster.orgs(1), "rival=tools-*,ml");
   EXPECT_EQ(cluster.token_review().url(), "https://kubernetes.default.svc");
   EXPECT_EQ(cluster.token_review().cache_seconds(), 10u);
   EXPECT_EQ(identity->issuers(1).audience(), "kf");
@@ -69,7 +70,12 @@ TEST(IdentityConfigTest, SaysWhatIsWrong) {
       {"discovery: true", "jwks_url: http://a.example", "identity.issuers[0].jwks_url"},
       {"issuer: https://kubernetes.default.svc", "issuer: cluster.local", "needs an issuer that is an https URL"},
       {"issuer: https://kubernetes.default.svc", "issuer: ''", "identity.issuers[0].issuer` is not set"},
-      {"orgs: [acme, rival]", "orgs: ['A C']", "identity.issuers[0].orgs"},
+      {"orgs: [acme, 'rival=tools-*,ml']", "orgs: ['A C']", "identity.issuers[0].orgs"},
+      {"orgs: [acme, 'rival=tools-*,ml']", "orgs: ['acme=']", "identity.issuers[0].orgs"},
+      {"orgs: [acme, 'rival=tools-*,ml']", "orgs: ['acme=a,']", "identity.issuers[0].orgs"},
+      {"orgs: [acme, 'rival=tools-*,ml']", "orgs: ['acme=t*s']", "identity.issuers[0].orgs"},
+      {"orgs: [acme, 'rival=tools-*,ml']", "orgs: ['=tools']", "identity.issuers[0].orgs"},
+      {"/bundle.pem}", "/bundle.pem, orgs: ['acme=tools']}", "which SPIFFE does not have"},
       {"url: https://kubernetes.default.svc/", "url: http://a", "identity.issuers[0].token_review.url"},
       {"url: https://kubernetes.default.svc/", "url: https://a/b", "identity.issuers[0].token_review.url"},
       {"        token_file: /token\n", "        cache_seconds: 9\n", "token_review.token_file` is not set"},

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "server/audit/call_record.h"
 #include "server/directory/workload_identities.h"
 #include "server/errors.h"
@@ -183,12 +184,14 @@ absl::StatusOr<v1::Workload> PrincipalRules::CreateWorkload(const Caller& caller
   record.set_display_name(request.workload().display_name());
   *record.mutable_mcp_servers() = request.workload().mcp_servers();
   record.set_can_use_sessions(request.workload().can_use_sessions());
-  ASSIGN_OR_RETURN(*record.mutable_identities(),
-                   ParseIdentities(context_, request.workload().identities(), parent.org, "workload.identities"));
+  ASSIGN_OR_RETURN(*record.mutable_identities(), ParseIdentities(context_, request.workload().identities(),
+                                                                 /*before=*/{}, parent.org, "workload.identities"));
   record.set_create_time(context_.NowNanos());
   record.set_update_time(record.create_time());
   storage::Mutation mutation;
-  RETURN_IF_ERROR(StageIdentities(*context_.store->View(), name, /*before=*/{}, record.identities(), &mutation));
+  absl::MutexLockMaybe lock(record.identities().empty() ? nullptr : context_.changes);
+  RETURN_IF_ERROR(StageIdentities(context_, *context_.store->View(), name, /*before=*/{}, record.identities(),
+                                  "workload.identities", &mutation));
   RETURN_IF_ERROR(CommitNew(context_.store, &workload_counts_, caller, {Table::kWorkload, parent.org, "", record.id()},
                             storage::SerializeSecret(record), name, std::move(mutation)));
   return ToProto(parent.org, record);
@@ -220,6 +223,7 @@ absl::StatusOr<v1::Workload> PrincipalRules::UpdateWorkload(const Caller& caller
   RETURN_IF_ERROR(CheckDisplayName(asked.display_name(), "workload.display_name"));
   RETURN_IF_ERROR(CheckGrants(asked.mcp_servers(), org, "workload.mcp_servers"));
   const storage::RecordKey key{Table::kWorkload, org, "", name.id};
+  absl::MutexLockMaybe lock(paths.contains("identities") ? context_.changes : nullptr);
   const auto view = context_.store->View();
   auto found = ReadRecord<records::WorkloadRecord>(*view, key);
   if (!found.ok()) return FromStore(found.status(), asked.name());
@@ -231,10 +235,11 @@ absl::StatusOr<v1::Workload> PrincipalRules::UpdateWorkload(const Caller& caller
   if (paths.contains("can_use_sessions")) record.set_can_use_sessions(asked.can_use_sessions());
   storage::Mutation mutation;
   if (paths.contains("identities")) {
-    ASSIGN_OR_RETURN(*record.mutable_identities(),
-                     ParseIdentities(context_, asked.identities(), org, "workload.identities"));
-    RETURN_IF_ERROR(
-        StageIdentities(*view, asked.name(), (*found)->record.identities(), record.identities(), &mutation));
+    ASSIGN_OR_RETURN(
+        *record.mutable_identities(),
+        ParseIdentities(context_, asked.identities(), (*found)->record.identities(), org, "workload.identities"));
+    RETURN_IF_ERROR(StageIdentities(context_, *view, asked.name(), (*found)->record.identities(), record.identities(),
+                                    "workload.identities", &mutation));
   }
   record.set_update_time(context_.NowNanos());
   mutation.Put(key, storage::SerializeSecret(record), (*found)->version + 1, (*found)->revision);

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -21,20 +22,33 @@ namespace {
 
 storage::RecordKey IndexKey(const std::string& id) { return {Table::kWorkloadIdentity, "", "", id}; }
 
+// Issuer, namespace, name.
+using Accounts = std::set<std::tuple<std::string, std::string, std::string>>;
+
 std::set<std::string> IdsOf(const IdentityRecords& identities) {
   std::set<std::string> ids;
   for (const auto& identity : identities) ids.insert(IdentityId(identity));
   return ids;
 }
 
-absl::Status NotTrusted(const std::string& field, absl::string_view what) {
-  return InvalidField(field, absl::StrCat("not ", what, " whose identities may enter this organization"),
-                      "Ask the operator of keyferryd: its configuration names them (`identity`).");
+// The same, whether the configuration does not let it in or another org has it.
+absl::Status NotTrusted(const std::string& item, const records::WorkloadIdentityRecord& identity) {
+  const bool kubernetes = identity.spiffe_id().empty();
+  return InvalidField(absl::StrCat(item, kubernetes ? ".kubernetes.issuer" : ".spiffe_id"),
+                      absl::StrCat("not ", kubernetes ? "an issuer" : "of a trust domain",
+                                   " of which this identity may enter this organization"),
+                      "Ask the operator of keyferryd: its configuration names who may (`identity`).");
 }
 
-absl::StatusOr<records::WorkloadIdentityRecord> ParseKubernetes(const DirectoryContext& context,
-                                                                const v1::KubernetesIdentity& asked,
-                                                                const std::string& org, const std::string& field) {
+bool MayEnter(const DirectoryContext& context, const records::WorkloadIdentityRecord& identity,
+              const std::string& org) {
+  const std::string issuer = identity.spiffe_id().empty() ? identity.issuer() : TrustDomainOf(identity.spiffe_id());
+  return context.external != nullptr && !issuer.empty() &&
+         context.external->MayEnter(issuer, identity.namespace_(), org);
+}
+
+absl::StatusOr<records::WorkloadIdentityRecord> ParseKubernetes(const v1::KubernetesIdentity& asked,
+                                                                const std::string& field) {
   const std::pair<const char*, const std::string*> required[] = {{"namespace", &asked.namespace_()},
                                                                  {"service_account", &asked.service_account()}};
   for (const auto& [name, text] : required) {
@@ -49,9 +63,6 @@ absl::StatusOr<records::WorkloadIdentityRecord> ParseKubernetes(const DirectoryC
   if (!asked.pod_uid().empty() && !IsKubernetesUid(asked.pod_uid())) {
     return InvalidField(absl::StrCat(field, ".pod_uid"), "not a UID", "Leave it out for every pod.");
   }
-  if (context.external == nullptr || asked.issuer().empty() || !context.external->MayEnter(asked.issuer(), org)) {
-    return NotTrusted(absl::StrCat(field, ".issuer"), "an issuer");
-  }
   records::WorkloadIdentityRecord record;
   record.set_issuer(asked.issuer());
   record.set_namespace_(asked.namespace_());
@@ -61,25 +72,46 @@ absl::StatusOr<records::WorkloadIdentityRecord> ParseKubernetes(const DirectoryC
   return record;
 }
 
-absl::StatusOr<records::WorkloadIdentityRecord> ParseIdentity(const DirectoryContext& context,
-                                                              const v1::WorkloadIdentity& asked, const std::string& org,
+absl::StatusOr<records::WorkloadIdentityRecord> ParseIdentity(const v1::WorkloadIdentity& asked,
                                                               const std::string& field) {
   if (asked.has_kubernetes() == !asked.spiffe_id().empty()) {
     return InvalidField(field, "not exactly one identity", "Set either `kubernetes` or `spiffe_id`.");
   }
   if (asked.has_kubernetes()) {
-    return ParseKubernetes(context, asked.kubernetes(), org, absl::StrCat(field, ".kubernetes"));
+    return ParseKubernetes(asked.kubernetes(), absl::StrCat(field, ".kubernetes"));
   }
-  const std::string domain = TrustDomainOf(asked.spiffe_id());
-  if (domain.empty()) {
+  if (TrustDomainOf(asked.spiffe_id()).empty()) {
     return InvalidField(absl::StrCat(field, ".spiffe_id"), "not a SPIFFE ID", "Use `spiffe://TRUST_DOMAIN/PATH`.");
-  }
-  if (context.external == nullptr || !context.external->MayEnter(domain, org)) {
-    return NotTrusted(absl::StrCat(field, ".spiffe_id"), "of a trust domain");
   }
   records::WorkloadIdentityRecord record;
   record.set_spiffe_id(asked.spiffe_id());
   return record;
+}
+
+std::tuple<std::string, std::string, std::string> AccountOf(const records::WorkloadIdentityRecord& identity) {
+  return {identity.issuer(), identity.namespace_(), identity.service_account()};
+}
+
+// The service accounts of which a workload of another org has an identity with which that org may be entered.
+absl::StatusOr<Accounts> AccountsOfOthers(const DirectoryContext& context, const storage::StoreView& view,
+                                          const std::string& org) {
+  ASSIGN_OR_RETURN(const auto indexed, ScanRecords<records::WorkloadIdentityIndexRecord>(view, Table::kWorkloadIdentity,
+                                                                                         /*org=*/"", /*parent=*/""));
+  std::set<std::pair<std::string, std::string>> others;
+  for (const auto& index : indexed) {
+    if (index.record.org() != org) others.emplace(index.record.org(), index.record.workload());
+  }
+  Accounts accounts;
+  for (const auto& [other, id] : others) {
+    const auto workload = ReadRecord<records::WorkloadRecord>(view, {Table::kWorkload, other, "", id});
+    if (absl::IsNotFound(workload.status())) continue;  // The org's keyring was destroyed.
+    if (!workload.ok()) return workload.status();
+    if (!workload->has_value()) continue;
+    for (const auto& identity : (*workload)->record.identities()) {
+      if (identity.spiffe_id().empty() && MayEnter(context, identity, other)) accounts.insert(AccountOf(identity));
+    }
+  }
+  return accounts;
 }
 
 absl::Status Taken(const std::string& workload) {
@@ -95,17 +127,20 @@ absl::Status Taken(const std::string& workload) {
 
 absl::StatusOr<IdentityRecords> ParseIdentities(const DirectoryContext& context,
                                                 const google::protobuf::RepeatedPtrField<v1::WorkloadIdentity>& asked,
-                                                const std::string& org, const std::string& field) {
+                                                const IdentityRecords& before, const std::string& org,
+                                                const std::string& field) {
   if (asked.size() > kMaxIdentities)
     return InvalidField(field, "more than 16", "Make another workload for the others.");
+  // What the workload has may stay, so that of several one can be revoked whatever the configuration says now.
+  const std::set<std::string> kept = IdsOf(before);
   IdentityRecords identities;
   std::set<std::string> ids;
   for (int i = 0; i < asked.size(); ++i) {
     const std::string item = absl::StrCat(field, "[", i, "]");
-    ASSIGN_OR_RETURN(*identities.Add(), ParseIdentity(context, asked[i], org, item));
-    if (!ids.insert(IdentityId(identities[i])).second) {
-      return InvalidField(item, "named twice", "Name each identity once.");
-    }
+    ASSIGN_OR_RETURN(*identities.Add(), ParseIdentity(asked[i], item));
+    const std::string id = IdentityId(identities[i]);
+    if (!ids.insert(id).second) return InvalidField(item, "named twice", "Name each identity once.");
+    if (kept.count(id) == 0 && !MayEnter(context, identities[i], org)) return NotTrusted(item, identities[i]);
   }
   return identities;
 }
@@ -125,19 +160,32 @@ v1::WorkloadIdentity ShownIdentity(const records::WorkloadIdentityRecord& record
   return shown;
 }
 
-absl::Status StageIdentities(const storage::StoreView& view, const std::string& workload, const IdentityRecords& before,
-                             const IdentityRecords& after, storage::Mutation* mutation) {
+absl::Status StageIdentities(const DirectoryContext& context, const storage::StoreView& view,
+                             const std::string& workload, const IdentityRecords& before, const IdentityRecords& after,
+                             const std::string& field, storage::Mutation* mutation) {
   ASSIGN_OR_RETURN(const ChildName name, ParseOrgChild(workload, "workloads", "workload.name"));
+  const std::string& org = name.parent.org;
   const std::set<std::string> old_ids = IdsOf(before);
   const std::set<std::string> new_ids = IdsOf(after);
   records::WorkloadIdentityIndexRecord index;
-  index.set_org(name.parent.org);
+  index.set_org(org);
   index.set_workload(name.id);
-  for (const std::string& id : new_ids) {
+  std::optional<Accounts> taken;
+  for (int i = 0; i < after.size(); ++i) {
+    const std::string id = IdentityId(after[i]);
     if (old_ids.count(id) != 0) continue;
-    const auto taken = view.Contains(IndexKey(id));
-    if (!taken.ok()) return FromStore(taken.status(), workload);
-    if (*taken) return Taken(workload);
+    const auto holder = ReadRecord<records::WorkloadIdentityIndexRecord>(view, IndexKey(id));
+    if (!holder.ok()) return FromStore(holder.status(), workload);
+    const std::string item = absl::StrCat(field, "[", i, "]");
+    if (holder->has_value()) return (*holder)->record.org() == org ? Taken(workload) : NotTrusted(item, after[i]);
+    if (after[i].spiffe_id().empty()) {
+      if (!taken.has_value()) {
+        auto of_others = AccountsOfOthers(context, view, org);
+        if (!of_others.ok()) return FromStore(of_others.status(), workload);
+        taken = *std::move(of_others);
+      }
+      if (taken->count(AccountOf(after[i])) != 0) return NotTrusted(item, after[i]);
+    }
     mutation->Put(IndexKey(id), storage::SerializeSecret(index), /*version=*/1, /*expected=*/0);
   }
   for (const std::string& id : old_ids) {

@@ -103,10 +103,12 @@ Authenticator::Authenticator(storage::Store* store, Clock clock, ExternalIdentit
 
 absl::StatusOr<std::shared_ptr<const Caller>> Authenticator::Authenticate(const CallCredentials& credentials,
                                                                           ExternalIdentities::Pending* pending) {
+  const ExternalIdentities::Question question{
+      [this](const ExternalIdentity& identity) { return Granted(identity).status(); }, credentials.stream, pending};
   constexpr char kHowTo[] = "Send the metadata `authorization: Bearer TOKEN`.";
   if (credentials.authorization.empty() && external_ != nullptr && !credentials.certificates.empty()) {
     std::string hash;
-    const auto admitted = external_->VerifyCertificate(credentials.certificates, &hash);
+    const auto admitted = external_->VerifyCertificate(credentials.certificates, &hash, question);
     return FinishExternal(hash, admitted);
   }
   const absl::string_view authorization = credentials.authorization;
@@ -119,7 +121,7 @@ absl::StatusOr<std::shared_ptr<const Caller>> Authenticator::Authenticate(const 
   if (!IsTokenText(text)) {
     if (external_ != nullptr && external_->TakesTokens() && LooksLikeJwt(text)) {
       const std::string hash = HashTokenText(text);
-      return FinishExternal(hash, external_->VerifyToken(text, hash, pending));
+      return FinishExternal(hash, external_->VerifyToken(text, hash, question));
     }
     return Unauthenticated("TOKEN_MALFORMED", "the token is malformed: its form or checksum is wrong",
                            "Check that the token was copied whole and unchanged.");
@@ -128,12 +130,12 @@ absl::StatusOr<std::shared_ptr<const Caller>> Authenticator::Authenticate(const 
   return FindOrLoad(hash, [&] { return Load(hash); });
 }
 
-absl::StatusOr<std::shared_ptr<const Caller>> Authenticator::AuthenticateAgain(const std::string& hash) {
-  absl::StatusOr<std::shared_ptr<const Caller>> caller = FindOrLoad(hash, [&] { return Load(hash); });
-  const bool by_token = caller.ok() ? (*caller)->external == nullptr : !absl::IsUnauthenticated(caller.status());
-  if (by_token || external_ == nullptr) return caller;
-  const auto admitted = external_->VerifyAgain(hash);
-  if (absl::IsNotFound(admitted.status())) return caller.ok() ? Unknown() : caller.status();
+absl::StatusOr<std::shared_ptr<const Caller>> Authenticator::AuthenticateAgain(const std::string& hash, bool external) {
+  if (!external) return FindOrLoad(hash, [&] { return Load(hash); });
+  if (external_ == nullptr) return Unknown();
+  const auto admitted =
+      external_->VerifyAgain(hash, [this](const ExternalIdentity& identity) { return Granted(identity).status(); });
+  if (absl::IsNotFound(admitted.status())) return Unknown();
   return FinishExternal(hash, admitted);
 }
 
@@ -213,17 +215,22 @@ absl::StatusOr<Caller> Authenticator::Load(absl::string_view hash) const {
   return caller;
 }
 
+absl::StatusOr<Caller> Authenticator::Granted(const ExternalIdentity& identity) const {
+  const std::unique_ptr<storage::StoreView> view = store_->View();
+  ASSIGN_OR_RETURN(std::optional<Caller> granted, FindGranted(*view, identity, [&](const std::string& org) {
+                     return external_->MayEnter(identity.issuer, identity.name_space, org);
+                   }));
+  if (!granted.has_value()) return external_->RefuseUngranted(identity);
+  return *std::move(granted);
+}
+
 absl::StatusOr<Caller> Authenticator::LoadExternal(const std::string& hash,
                                                    const ExternalIdentities::Admitted& admitted) const {
-  const std::unique_ptr<storage::StoreView> view = store_->View();
-  ASSIGN_OR_RETURN(std::optional<Caller> granted, FindGranted(*view, *admitted.identity));
-  if (!granted.has_value() || !external_->MayEnter(admitted.identity->issuer, granted->org)) {
-    return external_->RefuseUngranted(*admitted.identity);
-  }
-  granted->token_expire_time = admitted.expire_time;
-  granted->token_hash = hash;
-  granted->external = admitted.identity;
-  return *std::move(granted);
+  ASSIGN_OR_RETURN(Caller granted, Granted(*admitted.identity));
+  granted.token_expire_time = admitted.expire_time;
+  granted.token_hash = hash;
+  granted.external = admitted.identity;
+  return granted;
 }
 
 }  // namespace keyferry::server

@@ -27,6 +27,8 @@ struct CallCredentials {
   // Certificates that the client showed in the TLS handshake, PEM, its own first; empty if there were none. They count
   // where there is no token.
   absl::string_view certificates;
+  // The call opens a stream (ExternalIdentities::Question).
+  bool stream = false;
 };
 
 // Turns an API token, or the word of a platform that is trusted, into the caller that it speaks for, read from one
@@ -51,14 +53,17 @@ class Authenticator {
     return Authenticate(CallCredentials{authorization, ""});
   }
 
-  // The same for what was presented before, by Caller::token_hash.
-  absl::StatusOr<std::shared_ptr<const Caller>> AuthenticateAgain(const std::string& token_hash)
+  // The same for what was presented before, by Caller::token_hash; `external` says whether it was the word of a
+  // platform (Caller::external).
+  absl::StatusOr<std::shared_ptr<const Caller>> AuthenticateAgain(const std::string& token_hash, bool external)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   // Changes whenever a commit touches a table that a Caller depends on.
   uint64_t Stamp() const;
   absl::StatusOr<Caller> Load(absl::string_view hash) const;
+  // The workload to which the identity is granted, or the refusal.
+  absl::StatusOr<Caller> Granted(const ExternalIdentity& identity) const;
   absl::StatusOr<Caller> LoadExternal(const std::string& hash, const ExternalIdentities::Admitted& admitted) const;
   // The caller, from the cache or by `load`; refused if it has expired.
   absl::StatusOr<std::shared_ptr<const Caller>> FindOrLoad(const std::string& hash,

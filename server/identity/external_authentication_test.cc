@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "server/directory/bootstrap.h"
 #include "server/directory/testing_directory.h"
 #include "server/identity/authenticator.h"
 #include "server/identity/external_identity.h"
@@ -40,14 +41,20 @@ v1::WorkloadIdentity Spiffe() {
 
 class ExternalAuthenticationTest : public ::testing::Test {
  protected:
-  absl::Status Create(const std::string& id, const std::vector<v1::WorkloadIdentity>& identities) {
+  absl::Status Create(const std::string& id, const std::vector<v1::WorkloadIdentity>& identities,
+                      const std::string& org = "acme") {
     v1::CreateWorkloadRequest request;
-    request.set_parent("orgs/acme");
+    request.set_parent("orgs/" + org);
     request.set_workload_id(id);
-    request.mutable_workload()->add_mcp_servers("orgs/acme/mcpServers/github");
+    request.mutable_workload()->add_mcp_servers("orgs/" + org + "/mcpServers/github");
     request.mutable_workload()->set_can_use_sessions(true);
     for (const auto& identity : identities) *request.mutable_workload()->add_identities() = identity;
-    return directory_.principals.CreateWorkload(directory_.Root(), request).status();
+    return directory_.principals.CreateWorkload(directory_.As("orgs/" + org + "/users/root"), request).status();
+  }
+  // Another organization that the issuer's identities may enter.
+  void AddRival() {
+    ASSERT_TRUE(EnsureOrgWithAdmin(directory_.context, "rival", v1::TIER_BUSINESS, "root").ok());
+    directory_.external.entered.insert("rival");
   }
   absl::StatusOr<v1::Workload> Update(const std::string& id, const std::vector<v1::WorkloadIdentity>& identities) {
     v1::UpdateWorkloadRequest request;
@@ -132,17 +139,22 @@ TEST_F(ExternalAuthenticationTest, WhatIsRevokedEndsAtOnce) {
   ASSERT_EQ(Create("runner", {Kubernetes()}), absl::OkStatus());
   EXPECT_EQ(WhoIs(Pod(), kToken), "runner");
   const std::string hash = HashTokenText(kToken);
-  EXPECT_TRUE(directory_.authenticator.AuthenticateAgain(hash).ok());
+  EXPECT_TRUE(directory_.authenticator.AuthenticateAgain(hash, /*external=*/true).ok());
   ASSERT_TRUE(Update("runner", {}).ok());
   EXPECT_EQ(WhoIs(Pod(), kToken), "IDENTITY_REFUSED");
-  EXPECT_EQ(ReasonOf(directory_.authenticator.AuthenticateAgain(hash).status()), "IDENTITY_REFUSED");
+  EXPECT_EQ(ReasonOf(directory_.authenticator.AuthenticateAgain(hash, /*external=*/true).status()), "IDENTITY_REFUSED");
   ASSERT_TRUE(Update("runner", {Kubernetes()}).ok());
   EXPECT_EQ(WhoIs(Pod(), kToken), "runner");
-  EXPECT_TRUE(directory_.authenticator.AuthenticateAgain(hash).ok());
+  EXPECT_TRUE(directory_.authenticator.AuthenticateAgain(hash, /*external=*/true).ok());
   // What verified it is trusted no longer.
   directory_.external.by_hash.clear();
-  EXPECT_EQ(ReasonOf(directory_.authenticator.AuthenticateAgain(hash).status()), "TOKEN_UNKNOWN");
+  EXPECT_EQ(ReasonOf(directory_.authenticator.AuthenticateAgain(hash, /*external=*/true).status()), "TOKEN_UNKNOWN");
+  // It was merely forgotten.
+  directory_.external.forgotten = absl::UnavailableError("later");
+  EXPECT_EQ(directory_.authenticator.AuthenticateAgain(hash, /*external=*/true).status(),
+            directory_.external.forgotten);
   ASSERT_EQ(Delete("runner"), absl::OkStatus());
+  EXPECT_EQ(ReasonOf(directory_.authenticator.AuthenticateAgain(hash, /*external=*/false).status()), "TOKEN_UNKNOWN");
   EXPECT_EQ(WhoIs(Pod(), kToken), "IDENTITY_REFUSED");
   // Its identities are free again.
   ASSERT_EQ(Create("next", {Kubernetes()}), absl::OkStatus());
@@ -177,7 +189,7 @@ TEST_F(ExternalAuthenticationTest, AnIndexEntryWithoutItsGrantOpensNothing) {
 TEST_F(ExternalAuthenticationTest, AnIdentityThatMayNotEnterTheOrgIsRefusedWhateverIsGranted) {
   ASSERT_EQ(Create("runner", {Kubernetes()}), absl::OkStatus());
   EXPECT_EQ(WhoIs(Pod(), kToken), "runner");
-  directory_.external.entries_closed = true;
+  directory_.external.entered.clear();
   // As the server would read it after a change of its configuration.
   Authenticator restarted(directory_.store.get(), directory_.context.clock, &directory_.external);
   EXPECT_EQ(ReasonOf(restarted.Authenticate("Bearer aa.bb.cc").status()), "IDENTITY_REFUSED");
@@ -194,6 +206,51 @@ TEST_F(ExternalAuthenticationTest, AnIdentityBelongsToOneWorkload) {
   ASSERT_TRUE(updated.ok()) << updated.status();
   EXPECT_EQ(updated->identities_size(), 2);
   ASSERT_TRUE(Update("b", {Spiffe()}).ok());
+}
+
+// What an org has granted before the configuration takes it out of those that may be entered.
+TEST_F(ExternalAuthenticationTest, AGrantOfAnOrgThatMayNotBeEnteredHidesNoOther) {
+  AddRival();
+  ASSERT_EQ(Create("thief", {Kubernetes("pod-0", "")}, "rival"), absl::OkStatus());
+  EXPECT_EQ(WhoIs(Pod()), "thief");
+  directory_.external.entered.erase("rival");
+  EXPECT_EQ(WhoIs(Pod()), "IDENTITY_REFUSED");
+  ASSERT_EQ(Create("runner", {Kubernetes()}), absl::OkStatus());
+  EXPECT_EQ(WhoIs(Pod()), "runner");
+  // Back again: the widest grant says whose the account is, and narrower ones of that org count.
+  directory_.external.entered.insert("rival");
+  EXPECT_EQ(WhoIs(Pod()), "runner");
+  directory_.external.entered.erase("rival");
+  ASSERT_EQ(Create("by-uid", {Kubernetes("", "uid-0")}), absl::OkStatus());
+  directory_.external.entered.insert("rival");
+  EXPECT_EQ(WhoIs(Pod()), "by-uid");
+}
+
+TEST_F(ExternalAuthenticationTest, AnAccountOfAnotherOrgIsRefusedLikeOneThatIsNotTrusted) {
+  AddRival();
+  ASSERT_EQ(Create("runner", {Kubernetes(), Spiffe()}), absl::OkStatus());
+  directory_.external.entered.erase("rival");
+  const absl::Status not_trusted = Create("thief", {Kubernetes()}, "rival");
+  EXPECT_EQ(ReasonOf(not_trusted), "INVALID_FIELD");
+  const absl::Status no_domain = Create("thief", {Spiffe()}, "rival");
+  directory_.external.entered.insert("rival");
+  for (const auto& identity : {Kubernetes(), Kubernetes("pod-0", ""), Kubernetes("", "uid-0")}) {
+    EXPECT_EQ(Create("thief", {identity}, "rival"), not_trusted);
+  }
+  EXPECT_EQ(Create("thief", {Spiffe()}, "rival"), no_domain);
+  ASSERT_TRUE(Update("runner", {Kubernetes("pod-0", "")}).ok());
+  EXPECT_EQ(Create("thief", {Kubernetes()}, "rival"), not_trusted) << "a wider one takes the pod too";
+  ASSERT_TRUE(Update("runner", {}).ok());
+  EXPECT_EQ(Create("next", {Kubernetes(), Spiffe()}, "rival"), absl::OkStatus());
+}
+
+TEST_F(ExternalAuthenticationTest, WhatIsAllowedNoMoreDoesNotKeepAnotherFromBeingRevoked) {
+  ASSERT_EQ(Create("runner", {Kubernetes(), Kubernetes("pod-0", "")}), absl::OkStatus());
+  directory_.external.entered.clear();
+  const auto updated = Update("runner", {Kubernetes()});
+  ASSERT_TRUE(updated.ok()) << updated.status();
+  EXPECT_EQ(updated->identities_size(), 1);
+  EXPECT_EQ(ReasonOf(Update("runner", {Kubernetes(), Kubernetes("pod-0", "")}).status()), "INVALID_FIELD");
 }
 
 TEST_F(ExternalAuthenticationTest, ACertificateCountsWhereThereIsNoToken) {

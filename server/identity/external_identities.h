@@ -25,28 +25,41 @@ class ExternalIdentities {
     std::shared_ptr<const ExternalIdentity> identity;
     absl::Time expire_time;
   };
+  // OK if something is granted to the identity, or the refusal.
+  using Granted = std::function<absl::Status(const ExternalIdentity&)>;
   // Calls `end` once what is awaited has happened, at once or from any thread.
   using Pending = std::function<void(std::function<void()> end)>;
+  // How somebody is asked about. `granted` is called before anything is kept of somebody new and before the network is
+  // asked about them, so that tokens which open nothing cost neither.
+  struct Question {
+    Granted granted;
+    // For a call that stays open, for which an older answer of the network counts.
+    bool stream = false;
+    // May be null.
+    Pending* pending = nullptr;
+  };
 
   virtual ~ExternalIdentities() = default;
 
   // Whether any issuer is trusted, so that a token may be one of theirs.
   virtual bool TakesTokens() const = 0;
 
-  // `hash` is the SHA-256 of the token. Where an answer needs the network, it is UNAVAILABLE for now; `pending`, if not
-  // null, is then set to what to wait for before the caller asks again.
-  virtual absl::StatusOr<Admitted> VerifyToken(absl::string_view token, const std::string& hash, Pending* pending) = 0;
+  // `hash` is the SHA-256 of the token. Where an answer needs the network, it is UNAVAILABLE for now; the question's
+  // `pending` is then set to what to wait for before the caller asks again.
+  virtual absl::StatusOr<Admitted> VerifyToken(absl::string_view token, const std::string& hash,
+                                               const Question& question) = 0;
 
   // The certificates that a client has shown to have the key of, PEM, its own first. Sets `hash` to what VerifyAgain
   // takes.
-  virtual absl::StatusOr<Admitted> VerifyCertificate(absl::string_view pem_chain, std::string* hash) = 0;
+  virtual absl::StatusOr<Admitted> VerifyCertificate(absl::string_view pem_chain, std::string* hash,
+                                                     const Question& question) = 0;
 
-  // Whether somebody who was admitted before still is, by the hash. NOT_FOUND if nobody of that hash is known, or not
-  // any more: they expired, or what verified them is trusted no longer.
-  virtual absl::StatusOr<Admitted> VerifyAgain(const std::string& hash) = 0;
+  // Whether somebody who was admitted before still is, by the hash, for a stream. NOT_FOUND if they expired, or what
+  // verified them is trusted no longer; UNAVAILABLE if that cannot be said, since they are not kept any more.
+  virtual absl::StatusOr<Admitted> VerifyAgain(const std::string& hash, const Granted& granted) = 0;
 
-  // Whether identities of the issuer or trust domain may enter the organization.
-  virtual bool MayEnter(absl::string_view issuer, absl::string_view org) const = 0;
+  // Whether identities of the issuer's namespace, or of the trust domain (that has none), may enter the organization.
+  virtual bool MayEnter(absl::string_view issuer, absl::string_view name_space, absl::string_view org) const = 0;
 
   // The refusal of somebody who was admitted and to whom nothing is granted.
   virtual absl::Status RefuseUngranted(const ExternalIdentity& identity) = 0;

@@ -28,8 +28,8 @@ struct ExternalIdentity {
 // different ones never have the same text.
 std::string IdentityId(const storage::records::WorkloadIdentityRecord& granted);
 
-// What may have been granted to the identity, in the order in which it counts: the pod by its UID before the pod by
-// its name, and that before its service account.
+// What may have been granted to the identity, the narrowest first: the pod by its UID before the pod by its name, and
+// that before its service account.
 std::vector<storage::records::WorkloadIdentityRecord> GrantsThatFit(const ExternalIdentity& identity);
 
 }  // namespace keyferry::server

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "server/errors.h"
 #include "server/records.h"
@@ -25,6 +26,27 @@ absl::StatusOr<std::optional<T>> ReadIfThere(const storage::StoreView& view, con
   return std::optional<T>(std::move((*found)->record));
 }
 
+// Nullopt if the grant is there no more.
+absl::StatusOr<std::optional<Caller>> ReadGranted(const storage::StoreView& view, const std::string& id,
+                                                  const records::WorkloadIdentityIndexRecord& index) {
+  ASSIGN_OR_RETURN(const auto org, ReadIfThere<records::OrgRecord>(view, {Table::kOrg, "", "", index.org()}));
+  if (!org.has_value()) return std::optional<Caller>();
+  ASSIGN_OR_RETURN(const auto workload,
+                   ReadIfThere<records::WorkloadRecord>(view, {Table::kWorkload, index.org(), "", index.workload()}));
+  if (!workload.has_value() ||
+      std::none_of(workload->identities().begin(), workload->identities().end(),
+                   [&](const records::WorkloadIdentityRecord& own) { return IdentityId(own) == id; })) {
+    return std::optional<Caller>();
+  }
+  Caller caller;
+  caller.org = index.org();
+  caller.id = index.workload();
+  caller.tier = static_cast<v1::Tier>(org->tier());
+  caller.identity_id = id;
+  FillWorkload(*workload, &caller);
+  return std::optional<Caller>(std::move(caller));
+}
+
 }  // namespace
 
 void FillWorkload(const records::WorkloadRecord& workload, Caller* caller) {
@@ -33,30 +55,20 @@ void FillWorkload(const records::WorkloadRecord& workload, Caller* caller) {
   caller->can_use_sessions = workload.can_use_sessions();
 }
 
-absl::StatusOr<std::optional<Caller>> FindGranted(const storage::StoreView& view, const ExternalIdentity& identity) {
-  for (const records::WorkloadIdentityRecord& grant : GrantsThatFit(identity)) {
-    const std::string id = IdentityId(grant);
+absl::StatusOr<std::optional<Caller>> FindGranted(const storage::StoreView& view, const ExternalIdentity& identity,
+                                                  const std::function<bool(const std::string& org)>& may_enter) {
+  std::optional<Caller> counts;
+  const std::vector<records::WorkloadIdentityRecord> fit = GrantsThatFit(identity);
+  for (auto grant = fit.rbegin(); grant != fit.rend(); ++grant) {
+    const std::string id = IdentityId(*grant);
     ASSIGN_OR_RETURN(const auto index,
                      ReadIfThere<records::WorkloadIdentityIndexRecord>(view, {Table::kWorkloadIdentity, "", "", id}));
-    if (!index.has_value()) continue;
-    ASSIGN_OR_RETURN(const auto org, ReadIfThere<records::OrgRecord>(view, {Table::kOrg, "", "", index->org()}));
-    if (!org.has_value()) continue;
-    ASSIGN_OR_RETURN(const auto workload, ReadIfThere<records::WorkloadRecord>(
-                                              view, {Table::kWorkload, index->org(), "", index->workload()}));
-    if (!workload.has_value() ||
-        std::none_of(workload->identities().begin(), workload->identities().end(),
-                     [&](const records::WorkloadIdentityRecord& own) { return IdentityId(own) == id; })) {
-      continue;
-    }
-    Caller caller;
-    caller.org = index->org();
-    caller.id = index->workload();
-    caller.tier = static_cast<v1::Tier>(org->tier());
-    caller.identity_id = id;
-    FillWorkload(*workload, &caller);
-    return std::optional<Caller>(std::move(caller));
+    if (!index.has_value() || !may_enter(index->org())) continue;
+    if (counts.has_value() && counts->org != index->org()) continue;
+    ASSIGN_OR_RETURN(std::optional<Caller> granted, ReadGranted(view, id, *index));
+    if (granted.has_value()) counts = std::move(granted);
   }
-  return std::optional<Caller>();
+  return counts;
 }
 
 }  // namespace keyferry::server

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -12,27 +13,32 @@
 namespace keyferry::server {
 
 // Testonly. Admits the tokens and certificates that the test names, each by its own text as hash. Identities of
-// `cluster` and `prod` may enter `acme`, and nobody's any other organization.
+// `cluster` and `prod` may enter the organizations that the test lets in, at first `acme` alone.
 class FakeExternalIdentities : public ExternalIdentities {
  public:
   bool TakesTokens() const override { return true; }
-  absl::StatusOr<Admitted> VerifyToken(absl::string_view token, const std::string& hash, Pending*) override {
+  absl::StatusOr<Admitted> VerifyToken(absl::string_view token, const std::string& hash,
+                                       const Question& question) override {
     const auto found = known.find(std::string(token));
     if (found == known.end()) return Refused();
+    const absl::Status granted = question.granted(*found->second.identity);
+    if (!granted.ok()) return granted;
+    streams += question.stream ? 1 : 0;
     by_hash[hash] = found->second;
     return found->second;
   }
-  absl::StatusOr<Admitted> VerifyCertificate(absl::string_view pem_chain, std::string* hash) override {
+  absl::StatusOr<Admitted> VerifyCertificate(absl::string_view pem_chain, std::string* hash,
+                                             const Question& question) override {
     *hash = std::string(pem_chain);
-    return VerifyToken(pem_chain, *hash, nullptr);
+    return VerifyToken(pem_chain, *hash, question);
   }
-  absl::StatusOr<Admitted> VerifyAgain(const std::string& hash) override {
+  absl::StatusOr<Admitted> VerifyAgain(const std::string& hash, const Granted&) override {
     const auto found = by_hash.find(hash);
-    if (found == by_hash.end()) return absl::NotFoundError("not known");
+    if (found == by_hash.end()) return forgotten;
     return found->second;
   }
-  bool MayEnter(absl::string_view issuer, absl::string_view org) const override {
-    return !entries_closed && org == "acme" && (issuer == "cluster" || issuer == "prod");
+  bool MayEnter(absl::string_view issuer, absl::string_view, absl::string_view org) const override {
+    return entered.count(std::string(org)) != 0 && (issuer == "cluster" || issuer == "prod");
   }
   absl::Status RefuseUngranted(const ExternalIdentity&) override { return Refused(); }
 
@@ -40,8 +46,12 @@ class FakeExternalIdentities : public ExternalIdentities {
     known[token] = {std::make_shared<const ExternalIdentity>(std::move(identity)), expire_time};
   }
 
-  // From now on nobody may enter anywhere.
-  bool entries_closed = false;
+  // Organizations that may be entered.
+  std::set<std::string> entered = {"acme"};
+  // How many were asked about for a stream.
+  int streams = 0;
+  // What is said of those whom nobody knows any more.
+  absl::Status forgotten = absl::NotFoundError("not known");
   std::map<std::string, Admitted> known;
   std::map<std::string, Admitted> by_hash;
 

@@ -70,7 +70,10 @@ void Dispatcher::Note(const Admission& caller, Call* call) {
 }
 
 Dispatcher::Admission Dispatcher::Admit(Call* call, ExternalIdentities::Pending* pending) const {
-  Admission caller = authenticator_->Authenticate(Presented(*call->context).all(), pending);
+  const Presented presented(*call->context);
+  CallCredentials credentials = presented.all();
+  credentials.stream = call->streams;
+  Admission caller = authenticator_->Authenticate(credentials, pending);
   Note(caller, call);
   if (!caller.ok()) return call_limits_->AfterFailure(call->record.entry.peer(), caller.status());
   RETURN_IF_ERROR(call_limits_->Admit(**caller));
@@ -104,10 +107,16 @@ grpc::ServerUnaryReactor* Dispatcher::Start(grpc::CallbackServerContext* context
     GoOn(std::move(call), caller);
     return reactor;
   }
-  // Who is calling becomes known without a thread that waits for it.
+  if (const absl::Status checked = CheckRequest(*call, *request); !checked.ok()) {
+    Finish(std::move(call), checked);
+    return reactor;
+  }
+  // Who is calling becomes known without a thread that waits for it. Until then they count as their network; no id of
+  // an organization has an `@`.
   Hold hold;
   hold.until = std::move(pending);
-  KeepThen(std::move(call), /*org=*/"", hold, [this](std::unique_ptr<UnaryCall> held) {
+  const std::string network = absl::StrCat("@", PeerNetwork(call->record.entry.peer()));
+  KeepThen(std::move(call), network, hold, [this](std::unique_ptr<UnaryCall> held) {
     const Admission known = Admit(held.get(), /*pending=*/nullptr);
     GoOn(std::move(held), known);
   });

@@ -29,7 +29,8 @@ class HeldCalls {
  public:
   struct Limits {
     size_t total = 4096;
-    // Of one organization, so that a provider that does not answer it holds nobody else's.
+    // Of one organization (or network, of callers who are not known yet), so that a provider that does not answer it
+    // holds nobody else's.
     size_t per_org = 1024;
     // No call is held longer.
     absl::Duration longest = absl::Seconds(20);
@@ -43,6 +44,8 @@ class HeldCalls {
   HeldCalls(const HeldCalls&) = delete;
   HeldCalls& operator=(const HeldCalls&) = delete;
 
+  // `org` is what the call counts as: an organization, or another text where none is known.
+  //
   // Runs `again` once, on a thread of gRPC's: when the hold is ended, at the latest at `deadline`, when `cancelled`
   // says so, or when the server drains: then with UNAVAILABLE, reason SERVER_DRAINING, instead of OK. An error means
   // that neither is called: RESOURCE_EXHAUSTED with reason SERVER_BUSY if too many are held, or that UNAVAILABLE.

@@ -63,7 +63,7 @@ WatchWorld::WatchWorld(storage::EngineKind engine, WatchOptions options)
       resolver(world.store.get(), world.clock(), world.usage.get(), &processes) {
   if (options.threads == 0) options.monotonic_clock = [this] { return monotonic; };
   auto started = WatchHub::Start(
-      world.store.get(), &resolver, &processes, [this](const std::string& hash) { return CallerOf(hash); },
+      world.store.get(), &resolver, &processes, [this](const std::string& hash, bool) { return CallerOf(hash); },
       world.clock(), options, &refresher);
   EXPECT_TRUE(started.ok()) << started.status();
   hub = *std::move(started);

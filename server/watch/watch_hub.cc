@@ -136,6 +136,7 @@ absl::StatusOr<WatchId> WatchHub::Open(const Caller& caller, const v1::WatchRequ
   watcher->org = caller.org;
   watcher->principal = caller.Name();
   watcher->token_hash = caller.token_hash;
+  watcher->external = caller.external != nullptr;
   watcher->peer = caller.peer;
   *watcher->request = request.resolve();
   watcher->resume = static_cast<storage::Revision>(request.resume_revision());

@@ -62,8 +62,9 @@ using WatchId = uint64_t;
 // token wakes the watcher, or the refusal of the provider becomes a problem. Its end by the clock wakes it too.
 class WatchHub {
  public:
-  // Who the holder of a token is now, by Caller::token_hash.
-  using CallerSource = std::function<absl::StatusOr<std::shared_ptr<const Caller>>(const std::string& token_hash)>;
+  // Who the holder of a token is now (Authenticator::AuthenticateAgain).
+  using CallerSource =
+      std::function<absl::StatusOr<std::shared_ptr<const Caller>>(const std::string& token_hash, bool external)>;
 
   // All pointers must outlive the hub, but for `refresher`, which must until every watcher has ended and may call back
   // later; without one nothing is awaited. `clock` is the one that tokens expire by.

@@ -73,7 +73,7 @@ void WatchHub::Run(Watcher* watcher) {
     }
   }
   if (ending) return Settle(watcher);
-  const auto caller = callers_(watcher->token_hash);
+  const auto caller = callers_(watcher->token_hash, watcher->external);
   if (!caller.ok()) return End(watcher, caller.status());
   if (!resolve) {
     const absl::Status allowed = resolver_->Check(**caller, *watcher->request);

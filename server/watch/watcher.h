@@ -28,6 +28,8 @@ struct WatchHub::Watcher {
   std::string org;
   std::string principal;
   std::string token_hash;
+  // The caller brought the word of a platform.
+  bool external = false;
   std::string peer;
   absl::Duration debounce;
   // What is sent waits for a confirmation until it counts as held.

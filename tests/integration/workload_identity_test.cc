@@ -58,15 +58,23 @@ class ReviewingApiServer {
           peer.ReadToEnd();
         }) {}
 
+  ~ReviewingApiServer() { SetAnswering(true); }
+
   std::string origin() const { return absl::StrCat("https://127.0.0.1:", server_.port()); }
   void DeletePods() {
     absl::MutexLock lock(&mutex_);
     pods_ = false;
   }
+  // Whether whoever asks is answered.
+  void SetAnswering(bool answering) {
+    absl::MutexLock lock(&mutex_);
+    answering_ = answering;
+  }
 
  private:
   std::string Answer() {
     absl::MutexLock lock(&mutex_);
+    mutex_.Await(absl::Condition(&answering_));
     const std::string body =
         absl::StrCat(R"({"kind":"TokenReview","status":{"authenticated":)", pods_ ? "true" : "false",
                      R"(,"user":{"username":"system:serviceaccount:tools:mcp"},"audiences":["keyferry"]}})");
@@ -75,6 +83,7 @@ class ReviewingApiServer {
 
   absl::Mutex mutex_;
   bool pods_ = true;
+  bool answering_ = true;
   server::RawServer server_;
 };
 
@@ -112,6 +121,15 @@ class WorkloadIdentityTest : public ::testing::Test {
     v1::Caller caller;
     caller.ParseFromString(response);
     return caller.principal();
+  }
+  // Tokens are reviewed by that server.
+  void ReviewBy(const ReviewingApiServer& api, const server::TestCa& ca) {
+    WriteFile(directory_ + "/api-ca.pem", ca.certificate());
+    WriteFile(directory_ + "/own-token", "own");
+    config::TokenReview& review = *identity_.mutable_issuers(0)->mutable_token_review();
+    review.set_url(api.origin());
+    review.set_ca_file(directory_ + "/api-ca.pem");
+    review.set_token_file(directory_ + "/own-token");
   }
   void Grant() { world_->MustCall(Who::kAdmin, "DirectoryService.UpdateWorkload", kGrantPod); }
   void Revoke() {
@@ -195,10 +213,10 @@ TEST_F(WorkloadIdentityTest, GrantsAreForAdminsAndForOneWorkload) {
   EXPECT_EQ(
       DetailOf(world_->Call(Who::kAdmin, "DirectoryService.CreateWorkload", "parent: 'orgs/acme' " + create)).reason(),
       "IDENTITY_TAKEN");
-  // Another organization is told no more.
+  // Another organization is not told that anybody has it.
   const grpc::Status rival =
       world_->Call(Who::kRival, "DirectoryService.CreateWorkload", "parent: 'orgs/rival' " + create);
-  EXPECT_EQ(DetailOf(rival).reason(), "IDENTITY_TAKEN");
+  EXPECT_EQ(DetailOf(rival).reason(), "INVALID_FIELD");
   EXPECT_FALSE(absl::StrContains(rival.error_message(), "acme")) << rival.error_message();
 }
 
@@ -213,12 +231,7 @@ TEST_F(WorkloadIdentityTest, AnIssuerOfOneOrganizationLetsNobodyIntoAnother) {
 TEST_F(WorkloadIdentityTest, TheTokenOfADeletedPodEndsWithItsReview) {
   const server::TestCa ca;
   ReviewingApiServer api(ca);
-  WriteFile(directory_ + "/api-ca.pem", ca.certificate());
-  WriteFile(directory_ + "/own-token", "own");
-  config::TokenReview& review = *identity_.mutable_issuers(0)->mutable_token_review();
-  review.set_url(api.origin());
-  review.set_ca_file(directory_ + "/api-ca.pem");
-  review.set_token_file(directory_ + "/own-token");
+  ReviewBy(api, ca);
   Start();
   Grant();
   const std::string token = PodToken(key_);
@@ -226,6 +239,42 @@ TEST_F(WorkloadIdentityTest, TheTokenOfADeletedPodEndsWithItsReview) {
   api.DeletePods();
   world_->Advance(absl::Seconds(11));
   EXPECT_EQ(WhoIs(token), "IDENTITY_REFUSED");
+}
+
+TEST_F(WorkloadIdentityTest, AStreamIsOpenedByTheAnswerOfTheLastMinute) {
+  const server::TestCa ca;
+  ReviewingApiServer api(ca);
+  ReviewBy(api, ca);
+  Start();
+  Grant();
+  const std::string token = PodToken(key_);
+  EXPECT_EQ(WhoIs(token), "orgs/acme/workloads/runner");
+  // As an injector does that had to wait before it came again.
+  world_->Advance(absl::Seconds(30));
+  api.SetAnswering(false);
+  grpc::ClientContext context;
+  context.AddMetadata("authorization", "Bearer " + token);
+  v1::WatchRequest request;
+  request.mutable_resolve()->set_mcp_server("orgs/acme/mcpServers/github");
+  const auto stub = v1::ResolutionService::NewStub(world_->channel());
+  const auto reader = stub->Watch(&context, request);
+  v1::WatchResponse first;
+  const bool opened = reader->Read(&first);
+  EXPECT_TRUE(opened && first.has_environment());
+  context.TryCancel();
+  if (!opened) ADD_FAILURE() << reader->Finish().error_message();
+}
+
+TEST_F(WorkloadIdentityTest, ACallThatIsTooLargeDoesNotWaitForAReview) {
+  const server::TestCa ca;
+  ReviewingApiServer api(ca);
+  ReviewBy(api, ca);
+  Start();
+  Grant();
+  api.SetAnswering(false);
+  const grpc::Status refused = CallWith(PodToken(key_), "ResolutionService.Resolve",
+                                        absl::StrCat("mcp_server: '", std::string(300 << 10, 'a'), "'"));
+  EXPECT_EQ(DetailOf(refused).reason(), "INVALID_FIELD") << refused.error_message();
 }
 
 TEST_F(WorkloadIdentityTest, AnInjectorRunsWithAProjectedTokenAndItsSuccessor) {

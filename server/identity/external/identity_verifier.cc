@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/config/trusted_org.h"
 #include "server/errors.h"
 #include "server/identity/external/kubernetes_identity.h"
 #include "server/status_macros.h"
@@ -20,9 +21,16 @@ absl::Status RefusedStatus() {
   return MakeError(absl::StatusCode::kUnauthenticated, "the identity was refused", detail);
 }
 
-bool IsAmong(const google::protobuf::RepeatedPtrField<std::string>& orgs, absl::string_view org) {
-  return orgs.empty() || std::find(orgs.begin(), orgs.end(), org) != orgs.end();
+template <typename Orgs>
+bool LetsIn(const Orgs& orgs, absl::string_view name_space, absl::string_view org) {
+  return orgs.empty() || std::any_of(orgs.begin(), orgs.end(), [&](const std::string& entry) {
+           const absl::StatusOr<TrustedOrg> trusted = ParseTrustedOrg(entry);
+           return trusted.ok() && trusted->Takes(name_space, org);
+         });
 }
+
+// A clock that was set back makes nothing young again.
+absl::Duration AgeOf(absl::Time then, absl::Time now) { return now < then ? absl::InfiniteDuration() : now - then; }
 
 std::vector<JwtAlgorithm> AlgorithmsOf(const config::Issuer& issuer) {
   std::vector<JwtAlgorithm> algorithms;
@@ -70,7 +78,7 @@ absl::StatusOr<IdentityTrust> IdentityTrust::Create(const config::Identity& iden
     trust.issuers.push_back(std::move(trusted));
   }
   for (const config::SpiffeTrustDomain& domain : identity.spiffe()) {
-    trust.domains.push_back({std::make_unique<SpiffeTrust>(domain.trust_domain(), domain.bundle_file()),
+    trust.domains.push_back({std::make_unique<SpiffeTrust>(domain.trust_domain(), domain.bundle_file(), logger),
                              {domain.orgs().begin(), domain.orgs().end()}});
   }
   return trust;
@@ -83,18 +91,21 @@ IdentityVerifier::IdentityVerifier(IdentityTrust trust, std::function<absl::Time
 IdentityVerifier::~IdentityVerifier() = default;
 
 absl::StatusOr<ExternalIdentities::Admitted> IdentityVerifier::VerifyToken(absl::string_view token,
-                                                                           const std::string& hash, Pending* pending) {
+                                                                           const std::string& hash,
+                                                                           const Question& question) {
   const absl::Time now = clock_();
   EntryPointer entry = Find(hash, now);
   if (entry == nullptr) {
-    ASSIGN_OR_RETURN(entry, Check(token, now, pending));
-    Keep(hash, entry, now);
+    ASSIGN_OR_RETURN(entry, Read(token, now, question.pending));
+    RETURN_IF_ERROR(question.granted(*entry->admitted.identity));
+    entry = Keep(hash, std::move(entry), now);
   }
-  return Admit(entry, now, absl::Seconds(entry->issuer->config.token_review().cache_seconds()), pending);
+  return Admit(entry, now, question);
 }
 
 absl::StatusOr<ExternalIdentities::Admitted> IdentityVerifier::VerifyCertificate(absl::string_view pem_chain,
-                                                                                 std::string* hash) {
+                                                                                 std::string* hash,
+                                                                                 const Question& question) {
   const absl::Time now = clock_();
   *hash = std::string(storage::View(storage::Sha256({pem_chain})));
   if (const EntryPointer known = Find(*hash, now)) return known->admitted;
@@ -117,24 +128,27 @@ absl::StatusOr<ExternalIdentities::Admitted> IdentityVerifier::VerifyCertificate
   identity.subject = claims->spiffe_id;
   identity.spiffe_id = claims->spiffe_id;
   entry->admitted = {std::make_shared<const ExternalIdentity>(std::move(identity)), claims->expire_time};
-  Keep(*hash, entry, now);
-  return entry->admitted;
+  RETURN_IF_ERROR(question.granted(*entry->admitted.identity));
+  return Keep(*hash, std::move(entry), now)->admitted;
 }
 
-absl::StatusOr<ExternalIdentities::Admitted> IdentityVerifier::VerifyAgain(const std::string& hash) {
+absl::StatusOr<ExternalIdentities::Admitted> IdentityVerifier::VerifyAgain(const std::string& hash,
+                                                                           const Granted& granted) {
   const absl::Time now = clock_();
-  const EntryPointer entry = Find(hash, now);
-  if (entry == nullptr) return absl::NotFoundError("not known");
-  return Admit(entry, now, kStreamReview, /*pending=*/nullptr);
+  const EntryPointer entry = Kept(hash);
+  if (entry == nullptr) return Unavailable("", "the identity is not kept any more");
+  const absl::Status stands = Check(*entry, now);
+  if (absl::IsUnavailable(stands)) return Unavailable(entry->admitted.identity->issuer, stands.message());
+  RETURN_IF_ERROR(stands);
+  return Admit(entry, now, {granted, /*stream=*/true, /*pending=*/nullptr});
 }
 
-bool IdentityVerifier::MayEnter(absl::string_view issuer, absl::string_view org) const {
+bool IdentityVerifier::MayEnter(absl::string_view issuer, absl::string_view name_space, absl::string_view org) const {
   for (const TrustedIssuer& trusted : trust_.issuers) {
-    if (trusted.config.name() == issuer) return IsAmong(trusted.config.orgs(), org);
+    if (trusted.config.name() == issuer) return LetsIn(trusted.config.orgs(), name_space, org);
   }
   for (const TrustedDomain& domain : trust_.domains) {
-    if (domain.trust->trust_domain() != issuer) continue;
-    return domain.orgs.empty() || std::find(domain.orgs.begin(), domain.orgs.end(), org) != domain.orgs.end();
+    if (domain.trust->trust_domain() == issuer) return LetsIn(domain.orgs, name_space, org);
   }
   return false;
 }
@@ -149,31 +163,46 @@ absl::Status IdentityVerifier::RefuseUngranted(const ExternalIdentity& identity)
 }
 
 IdentityVerifier::EntryPointer IdentityVerifier::Find(const std::string& hash, absl::Time now) {
-  EntryPointer entry;
-  {
-    absl::ReaderMutexLock lock(&mutex_);
-    const auto found = entries_.find(hash);
-    if (found == entries_.end()) return nullptr;
-    entry = found->second;
-  }
-  if (now >= entry->admitted.expire_time) return nullptr;
-  if (entry->domain != nullptr) return entry->domain->Generation(now) == entry->generation ? entry : nullptr;
-  const std::shared_ptr<const JwkSet> keys = entry->issuer->keys->keys();
-  return keys != nullptr && keys->Contains(entry->key) ? entry : nullptr;
+  EntryPointer entry = Kept(hash);
+  return entry != nullptr && Check(*entry, now).ok() ? entry : nullptr;
 }
 
-void IdentityVerifier::Keep(const std::string& hash, EntryPointer entry, absl::Time now) {
+IdentityVerifier::EntryPointer IdentityVerifier::Kept(const std::string& hash) {
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto found = entries_.find(hash);
+  return found == entries_.end() ? nullptr : found->second;
+}
+
+absl::Status IdentityVerifier::Check(const Entry& entry, absl::Time now) {
+  if (now >= entry.admitted.expire_time) return absl::NotFoundError("it has expired");
+  if (entry.domain != nullptr) {
+    const bool same = entry.domain->Generation(now) == entry.generation;
+    // Whoever comes again is verified against the new CAs.
+    return same ? absl::OkStatus() : absl::NotFoundError("the CAs are others");
+  }
+  const std::shared_ptr<const JwkSet> keys = entry.issuer->keys->keys();
+  if (keys == nullptr) return absl::UnavailableError("its keys cannot be read");
+  return keys->Contains(entry.key) ? absl::OkStatus() : absl::NotFoundError("its key was withdrawn");
+}
+
+IdentityVerifier::EntryPointer IdentityVerifier::Keep(const std::string& hash, EntryPointer entry, absl::Time now) {
   absl::MutexLock lock(&mutex_);
-  if (entries_.size() >= max_cached_) {
+  if (const auto found = entries_.find(hash); found != entries_.end()) {
+    const Entry& known = *found->second;
+    if (now < known.admitted.expire_time && known.key == entry->key && known.generation == entry->generation) {
+      return found->second;
+    }
+  } else if (entries_.size() >= max_cached_) {
     absl::erase_if(entries_, [now](const auto& item) { return now >= item.second->admitted.expire_time; });
     // Some more, so that not each new one looks through all of them.
     while (entries_.size() > max_cached_ - max_cached_ / 8 - 1) entries_.erase(entries_.begin());
   }
-  entries_[hash] = std::move(entry);
+  entries_[hash] = entry;
+  return entry;
 }
 
-absl::StatusOr<IdentityVerifier::EntryPointer> IdentityVerifier::Check(absl::string_view token, absl::Time now,
-                                                                       Pending* pending) {
+absl::StatusOr<IdentityVerifier::EntryPointer> IdentityVerifier::Read(absl::string_view token, absl::Time now,
+                                                                      Pending* pending) {
   const absl::StatusOr<Jws> jws = ParseJws(token);
   if (!jws.ok()) return Refuse("", jws.status().message());
   const absl::StatusOr<std::string> claimed = UnverifiedIssuer(*jws);
@@ -210,21 +239,26 @@ absl::StatusOr<IdentityVerifier::EntryPointer> IdentityVerifier::Check(absl::str
 }
 
 absl::StatusOr<ExternalIdentities::Admitted> IdentityVerifier::Admit(const EntryPointer& entry, absl::Time now,
-                                                                     absl::Duration max_review_age, Pending* pending) {
+                                                                     const Question& question) {
   if (entry->issuer == nullptr || entry->issuer->reviewer == nullptr) return entry->admitted;
   const absl::Duration cache = absl::Seconds(entry->issuer->config.token_review().cache_seconds());
   bool aged = false;
   {
     absl::ReaderMutexLock lock(&mutex_);
-    aged = now - entry->reviewed > cache / 2;
+    aged = AgeOf(entry->reviewed, now) > cache / 2;
   }
-  if (aged) BeginReview(entry, now);
+  if (aged) {
+    RETURN_IF_ERROR(question.granted(*entry->admitted.identity));
+    BeginReview(entry, now);
+  }
   absl::ReaderMutexLock lock(&mutex_);
-  const absl::Duration age = now - entry->reviewed;
+  const absl::Duration age = AgeOf(entry->reviewed, now);
   if (entry->denied && age <= cache) return RefusedStatus();
-  if (!entry->denied && age <= max_review_age) return entry->admitted;
-  if (pending != nullptr && entry->reviewing != nullptr) {
-    *pending = [reviewing = entry->reviewing](std::function<void()> end) { reviewing->WhenFired(std::move(end)); };
+  if (!entry->denied && age <= (question.stream ? std::max(cache, kStreamReview) : cache)) return entry->admitted;
+  if (question.pending != nullptr && entry->reviewing != nullptr) {
+    *question.pending = [reviewing = entry->reviewing](std::function<void()> end) {
+      reviewing->WhenFired(std::move(end));
+    };
   }
   return Unavailable(entry->issuer->config.name(), "a token is being reviewed");
 }

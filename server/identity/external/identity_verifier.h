@@ -32,6 +32,7 @@ struct TrustedIssuer {
 
 struct TrustedDomain {
   std::unique_ptr<SpiffeTrust> trust;
+  // As in the configuration.
   std::vector<std::string> orgs;
 };
 
@@ -49,10 +50,10 @@ struct IdentityTrust {
 //
 // What was verified is kept, bounded, by its hash until it expires, as long as its key is among the issuer's (or the
 // CAs of its trust domain are the same). Where tokens are reviewed, an answer counts for `cache_seconds`, is renewed in
-// the background after half of that, and for a stream that is open already it counts for kStreamReview.
+// the background after half of that, and for a stream, also one that is opened, it counts for kStreamReview.
 class IdentityVerifier : public ExternalIdentities {
  public:
-  // A stream asks again at each heartbeat, and each time makes the next answer younger.
+  // At least `cache_seconds`. A stream asks again at each heartbeat, and each time makes the next answer younger.
   static constexpr absl::Duration kStreamReview = absl::Seconds(60);
   // How soon a review that failed is tried again.
   static constexpr absl::Duration kReviewRetry = absl::Seconds(1);
@@ -61,12 +62,13 @@ class IdentityVerifier : public ExternalIdentities {
   ~IdentityVerifier() override;
 
   bool TakesTokens() const override { return !trust_.issuers.empty(); }
-  absl::StatusOr<Admitted> VerifyToken(absl::string_view token, const std::string& hash, Pending* pending) override
+  absl::StatusOr<Admitted> VerifyToken(absl::string_view token, const std::string& hash,
+                                       const Question& question) override ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<Admitted> VerifyCertificate(absl::string_view pem_chain, std::string* hash,
+                                             const Question& question) override ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<Admitted> VerifyAgain(const std::string& hash, const Granted& granted) override
       ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::StatusOr<Admitted> VerifyCertificate(absl::string_view pem_chain, std::string* hash) override
-      ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::StatusOr<Admitted> VerifyAgain(const std::string& hash) override ABSL_LOCKS_EXCLUDED(mutex_);
-  bool MayEnter(absl::string_view issuer, absl::string_view org) const override;
+  bool MayEnter(absl::string_view issuer, absl::string_view name_space, absl::string_view org) const override;
   absl::Status RefuseUngranted(const ExternalIdentity& identity) override;
 
  private:
@@ -75,10 +77,15 @@ class IdentityVerifier : public ExternalIdentities {
 
   // The entry, if it still says the truth.
   EntryPointer Find(const std::string& hash, absl::Time now) ABSL_LOCKS_EXCLUDED(mutex_);
-  void Keep(const std::string& hash, EntryPointer entry, absl::Time now) ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::StatusOr<EntryPointer> Check(absl::string_view token, absl::Time now, Pending* pending);
-  absl::StatusOr<Admitted> Admit(const EntryPointer& entry, absl::Time now, absl::Duration max_review_age,
-                                 Pending* pending) ABSL_LOCKS_EXCLUDED(mutex_);
+  // What is kept of the hash, or null.
+  EntryPointer Kept(const std::string& hash) ABSL_LOCKS_EXCLUDED(mutex_);
+  // OK if the entry says the truth, NOT_FOUND if not, UNAVAILABLE if that cannot be known.
+  static absl::Status Check(const Entry& entry, absl::Time now);
+  // Keeps the entry, unless another call has brought the same one meanwhile; returns the one that counts.
+  EntryPointer Keep(const std::string& hash, EntryPointer entry, absl::Time now) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<EntryPointer> Read(absl::string_view token, absl::Time now, Pending* pending);
+  absl::StatusOr<Admitted> Admit(const EntryPointer& entry, absl::Time now, const Question& question)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   // Begins a review unless one is under way or failed just now.
   void BeginReview(const EntryPointer& entry, absl::Time now) ABSL_LOCKS_EXCLUDED(mutex_);
   void EndReview(const EntryPointer& entry, absl::Time begun, const absl::Status& outcome) ABSL_LOCKS_EXCLUDED(mutex_);

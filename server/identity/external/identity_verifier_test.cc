@@ -5,6 +5,7 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -29,6 +30,7 @@ class IdentityVerifierTest : public ::testing::Test {
     issuer.config.set_audience("keyferry");
     issuer.config.add_algorithms("ES256");
     issuer.config.add_orgs("acme");
+    issuer.config.add_orgs("shared=ml,tools-*");
     issuer.config.mutable_token_review()->set_cache_seconds(10);
     issuer.keys = std::make_unique<KeySource>("cluster", keys_.MakeReader(), clock_, &log_, KeySource::Options());
     source_ = issuer.keys.get();
@@ -51,7 +53,13 @@ class IdentityVerifierTest : public ::testing::Test {
   static std::string HashOf(absl::string_view token) { return std::string(storage::View(storage::Sha256({token}))); }
   absl::StatusOr<ExternalIdentities::Admitted> Verify(const std::string& token,
                                                       ExternalIdentities::Pending* pending = nullptr) {
-    return verifier_->VerifyToken(token, HashOf(token), pending);
+    return verifier_->VerifyToken(token, HashOf(token), {granted_, /*stream=*/false, pending});
+  }
+  absl::StatusOr<ExternalIdentities::Admitted> VerifyStream(const std::string& token) {
+    return verifier_->VerifyToken(token, HashOf(token), {granted_, /*stream=*/true, /*pending=*/nullptr});
+  }
+  absl::StatusOr<ExternalIdentities::Admitted> VerifyAgain(const std::string& hash) {
+    return verifier_->VerifyAgain(hash, granted_);
   }
   std::string ReasonOf(const absl::Status& status) {
     v1::ErrorDetail detail;
@@ -59,6 +67,8 @@ class IdentityVerifierTest : public ::testing::Test {
   }
 
   std::atomic<int64_t> now_{1700000000};
+  absl::Status grant_;
+  const ExternalIdentities::Granted granted_ = [this](const ExternalIdentity&) { return grant_; };
   const std::function<absl::Time()> clock_ = [this] { return now(); };
   KeptLog log_;
   TestJwtKey key_;
@@ -78,10 +88,19 @@ TEST_F(IdentityVerifierTest, AGoodTokenSaysWhoseItIs) {
   EXPECT_EQ(admitted->identity->pod, "pod-0");
   EXPECT_EQ(admitted->identity->pod_uid, "uid-0");
   EXPECT_EQ(admitted->expire_time, now() + absl::Hours(1) + kJwtLeeway);
-  EXPECT_TRUE(verifier_->MayEnter("cluster", "acme"));
-  EXPECT_FALSE(verifier_->MayEnter("cluster", "rival"));
-  EXPECT_FALSE(verifier_->MayEnter("other", "acme"));
-  EXPECT_FALSE(verifier_->MayEnter("", "acme"));
+}
+
+TEST_F(IdentityVerifierTest, AnOrgIsEnteredByWhomTheConfigurationLetsIn) {
+  EXPECT_TRUE(verifier_->MayEnter("cluster", "tools", "acme"));
+  EXPECT_FALSE(verifier_->MayEnter("cluster", "tools", "rival"));
+  EXPECT_FALSE(verifier_->MayEnter("other", "tools", "acme"));
+  EXPECT_FALSE(verifier_->MayEnter("", "tools", "acme"));
+  for (const char* name_space : {"ml", "tools-", "tools-a"}) {
+    EXPECT_TRUE(verifier_->MayEnter("cluster", name_space, "shared")) << name_space;
+  }
+  for (const char* name_space : {"", "tools", "m", "mlx", "ml,tools-*", "x-tools-a"}) {
+    EXPECT_FALSE(verifier_->MayEnter("cluster", name_space, "shared")) << name_space;
+  }
 }
 
 TEST_F(IdentityVerifierTest, EveryRefusalIsTheSameAndOnlyTheLogSaysWhy) {
@@ -157,19 +176,19 @@ TEST_F(IdentityVerifierTest, ANewKeyIsReadWhenATokenOfItComes) {
 TEST_F(IdentityVerifierTest, WhatWasVerifiedCountsUntilItExpiresOrItsKeyIsTakenAway) {
   const std::string token = key_.Sign(Claims());
   const std::string hash = HashOf(token);
-  EXPECT_TRUE(absl::IsNotFound(verifier_->VerifyAgain(hash).status()));
+  EXPECT_EQ(ReasonOf(VerifyAgain(hash).status()), "IDENTITY_UNAVAILABLE") << "it may have been kept before";
   ASSERT_TRUE(Verify(token).ok());
-  EXPECT_TRUE(verifier_->VerifyAgain(hash).ok());
+  EXPECT_TRUE(VerifyAgain(hash).ok());
   keys_.Set(TestJwks(TestJwtKey(JwtAlgorithm::kEs256, "k1").Jwk()));
   AwaitRead(source_);
-  EXPECT_TRUE(absl::IsNotFound(verifier_->VerifyAgain(hash).status()));
+  EXPECT_TRUE(absl::IsNotFound(VerifyAgain(hash).status()));
   EXPECT_EQ(ReasonOf(Verify(token).status()), "IDENTITY_REFUSED");
   keys_.Set(TestJwks(key_.Jwk()));
   now_ += 11;
   AwaitRead(source_);
   ASSERT_TRUE(Verify(token).ok());
   now_ += 3600 + 60 - 11;
-  EXPECT_TRUE(absl::IsNotFound(verifier_->VerifyAgain(hash).status()));
+  EXPECT_TRUE(absl::IsNotFound(VerifyAgain(hash).status()));
   EXPECT_EQ(ReasonOf(Verify(token).status()), "IDENTITY_REFUSED");
 }
 
@@ -178,8 +197,29 @@ TEST_F(IdentityVerifierTest, WithoutKeysNobodyIsKnown) {
   ASSERT_TRUE(Verify(token).ok());
   keys_.Set(absl::UnavailableError("down"));
   now_ += 25 * 3600;
-  EXPECT_TRUE(absl::IsNotFound(verifier_->VerifyAgain(HashOf(token)).status()));
   EXPECT_EQ(ReasonOf(Verify(key_.Sign(Claims())).status()), "IDENTITY_UNAVAILABLE");
+}
+
+TEST_F(IdentityVerifierTest, KeysThatAreTooOldEndNoStreamForGood) {
+  const std::string token =
+      key_.Sign(TestServiceAccountClaims(kIssuer, "tools", "runner", "pod-0", "uid-0", now() + absl::Hours(25)));
+  now_ += 25 * 3600;
+  AwaitRead(source_);
+  ASSERT_TRUE(Verify(token).ok());
+  keys_.Set(absl::UnavailableError("down"));
+  // As much as the keys may be old, less than the token lasts: a clock that was set back makes nothing young.
+  now_ -= 60;
+  EXPECT_EQ(ReasonOf(VerifyAgain(HashOf(token)).status()), "IDENTITY_UNAVAILABLE");
+  now_ += 60;
+  EXPECT_TRUE(VerifyAgain(HashOf(token)).ok());
+}
+
+TEST_F(IdentityVerifierTest, WhatIsNotGrantedTakesNoPlace) {
+  const std::string good = key_.Sign(Claims());
+  ASSERT_TRUE(Verify(good).ok());
+  grant_ = absl::UnauthenticatedError("not granted");
+  for (int i = 0; i < 50; ++i) EXPECT_EQ(Verify(key_.Sign(Claims(absl::StrCat("pod-", i)))).status(), grant_);
+  EXPECT_TRUE(VerifyAgain(HashOf(good)).ok());
 }
 
 TEST_F(IdentityVerifierTest, KeepsABoundedNumber) {
@@ -190,7 +230,7 @@ TEST_F(IdentityVerifierTest, KeepsABoundedNumber) {
     hashes.push_back(HashOf(token));
   }
   size_t kept = 0;
-  for (const std::string& hash : hashes) kept += verifier_->VerifyAgain(hash).ok() ? 1 : 0;
+  for (const std::string& hash : hashes) kept += VerifyAgain(hash).ok() ? 1 : 0;
   EXPECT_GT(kept, 0u);
   EXPECT_LE(kept, 8u);
 }
@@ -213,7 +253,7 @@ TEST_F(ReviewedTest, ATokenOfADeletedPodLosesItsAccess) {
   EXPECT_EQ(reviewer_->reviews, 2);
   // A refusal is remembered too.
   EXPECT_EQ(ReasonOf(Verify(token).status()), "IDENTITY_REFUSED");
-  EXPECT_EQ(ReasonOf(verifier_->VerifyAgain(HashOf(token)).status()), "IDENTITY_REFUSED");
+  EXPECT_EQ(ReasonOf(VerifyAgain(HashOf(token)).status()), "IDENTITY_REFUSED");
   EXPECT_EQ(reviewer_->reviews, 2);
 }
 
@@ -254,9 +294,69 @@ TEST_F(ReviewedTest, AStreamOutlivesAnAnswerByOneMinuteAtMost) {
   ASSERT_TRUE(Verify(token).ok());
   reviewer_->answer = absl::UnavailableError("down");
   now_ += 60;
-  EXPECT_TRUE(verifier_->VerifyAgain(HashOf(token)).ok());
+  EXPECT_TRUE(VerifyAgain(HashOf(token)).ok());
   now_ += 1;
-  EXPECT_EQ(ReasonOf(verifier_->VerifyAgain(HashOf(token)).status()), "IDENTITY_UNAVAILABLE");
+  EXPECT_EQ(ReasonOf(VerifyAgain(HashOf(token)).status()), "IDENTITY_UNAVAILABLE");
+}
+
+TEST_F(ReviewedTest, AStreamIsOpenedByAnAnswerOfTheLastMinuteAndRenewsIt) {
+  const std::string token = key_.Sign(Claims());
+  reviewer_->hold = true;
+  EXPECT_EQ(ReasonOf(VerifyStream(token).status()), "IDENTITY_UNAVAILABLE") << "the first answer is awaited";
+  reviewer_->held[0](absl::OkStatus());
+  now_ += 60;
+  EXPECT_EQ(ReasonOf(Verify(token).status()), "IDENTITY_UNAVAILABLE");
+  EXPECT_TRUE(VerifyStream(token).ok());
+  EXPECT_EQ(reviewer_->reviews, 2);
+  now_ += 1;
+  EXPECT_EQ(ReasonOf(VerifyStream(token).status()), "IDENTITY_UNAVAILABLE");
+  reviewer_->held[1](absl::PermissionDeniedError("gone"));
+  EXPECT_EQ(ReasonOf(VerifyStream(token).status()), "IDENTITY_REFUSED");
+}
+
+TEST_F(ReviewedTest, WhatIsNotGrantedIsNotReviewed) {
+  const std::string token = key_.Sign(Claims());
+  grant_ = absl::UnauthenticatedError("not granted");
+  EXPECT_EQ(Verify(token).status(), grant_);
+  EXPECT_EQ(reviewer_->reviews, 0);
+  grant_ = absl::OkStatus();
+  ASSERT_TRUE(Verify(token).ok());
+  grant_ = absl::UnauthenticatedError("revoked");
+  now_ += 6;
+  EXPECT_EQ(Verify(token).status(), grant_);
+  EXPECT_EQ(VerifyAgain(HashOf(token)).status(), grant_);
+  EXPECT_EQ(reviewer_->reviews, 1);
+}
+
+TEST_F(ReviewedTest, FirstCallsAtOnceShareOneReview) {
+  const std::string token = key_.Sign(Claims());
+  reviewer_->hold = true;
+  // The second call comes while the first has verified the token and not kept it yet.
+  bool nested = false;
+  ExternalIdentities::Question question;
+  question.granted = [&](const ExternalIdentity&) {
+    if (!std::exchange(nested, true)) {
+      EXPECT_EQ(ReasonOf(Verify(token).status()), "IDENTITY_UNAVAILABLE");
+    }
+    return absl::OkStatus();
+  };
+  EXPECT_EQ(ReasonOf(verifier_->VerifyToken(token, HashOf(token), question).status()), "IDENTITY_UNAVAILABLE");
+  EXPECT_EQ(reviewer_->reviews, 1);
+  reviewer_->held[0](absl::OkStatus());
+  EXPECT_TRUE(Verify(token).ok());
+}
+
+TEST_F(ReviewedTest, AClockThatIsSetBackMakesNoAnswerYoung) {
+  const std::string token = key_.Sign(Claims());
+  ASSERT_TRUE(Verify(token).ok());
+  reviewer_->answer = absl::UnavailableError("down");
+  // Keys of their own age, so that only the review's counts.
+  now_ -= 5;
+  keys_.Set(TestJwks(key_.Jwk()));
+  AwaitRead(source_);
+  EXPECT_EQ(ReasonOf(Verify(token).status()), "IDENTITY_UNAVAILABLE");
+  EXPECT_EQ(ReasonOf(VerifyAgain(HashOf(token)).status()), "IDENTITY_UNAVAILABLE");
+  EXPECT_EQ(reviewer_->reviews, 2);
 }
 
 }  // namespace

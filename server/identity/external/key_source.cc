@@ -27,7 +27,9 @@ KeySource::~KeySource() {
 
 std::shared_ptr<const JwkSet> KeySource::keys() const {
   absl::ReaderMutexLock lock(&mutex_);
-  return clock_() - read_time_ <= options_.max_age ? keys_ : nullptr;
+  const absl::Time now = clock_();
+  // A clock that was set back says nothing of their age.
+  return now >= read_time_ && now - read_time_ <= options_.max_age ? keys_ : nullptr;
 }
 
 std::shared_ptr<OneShot> KeySource::TryRead() {

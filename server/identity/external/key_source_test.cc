@@ -54,6 +54,9 @@ TEST_F(KeySourceTest, WhatCannotBeReadReplacesNothingUntilTheLastKeysAreTooOld) 
   EXPECT_NE(source->keys(), nullptr);
   now_ += 1;
   EXPECT_EQ(source->keys(), nullptr);
+  // A clock that is set back does not make them young again.
+  now_ -= 26 * 3600;
+  EXPECT_EQ(source->keys(), nullptr);
 }
 
 TEST_F(KeySourceTest, IsMadeToReadOnceInAnInterval) {

@@ -27,17 +27,28 @@ struct ErrorsForgotten {
   ~ErrorsForgotten() { ERR_clear_error(); }
 };
 
-std::vector<bssl::UniquePtr<X509>> ReadPem(absl::string_view pem, size_t max_certificates) {
+// All certificates of the text, which may be none.
+absl::StatusOr<std::vector<bssl::UniquePtr<X509>>> ReadPem(absl::string_view pem, size_t max_certificates) {
   std::vector<bssl::UniquePtr<X509>> chain;
-  if (pem.size() > kMaxChainBytes) return chain;
+  if (pem.size() > kMaxChainBytes) return absl::InvalidArgumentError("larger than 64 KiB");
   const bssl::UniquePtr<BIO> text(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-  while (text != nullptr && chain.size() <= max_certificates) {
+  if (text == nullptr) return absl::InvalidArgumentError("no memory to read it");
+  while (true) {
+    ERR_clear_error();
     bssl::UniquePtr<X509> next(PEM_read_bio_X509(text.get(), nullptr, nullptr, nullptr));
     if (next == nullptr) break;
+    if (chain.size() == max_certificates) return absl::InvalidArgumentError("too many certificates");
     chain.push_back(std::move(next));
   }
-  if (chain.size() > max_certificates) chain.clear();
-  return chain;
+  const uint32_t error = ERR_peek_last_error();
+  if (ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE) return chain;
+  return absl::InvalidArgumentError(absl::StrCat("certificate ", chain.size() + 1, " is broken"));
+}
+
+// What a client shows; empty if it cannot be read whole.
+std::vector<bssl::UniquePtr<X509>> ReadChain(absl::string_view pem) {
+  auto chain = ReadPem(pem, kMaxChain);
+  return chain.ok() ? *std::move(chain) : std::vector<bssl::UniquePtr<X509>>();
 }
 
 // The one URI among the alternative names; "" if there is none or more than one.
@@ -68,8 +79,11 @@ absl::StatusOr<absl::Time> ExpireTimeOf(X509* certificate) {
 
 }  // namespace
 
-SpiffeTrust::SpiffeTrust(std::string trust_domain, std::string bundle_file, absl::Duration look_again)
-    : trust_domain_(std::move(trust_domain)), bundle_file_(std::move(bundle_file)), look_again_(look_again) {}
+SpiffeTrust::SpiffeTrust(std::string trust_domain, std::string bundle_file, Logger* logger, absl::Duration look_again)
+    : trust_domain_(std::move(trust_domain)),
+      bundle_file_(std::move(bundle_file)),
+      logger_(logger),
+      look_again_(look_again) {}
 
 uint64_t SpiffeTrust::Generation(absl::Time now) {
   absl::MutexLock lock(&mutex_);
@@ -80,23 +94,39 @@ uint64_t SpiffeTrust::Generation(absl::Time now) {
 void SpiffeTrust::LookAgain(absl::Time now) {
   if (now >= looked_ && now < looked_ + look_again_) return;
   looked_ = now;
-  const ErrorsForgotten forgotten;
-  const absl::StatusOr<storage::SecretBytes> content = ReadSmallFile(bundle_file_);
-  if (!content.ok() || content->Expose() == content_) return;
-  const std::vector<bssl::UniquePtr<X509>> certificates = ReadPem(content->Expose(), /*max_certificates=*/100);
-  bssl::UniquePtr<X509_STORE> store(X509_STORE_new());
-  if (certificates.empty() || store == nullptr) return;
-  for (const auto& certificate : certificates) {
-    if (X509_STORE_add_cert(store.get(), certificate.get()) != 1) return;
+  const absl::Status read = ReadBundle();
+  if (!read.ok() && read.message() != problem_) {
+    logger_->Write(LogLevel::kWarning, "the bundle of a trust domain cannot be used; the last one stays",
+                   {{"trust_domain", trust_domain_}, {"file", bundle_file_}, {"problem", read.message()}});
   }
-  content_ = std::string(content->Expose());
+  problem_ = std::string(read.message());
+}
+
+absl::Status SpiffeTrust::ReadBundle() {
+  const ErrorsForgotten forgotten;
+  ASSIGN_OR_RETURN(const storage::SecretBytes content, ReadSmallFile(bundle_file_));
+  if (store_ != nullptr && content.Expose() == content_) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const auto certificates, ReadPem(content.Expose(), /*max_certificates=*/100));
+  bssl::UniquePtr<X509_STORE> store(X509_STORE_new());
+  for (const auto& certificate : certificates) {
+    if (store == nullptr || X509_STORE_add_cert(store.get(), certificate.get()) != 1) {
+      return absl::InvalidArgumentError("a certificate cannot be taken");
+    }
+  }
+  if (store == nullptr) return absl::InternalError("no memory to read it");
+  if (certificates.empty()) {
+    logger_->Write(LogLevel::kWarning, "the bundle of a trust domain holds no certificate; nobody of it is trusted",
+                   {{"trust_domain", trust_domain_}, {"file", bundle_file_}});
+  }
+  content_ = std::string(content.Expose());
   store_ = std::move(store);
   ++generation_;
+  return absl::OkStatus();
 }
 
 absl::Status SpiffeTrust::Verify(absl::string_view pem_chain, absl::Time now) {
   const ErrorsForgotten forgotten;
-  const std::vector<bssl::UniquePtr<X509>> chain = ReadPem(pem_chain, kMaxChain);
+  const std::vector<bssl::UniquePtr<X509>> chain = ReadChain(pem_chain);
   if (chain.empty()) return absl::PermissionDeniedError("the client's certificates cannot be read");
   X509* const leaf = chain[0].get();
   const uint32_t usage = X509_get_key_usage(leaf);
@@ -125,7 +155,7 @@ absl::Status SpiffeTrust::Verify(absl::string_view pem_chain, absl::Time now) {
 
 absl::StatusOr<CertificateClaims> ReadCertificateClaims(absl::string_view pem_chain) {
   const ErrorsForgotten forgotten;
-  const std::vector<bssl::UniquePtr<X509>> chain = ReadPem(pem_chain, kMaxChain);
+  const std::vector<bssl::UniquePtr<X509>> chain = ReadChain(pem_chain);
   if (chain.empty()) return absl::PermissionDeniedError("the client's certificates cannot be read");
   CertificateClaims claims;
   claims.spiffe_id = UriOf(chain[0].get());

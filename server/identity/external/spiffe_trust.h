@@ -11,14 +11,18 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "openssl/x509.h"
+#include "server/log.h"
 
 namespace keyferry::server {
 
 // The CAs of one trust domain of SPIFFE, from a PEM file that is looked at again after `look_again`. A file that cannot
-// be read replaces nothing. Thread-safe.
+// be read, or in which any certificate is broken, replaces nothing; one without certificates means that nobody is
+// trusted any more. The log tells of each once. Thread-safe.
 class SpiffeTrust {
  public:
-  SpiffeTrust(std::string trust_domain, std::string bundle_file, absl::Duration look_again = absl::Seconds(5));
+  // `logger` must outlive this.
+  SpiffeTrust(std::string trust_domain, std::string bundle_file, Logger* logger,
+              absl::Duration look_again = absl::Seconds(5));
 
   const std::string& trust_domain() const { return trust_domain_; }
 
@@ -32,14 +36,19 @@ class SpiffeTrust {
 
  private:
   void LookAgain(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Takes what the file holds now; the error says why it was not taken.
+  absl::Status ReadBundle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::string trust_domain_;
   const std::string bundle_file_;
+  Logger* const logger_;
   const absl::Duration look_again_;
 
   absl::Mutex mutex_;
   absl::Time looked_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   std::string content_ ABSL_GUARDED_BY(mutex_);
+  // What the log was told last.
+  std::string problem_ ABSL_GUARDED_BY(mutex_);
   uint64_t generation_ ABSL_GUARDED_BY(mutex_) = 0;
   bssl::UniquePtr<X509_STORE> store_ ABSL_GUARDED_BY(mutex_);
 };

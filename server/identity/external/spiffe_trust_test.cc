@@ -1,6 +1,7 @@
 #include "server/identity/external/spiffe_trust.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <string>
@@ -9,6 +10,7 @@
 #include "absl/time/clock.h"
 #include "server/http/testing_tls.h"
 #include "server/identity/external/spiffe_id.h"
+#include "server/identity/external/testing_identity.h"
 #include "storage/testing_store.h"
 
 namespace keyferry::server {
@@ -30,7 +32,8 @@ TEST(SpiffeIdTest, HasADomainAndAPath) {
 
 class SpiffeTrustTest : public ::testing::Test {
  protected:
-  SpiffeTrustTest() : bundle_(storage::MakeTestDirectory() + "/bundle.pem"), trust_("prod.example.com", bundle_) {
+  SpiffeTrustTest()
+      : bundle_(storage::MakeTestDirectory() + "/bundle.pem"), trust_("prod.example.com", bundle_, &log_) {
     WriteBundle(ca_);
   }
   void WriteBundle(const TestCa& ca) { std::ofstream(bundle_) << ca.certificate(); }
@@ -43,6 +46,7 @@ class SpiffeTrustTest : public ::testing::Test {
   const absl::Time now_ = absl::Now();
   const TestCa ca_;
   const std::string bundle_;
+  KeptLog log_;
   SpiffeTrust trust_;
 };
 
@@ -93,13 +97,59 @@ TEST_F(SpiffeTrustTest, TheBundleIsReadAgain) {
   EXPECT_NE(trust_.Generation(now_ + absl::Seconds(5)), generation);
   EXPECT_TRUE(absl::IsPermissionDenied(trust_.Verify(old_pem, now_ + absl::Seconds(5))));
   EXPECT_EQ(trust_.Verify(next.Issue(Form()).certificate, now_ + absl::Seconds(5)), absl::OkStatus());
-  // A broken file changes nothing.
-  std::ofstream(bundle_) << "no certificate";
-  EXPECT_EQ(trust_.Verify(next.Issue(Form()).certificate, now_ + absl::Seconds(20)), absl::OkStatus());
+}
+
+TEST_F(SpiffeTrustTest, AFileWithABrokenCertificateOrNoFileReplacesNothing) {
+  const std::string pem = ca_.Issue(Form()).certificate;
+  ASSERT_EQ(trust_.Verify(pem, now_), absl::OkStatus());
+  const std::string next = TestCa().certificate();
+  absl::Time now = now_;
+  std::string many;
+  for (int i = 0; i < 101; ++i) many += next;
+  for (const std::string& broken : {next + ca_.certificate().substr(0, 100),
+                                    next + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+                                    next + std::string(64 << 10, ' '), many}) {
+    std::ofstream(bundle_) << broken;
+    now += absl::Seconds(5);
+    EXPECT_EQ(trust_.Verify(pem, now), absl::OkStatus());
+    EXPECT_NE(log_.Take().find("the last one stays"), std::string::npos);
+    WriteBundle(ca_);
+    now += absl::Seconds(5);
+    EXPECT_EQ(trust_.Verify(pem, now), absl::OkStatus());
+  }
+  std::ofstream(bundle_) << many;
+  now += absl::Seconds(5);
+  EXPECT_EQ(trust_.Verify(pem, now), absl::OkStatus());
+  EXPECT_NE(log_.Take(), "");
+  now += absl::Seconds(5);
+  EXPECT_EQ(trust_.Verify(pem, now), absl::OkStatus());
+  EXPECT_EQ(log_.Take(), "") << "the same is told once";
+  ASSERT_EQ(unlink(bundle_.c_str()), 0);
+  now += absl::Seconds(5);
+  EXPECT_EQ(trust_.Verify(pem, now), absl::OkStatus());
+  EXPECT_NE(log_.Take().find("the last one stays"), std::string::npos);
+}
+
+TEST_F(SpiffeTrustTest, AFileWithoutCertificatesTrustsNobody) {
+  const std::string pem = ca_.Issue(Form()).certificate;
+  ASSERT_EQ(trust_.Verify(pem, now_), absl::OkStatus());
+  absl::Time now = now_;
+  for (const char* empty : {"", "no certificate\n"}) {
+    WriteBundle(ca_);
+    now += absl::Seconds(5);
+    ASSERT_EQ(trust_.Verify(pem, now), absl::OkStatus());
+    const uint64_t generation = trust_.Generation(now);
+    std::ofstream(bundle_) << empty;
+    now += absl::Seconds(5);
+    EXPECT_TRUE(absl::IsPermissionDenied(trust_.Verify(pem, now))) << empty;
+    EXPECT_NE(trust_.Generation(now), generation);
+    EXPECT_NE(log_.Take().find("nobody of it is trusted"), std::string::npos);
+  }
 }
 
 TEST(SpiffeTrustWithoutBundleTest, IsUnavailable) {
-  SpiffeTrust trust("a", storage::MakeTestDirectory() + "/none.pem");
+  KeptLog log;
+  SpiffeTrust trust("a", storage::MakeTestDirectory() + "/none.pem", &log);
   EXPECT_TRUE(absl::IsUnavailable(trust.Verify(TestCa().Issue().certificate, absl::Now())));
 }
 
