@@ -238,19 +238,4 @@ std::vector<std::string> PodWarnings(const PodView& pod, const PodWishes& wishes
   return warnings;
 }
 
-absl::Status CheckEphemeralContainers(const PodView& pod) {
-  for (const ContainerView& container : pod.containers()) {
-    if (container.kind != ContainerKind::kEphemeral) continue;
-    if (MemberText(*container.json, "targetContainerName") == kAgentContainer) {
-      return Refuse("the container would share the agent's processes", container.Path(), "target another container");
-    }
-    for (const Json& mount : MemberList(*container.json, "volumeMounts")) {
-      if (!IsAddedVolume(MemberText(mount, "name"))) continue;
-      return Refuse("the container mounts what is the agent's or another container's", container.Path(),
-                    "remove the mount");
-    }
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace keyferry::injector::webhook

@@ -28,9 +28,6 @@ absl::Status CheckRewritten(const PodView& pod, const PodWishes& wishes);
 // For the person who makes the pod; they do not keep it from being rewritten.
 std::vector<std::string> PodWarnings(const PodView& pod, const PodWishes& wishes);
 
-// A refusal if a debugging container of a labelled pod would mount what is the agent's, or share its processes.
-absl::Status CheckEphemeralContainers(const PodView& pod);
-
 }  // namespace keyferry::injector::webhook
 
 #endif  // KEYFERRY_INJECTOR_WEBHOOK_REWRITE_POD_CHECKS_H_
