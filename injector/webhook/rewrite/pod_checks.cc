@@ -6,6 +6,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "injector/webhook/rewrite/added_names.h"
+#include "injector/webhook/rewrite/node_checks.h"
+#include "injector/webhook/rewrite/paths.h"
 #include "injector/webhook/rewrite/refusal.h"
 
 namespace keyferry::injector::webhook {
@@ -87,13 +89,6 @@ absl::Status CheckVariables(const ContainerView& container) {
   return absl::OkStatus();
 }
 
-// Whether one is the other or lies in it.
-bool Overlap(absl::string_view a, absl::string_view b) {
-  while (a.size() > 1 && a.back() == '/') a.remove_suffix(1);
-  if (a.size() > b.size()) std::swap(a, b);
-  return a == "/" || a == b || (absl::StartsWith(b, a) && b[a.size()] == '/');
-}
-
 absl::Status CheckMounts(const ContainerView& container, bool chosen) {
   for (const Json& mount : MemberList(*container.json, "volumeMounts")) {
     const std::string volume = MemberText(mount, "name");
@@ -102,7 +97,7 @@ absl::Status CheckMounts(const ContainerView& container, bool chosen) {
                     "remove the mount, or give the volume another name");
     }
     const std::string path = MemberText(mount, "mountPath");
-    if (chosen && Overlap(path, kOwnPath)) {
+    if (chosen && PathsOverlap(path, kOwnPath)) {
       return Refuse(absl::StrCat("the mount at ", path, " is where ", kOwnPath, " is added"), container.Path(),
                     "mount it elsewhere");
     }
@@ -155,6 +150,7 @@ absl::Status CheckPod(const PodView& pod, const PodWishes& wishes, const Rewrite
     return Refuse("a pod for Windows", "spec.os", absl::StrCat("remove the label ", kInjectLabel, ", or use Linux"));
   }
   KEYFERRY_RETURN_IF_REFUSED(CheckNamespaces(pod));
+  KEYFERRY_RETURN_IF_REFUSED(CheckHostPaths(pod));
   KEYFERRY_RETURN_IF_REFUSED(CheckTokens(pod, config.audience));
   std::set<std::string> names;
   for (const ContainerView& container : pod.containers()) {
@@ -222,13 +218,8 @@ absl::Status CheckRewritten(const PodView& pod, const PodWishes& wishes) {
 }
 
 std::vector<std::string> PodWarnings(const PodView& pod, const PodWishes& wishes) {
-  std::vector<std::string> warnings;
+  std::vector<std::string> warnings = NodeWarnings(pod);
   for (const ContainerView& container : pod.containers()) {
-    const Json* const context = Member(*container.json, "securityContext");
-    if (context != nullptr && MemberIsTrue(*context, "privileged")) {
-      warnings.push_back(absl::StrCat("keyferry: ", container.Path(),
-                                      " is privileged and can read the agent's memory and identity through the node"));
-    }
     const ChosenContainer* const chosen = FindChosen(wishes, container);
     if (chosen != nullptr && !chosen->launch.redact) {
       warnings.push_back(absl::StrCat("keyferry: the output of ", container.Path(),

@@ -13,8 +13,8 @@
 namespace keyferry::injector::webhook {
 
 // What must hold of a labelled pod, rewritten or not: a refusal if the agent could not keep what it holds from the
-// other containers (a shared process namespace, a second token for keyferryd, a session that others mount), if the pod
-// is for Windows, or if a chosen container is given an identity of its own.
+// other containers (a shared process namespace, the node's own directories, a second token for keyferryd, a session
+// that others mount), if the pod is for Windows, or if a chosen container is given an identity of its own.
 absl::Status CheckPod(const PodView& pod, const PodWishes& wishes, const RewriteConfig& config);
 
 // What must hold before a pod is rewritten: a refusal if a container, a volume, a mount or a command of it is in the

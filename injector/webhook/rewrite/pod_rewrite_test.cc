@@ -93,6 +93,30 @@ TEST(PodRewriteTest, ARewrittenPodThatWasChangedIsRefused) {
   }
 }
 
+TEST(PodRewriteTest, NothingOfTheNodeThatHasTheAgentsIsAVolume) {
+  for (const char* const path : {"/", "/proc", "/proc/1/root", "/var/lib/kubelet/pods", "/var/lib", "/var", "/run",
+                                 "/var/run/docker.sock", "//run/", "/x/../run", "run", "/var/./run", ""}) {
+    for (Json pod : {Pod(), Rewritten()}) {
+      pod["spec"]["volumes"].push_back({{"name", "node"}, {"hostPath", {{"path", path}}}});
+      EXPECT_THAT(Refusal(pod), HasSubstr("spec.volumes[node]")) << path;
+    }
+  }
+}
+
+TEST(PodRewriteTest, WhatMayReachTheAgentThroughTheNodeIsWarnedOf) {
+  Json pod = Pod();
+  pod["spec"]["volumes"] = {{{"name", "logs"}, {"hostPath", {{"path", "/var/log"}}}}};
+  Json& containers = pod["spec"]["containers"];
+  containers[0]["securityContext"]["capabilities"]["add"] = {"NET_ADMIN", "SYS_PTRACE"};
+  containers[1]["securityContext"]["capabilities"]["add"] = {"CAP_SYS_ADMIN"};
+  containers[2]["securityContext"]["capabilities"]["add"] = {"CHOWN"};
+  const absl::StatusOr<PodRewrite> rewrite = RewritePod(pod, Config(), nullptr);
+  ASSERT_TRUE(rewrite.ok()) << rewrite.status();
+  EXPECT_THAT(rewrite->warnings, testing::ElementsAre(HasSubstr("spec.volumes[logs] is /var/log"),
+                                                      HasSubstr("[server] has the capability SYS_PTRACE"),
+                                                      HasSubstr("[other] has the capability SYS_ADMIN")));
+}
+
 TEST(PodRewriteTest, OfflineAContainerWithoutACommandIsRefused) {
   Json pod = Pod();
   pod["spec"]["containers"][0].erase("command");
@@ -115,6 +139,46 @@ TEST(PodRewriteTest, TheDefinitionIsAskedForTheRightMcpServer) {
   EXPECT_EQ(command[command.size() - 3], "uvx");
   // Kubernetes would replace $(A) by a variable.
   EXPECT_EQ(command[command.size() - 2], "$$(A)");
+}
+
+// What Kubernetes makes of a command or an argument, with the variable X=value.
+std::string Expanded(const std::string& text) {
+  std::string made;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text.compare(i, 4, "$(X)") == 0) {
+      made += "value";
+      i += 3;
+      continue;
+    }
+    made += text[i];
+    if (text.compare(i, 2, "$$") == 0) ++i;
+  }
+  return made;
+}
+
+TEST(PodRewriteTest, ADefinitionsArgumentsArriveAsTheyAre) {
+  const std::vector<std::string> args = {"$$", "$", "a$", "$$(X)", "$(X)", "$$$(X)", "$X", "$(", "a$$b$$$"};
+  Json pod = Pod();
+  pod["spec"]["containers"][0].erase("command");
+  const absl::StatusOr<PodRewrite> rewrite = RewritePod(pod, Config(), [&](const std::string&, const std::string&) {
+    return LaunchDefinition{"uv$$x", args};
+  });
+  ASSERT_TRUE(rewrite.ok()) << rewrite.status();
+  const Json command = pod.patch(rewrite->patch)["spec"]["containers"][0]["command"];
+  const size_t first = command.size() - args.size();
+  EXPECT_EQ(command[first - 1], "uv$$$$x");
+  EXPECT_EQ(command[first], "$$$$");
+  EXPECT_EQ(command[first + 2], "a$$");
+  EXPECT_EQ(command[first + 3], "$$$$(X)");
+  for (size_t i = 0; i < args.size(); ++i) EXPECT_EQ(Expanded(command[first + i]), args[i]);
+}
+
+TEST(PodRewriteTest, NothingIsMountedWhereTheLauncherIs) {
+  for (const char* const path : {"/keyferry", "//keyferry", "/./keyferry/bin", "keyferry", "/x/../keyferry/"}) {
+    Json pod = Pod();
+    pod["spec"]["containers"][0]["volumeMounts"] = {{{"name", "data"}, {"mountPath", path}}};
+    EXPECT_THAT(Refusal(pod), HasSubstr("mount it elsewhere")) << path;
+  }
 }
 
 TEST(PodRewriteTest, ADefinitionThatCannotBeHadIsARefusal) {
