@@ -66,7 +66,7 @@ absl::Status CheckSession(const PodView& pod, const std::string& volume) {
                   "add the volume to the pod, without mounting it");
   }
   for (const ContainerView& container : pod.containers()) {
-    if (IsAddedContainer(container.name)) continue;
+    if (container.name == kAgentContainer) continue;
     for (const Json& mount : MemberList(*container.json, "volumeMounts")) {
       if (MemberText(mount, "name") != volume) continue;
       return Refuse(absl::StrCat("the container mounts the volume of the session, \"", volume, "\""), container.Path(),
@@ -116,33 +116,6 @@ absl::Status CheckNotWrapped(const ContainerView& container) {
                 absl::StrCat("give the command itself, without ", kLaunchPath));
 }
 
-absl::Status Incomplete(absl::string_view what, absl::string_view where) {
-  return Refuse(
-      absl::StrCat("the pod says that it was rewritten, but ", what), where,
-      absl::StrCat("remove the annotation ", kInjectedAnnotation, " and all that was added, and create it anew"));
-}
-
-absl::Status CheckAgentContainer(const ContainerView* agent) {
-  const bool there = agent != nullptr && agent->kind == ContainerKind::kInit &&
-                     MemberText(*agent->json, "restartPolicy") == "Always" &&
-                     IsAgentCommand(MemberTexts(*agent->json, "command").value_or(std::vector<std::string>()));
-  return there ? absl::OkStatus() : Incomplete("its agent is not a native sidecar", kAgentContainer);
-}
-
-// Of a rewritten pod: each volume that was added is mounted by those that it is for.
-absl::Status CheckAddedMounts(const ContainerView& container, const ChosenContainer* chosen) {
-  std::set<std::string> writable, read_only;
-  for (const Json& mount : MemberList(*container.json, "volumeMounts")) {
-    const std::string volume = MemberText(mount, "name");
-    if (IsAddedVolume(volume)) (MemberIsTrue(mount, "readOnly") ? read_only : writable).insert(volume);
-  }
-  std::set<std::string> expected;
-  if (chosen != nullptr) expected = {kLaunchVolume, SocketVolume(chosen->name)};
-  if (!writable.empty()) return Incomplete("the container writes to what is not its own", container.Path());
-  if (read_only != expected) return Incomplete("the container does not mount what is its own alone", container.Path());
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 absl::Status CheckPod(const PodView& pod, const PodWishes& wishes, const RewriteConfig& config) {
@@ -183,36 +156,6 @@ absl::Status CheckNoConflict(const PodView& pod, const PodWishes& wishes) {
     const bool chosen = FindChosen(wishes, container) != nullptr;
     KEYFERRY_RETURN_IF_REFUSED(CheckMounts(container, chosen));
     if (chosen) KEYFERRY_RETURN_IF_REFUSED(CheckNotWrapped(container));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckRewritten(const PodView& pod, const PodWishes& wishes) {
-  KEYFERRY_RETURN_IF_REFUSED(CheckAgentContainer(pod.Find(kAgentContainer)));
-  const ContainerView* const install = pod.Find(kInstallContainer);
-  if (install == nullptr || install->kind != ContainerKind::kInit) {
-    return Incomplete("the launcher is not installed", kInstallContainer);
-  }
-  for (const Json& mount : MemberList(*install->json, "volumeMounts")) {
-    const std::string volume = MemberText(mount, "name");
-    if (!IsAddedVolume(volume) || volume == kLaunchVolume) continue;
-    return Incomplete("its installer mounts what is the agent's", install->Path());
-  }
-  for (const ContainerView& container : pod.containers()) {
-    if (IsAddedContainer(container.name)) continue;
-    const ChosenContainer* const chosen = FindChosen(wishes, container);
-    KEYFERRY_RETURN_IF_REFUSED(CheckAddedMounts(container, chosen));
-    if (chosen != nullptr && CheckNotWrapped(container).ok()) {
-      return Incomplete("the command is not wrapped", container.Path());
-    }
-  }
-  std::set<std::string> volumes;
-  for (const Json& volume : MemberList(pod.spec(), "volumes")) volumes.insert(MemberText(volume, "name"));
-  std::vector<std::string> needed = {kLaunchVolume, kIdentityVolume, kControlVolume};
-  for (const ChosenContainer& chosen : wishes.containers) needed.push_back(SocketVolume(chosen.name));
-  for (const std::string& volume : needed) {
-    if (volumes.count(volume) == 0)
-      return Incomplete("a volume is missing", absl::StrCat("spec.volumes[", volume, "]"));
   }
   return absl::OkStatus();
 }

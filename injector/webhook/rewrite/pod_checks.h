@@ -21,10 +21,6 @@ absl::Status CheckPod(const PodView& pod, const PodWishes& wishes, const Rewrite
 // way of what is added. In particular no container may mount a volume that is only going to be there.
 absl::Status CheckNoConflict(const PodView& pod, const PodWishes& wishes);
 
-// What must hold of a pod that says that it was rewritten: a refusal if something is missing, or a container mounts
-// what is another's.
-absl::Status CheckRewritten(const PodView& pod, const PodWishes& wishes);
-
 // For the person who makes the pod; they do not keep it from being rewritten.
 std::vector<std::string> PodWarnings(const PodView& pod, const PodWishes& wishes);
 

@@ -78,6 +78,46 @@ TEST(PodRewriteTest, ARewrittenPodThatWasChangedIsRefused) {
       {"launcher writable", [](Json& spec) { spec["containers"][0]["volumeMounts"][0].erase("readOnly"); }},
       {"socket not mounted", [](Json& spec) { spec["containers"][1]["volumeMounts"].erase(1); }},
       {"volume gone", [](Json& spec) { spec["volumes"].erase(0); }},
+      {"agent another image", [](Json& spec) { spec["initContainers"][1]["image"] = "evil"; }},
+      {"installer another image", [](Json& spec) { spec["initContainers"][0]["image"] = "evil"; }},
+      {"installer another program", [](Json& spec) { spec["initContainers"][0]["command"][0] = "/bin/sh"; }},
+      {"agent for another MCP server",
+       [](Json& spec) { spec["initContainers"][1]["command"][5] = "name=server,mcp-server=jira"; }},
+      {"agent with arguments", [](Json& spec) { spec["initContainers"][1]["args"] = {"--control-dir=/x"}; }},
+      {"agent with a hook",
+       [](Json& spec) { spec["initContainers"][1]["lifecycle"]["postStart"]["exec"]["command"] = {"cat"}; }},
+      {"agent with another probe",
+       [](Json& spec) { spec["initContainers"][1]["livenessProbe"]["exec"]["command"] = {"cat"}; }},
+      {"agent with a probe more",
+       [](Json& spec) { spec["initContainers"][1]["readinessProbe"]["exec"]["command"] = {"cat"}; }},
+      {"agent with variables of others",
+       [](Json& spec) {
+         spec["initContainers"][1]["envFrom"] = {{{"secretRef", {{"name", "x"}}}}};
+       }},
+      {"agent of another server", [](Json& spec) { spec["initContainers"][1]["env"][0]["value"] = "evil:1"; }},
+      {"agent's server twice",
+       [](Json& spec) {
+         spec["initContainers"][1]["env"].push_back({{"name", "KEYFERRY_ADDRESS"}, {"value", "evil:1"}});
+       }},
+      {"agent's program preloaded",
+       [](Json& spec) {
+         spec["initContainers"][1]["env"].push_back({{"name", "LD_PRELOAD"}, {"value", "/x"}});
+       }},
+      {"agent privileged", [](Json& spec) { spec["initContainers"][1]["securityContext"]["privileged"] = true; }},
+      {"installer with a capability",
+       [](Json& spec) { spec["initContainers"][0]["securityContext"]["capabilities"]["add"] = {"SYS_ADMIN"}; }},
+      {"agent's program mounted over",
+       [](Json& spec) {
+         spec["initContainers"][1]["volumeMounts"].push_back({{"name", "d"}, {"mountPath", "/usr/local//bin"}});
+       }},
+      {"identity not mounted", [](Json& spec) { spec["initContainers"][1]["volumeMounts"].erase(0); }},
+      {"a part of the socket's volume",
+       [](Json& spec) { spec["initContainers"][1]["volumeMounts"][2]["subPath"] = "x"; }},
+      {"volume on the node",
+       [](Json& spec) {
+         spec["volumes"][3] = {{"name", "keyferry-socket-server"}, {"hostPath", {{"path", "/x"}}}};
+       }},
+      {"volume of two kinds", [](Json& spec) { spec["volumes"][0]["hostPath"]["path"] = "/x"; }},
       {"processes shared", [](Json& spec) { spec["shareProcessNamespace"] = true; }},
       {"second token",
        [](Json& spec) {
@@ -115,6 +155,32 @@ TEST(PodRewriteTest, WhatMayReachTheAgentThroughTheNodeIsWarnedOf) {
   EXPECT_THAT(rewrite->warnings, testing::ElementsAre(HasSubstr("spec.volumes[logs] is /var/log"),
                                                       HasSubstr("[server] has the capability SYS_PTRACE"),
                                                       HasSubstr("[other] has the capability SYS_ADMIN")));
+}
+
+// What Kubernetes fills in and other webhooks add.
+TEST(PodRewriteTest, ARewrittenPodMayHaveMore) {
+  Json pod = Rewritten();
+  Json& agent = pod["spec"]["initContainers"][1];
+  agent["env"][3]["valueFrom"]["fieldRef"]["apiVersion"] = "v1";
+  agent["env"].push_back({{"name", "HTTP_PROXY"}, {"value", "http://proxy"}});
+  agent["volumeMounts"].push_back({{"name", "api"}, {"mountPath", "/var/run/secrets/kubernetes.io/serviceaccount"}});
+  agent["livenessProbe"]["successThreshold"] = 1;
+  agent["resources"]["limits"]["memory"] = "128Mi";
+  agent["lifecycle"] = nullptr;
+  pod["spec"]["volumes"][0]["secret"] = nullptr;
+  // The agent was written before the cluster chose the user.
+  pod["spec"]["containers"][0]["securityContext"]["runAsUser"] = 1000;
+  const absl::StatusOr<PodRewrite> again = RewritePod(pod, Config(), nullptr);
+  EXPECT_TRUE(again.ok()) << again.status();
+}
+
+TEST(PodRewriteTest, OnlyAllowedImagesAreAdded) {
+  Json pod = Pod();
+  pod["metadata"]["annotations"]["keyferry.dev/image"] = "evil:1";
+  EXPECT_THAT(Refusal(pod), HasSubstr("annotation keyferry.dev/image"));
+  RewriteConfig config = Config();
+  config.allowed_images = {"evil:1"};
+  EXPECT_TRUE(RewritePod(pod, config, nullptr).ok());
 }
 
 TEST(PodRewriteTest, OfflineAContainerWithoutACommandIsRefused) {
