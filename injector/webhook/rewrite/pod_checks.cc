@@ -9,6 +9,7 @@
 #include "injector/webhook/rewrite/node_checks.h"
 #include "injector/webhook/rewrite/paths.h"
 #include "injector/webhook/rewrite/refusal.h"
+#include "injector/webhook/rewrite/session_checks.h"
 
 namespace keyferry::injector::webhook {
 namespace {
@@ -50,27 +51,6 @@ absl::Status CheckTokens(const PodView& pod, const std::string& audience) {
       if (token == nullptr || MemberText(*token, "audience") != audience) continue;
       return Refuse(absl::StrCat("the volume holds a token for Keyferry (audience ", audience, ")"),
                     absl::StrCat("spec.volumes[", name, "]"), "remove it: only the agent is to have one");
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckSession(const PodView& pod, const std::string& volume) {
-  if (IsAddedVolume(volume)) {
-    return Refuse("the volume is one that is added", "annotation keyferry.dev/session", "name one of the pod's own");
-  }
-  const std::vector<Json>& volumes = MemberList(pod.spec(), "volumes");
-  if (std::none_of(volumes.begin(), volumes.end(),
-                   [&](const Json& one) { return MemberText(one, "name") == volume; })) {
-    return Refuse(absl::StrCat("no volume \"", volume, "\""), "annotation keyferry.dev/session",
-                  "add the volume to the pod, without mounting it");
-  }
-  for (const ContainerView& container : pod.containers()) {
-    if (container.name == kAgentContainer) continue;
-    for (const Json& mount : MemberList(*container.json, "volumeMounts")) {
-      if (MemberText(mount, "name") != volume) continue;
-      return Refuse(absl::StrCat("the container mounts the volume of the session, \"", volume, "\""), container.Path(),
-                    "remove the mount: only the agent is to have the session");
     }
   }
   return absl::OkStatus();

@@ -310,6 +310,56 @@ TEST(PodRewriteTest, NoContainerMountsWhatIsGoingToBeThere) {
   }
 }
 
+// Before and after it is rewritten.
+TEST(PodRewriteTest, TheSessionIsTheAgentsAlone) {
+  Json pod = Pod();
+  pod["metadata"]["annotations"]["keyferry.dev/session"] = "server=alice/token";
+  pod["spec"]["volumes"] = {{{"name", "alice"}, {"secret", {{"secretName", "alice-session"}}}},
+                            {{"name", "bob"}, {"secret", {{"secretName", "bob-session"}}}}};
+  const absl::StatusOr<PodRewrite> rewrite = RewritePod(pod, Config(), nullptr);
+  ASSERT_TRUE(rewrite.ok()) << rewrite.status();
+  const Json secret = {{"name", "alice-session"}};
+  const struct {
+    const char* name;
+    std::function<void(Json& spec)> change;
+  } kCases[] = {
+      {"mount",
+       [](Json& spec) {
+         spec["containers"][2]["volumeMounts"] = {{{"name", "alice"}, {"mountPath", "/x"}}};
+       }},
+      {"device",
+       [](Json& spec) {
+         spec["containers"][2]["volumeDevices"] = {{{"name", "alice"}, {"devicePath", "/x"}}};
+       }},
+      {"the Secret again",
+       [](Json& spec) {
+         spec["volumes"].push_back({{"name", "again"}, {"secret", {{"secretName", "alice-session"}}}});
+       }},
+      {"the Secret projected",
+       [&](Json& spec) {
+         spec["volumes"].push_back({{"name", "again"}, {"projected", {{"sources", {{{"secret", secret}}}}}}});
+       }},
+      {"all variables",
+       [&](Json& spec) {
+         spec["containers"][2]["envFrom"] = {{{"secretRef", secret}}};
+       }},
+      {"a variable",
+       [&](Json& spec) {
+         spec["containers"][0]["env"] = {{{"name", "X"}, {"valueFrom", {{"secretKeyRef", secret}}}}};
+       }},
+  };
+  for (const auto& one : kCases) {
+    for (Json changed : {pod, pod.patch(rewrite->patch)}) {
+      EXPECT_TRUE(RewritePod(changed, Config(), nullptr).ok()) << one.name;
+      one.change(changed["spec"]);
+      EXPECT_THAT(Refusal(changed), HasSubstr("session")) << one.name;
+    }
+  }
+  Json rewritten = pod.patch(rewrite->patch);
+  rewritten["spec"]["initContainers"][0]["volumeMounts"].push_back({{"name", "alice"}, {"mountPath", "/x"}});
+  EXPECT_THAT(Refusal(rewritten), HasSubstr("[keyferry-install]; remove the mount"));
+}
+
 TEST(PodRewriteTest, SocketVolumesAreDistinctLabels) {
   const std::string a = SocketVolume(std::string(62, 'a') + "b"), b = SocketVolume(std::string(62, 'a') + "c");
   EXPECT_NE(a, b);

@@ -8,6 +8,7 @@
 #include "injector/webhook/rewrite/added_names.h"
 #include "injector/webhook/rewrite/annotations.h"
 #include "injector/webhook/rewrite/refusal.h"
+#include "injector/webhook/rewrite/session_checks.h"
 
 namespace keyferry::injector::webhook {
 namespace {
@@ -33,6 +34,7 @@ bool HasAgent(const PodView& pod) { return pod.Find(kAgentContainer) != nullptr;
 
 absl::Status CheckEphemeralContainers(const PodView& pod) {
   const std::set<std::string> of_agent = VolumesOfAgent(pod);
+  const std::set<std::string> sources = SourcesOf(pod, of_agent);
   for (const ContainerView& container : pod.containers()) {
     if (container.kind != ContainerKind::kEphemeral) continue;
     if (IsAddedContainer(MemberText(*container.json, "targetContainerName"))) {
@@ -46,6 +48,7 @@ absl::Status CheckEphemeralContainers(const PodView& pod) {
         return Refuse("the container mounts what is the agent's or another container's", container.Path(), todo);
       }
     }
+    KEYFERRY_RETURN_IF_REFUSED(CheckNoVariableFrom(sources, container));
   }
   return absl::OkStatus();
 }

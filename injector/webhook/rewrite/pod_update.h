@@ -11,8 +11,8 @@ namespace keyferry::injector::webhook {
 // Whether the pod has the agent's container.
 bool HasAgent(const PodView& pod);
 
-// A refusal if a debugging container would mount or use what the agent mounts, a session among it, or share its
-// processes.
+// A refusal if a debugging container would mount or use what the agent mounts, a session among it, or a Secret of
+// that, or share its processes.
 absl::Status CheckEphemeralContainers(const PodView& pod);
 
 // A refusal if a pod with the agent would lose its label, without which the webhook no longer sees it, or if what was

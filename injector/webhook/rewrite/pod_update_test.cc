@@ -74,6 +74,17 @@ TEST_F(PodUpdateTest, ADebuggerUsesNothingOfTheAgents) {
   }
 }
 
+TEST_F(PodUpdateTest, ADebuggersVariablesAreNotTheSession) {
+  EXPECT_THAT(Debug(running_, {{"envFrom", {{{"secretRef", {{"name", "alice-session"}}}}}}}),
+              HasSubstr("spec.ephemeralContainers[debugger]; remove it"));
+  EXPECT_THAT(
+      Debug(running_,
+            {{"env",
+              {{{"name", "X"}, {"valueFrom", {{"secretKeyRef", {{"name", "alice-session"}, {"key", "token"}}}}}}}}}),
+      HasSubstr("spec.ephemeralContainers[debugger]; remove it"));
+  EXPECT_EQ(Debug(running_, {{"envFrom", {{{"secretRef", {{"name", "other"}}}}}}}), "");
+}
+
 TEST_F(PodUpdateTest, TheLabelDoesNotDecideWhatADebuggerMayDo) {
   for (const char* const label : {"false", "", "maybe"}) {
     Json pod = running_;
