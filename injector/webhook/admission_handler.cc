@@ -32,7 +32,7 @@ HttpHandler MakeAdmissionHandler(RewriteConfig config, ReviewServices services,
                                  std::function<void(const std::string& line)> log) {
   return [config = std::move(config), services = std::move(services), log = std::move(log)](const HttpAsked& asked) {
     const std::string path = asked.target.substr(0, asked.target.find('?'));
-    if (path == "/healthz") return asked.method == "GET" ? Plain(200, "ok") : Plain(405, "GET only");
+    if (path == kHealthPath) return asked.method == "GET" ? Plain(200, "ok") : Plain(405, "GET only");
     if (path != "/mutate") return Plain(404, "there are /mutate and /healthz");
     if (asked.method != "POST") return Plain(405, "POST only");
     absl::StatusOr<ReviewOutcome> outcome = AnswerReview(asked.body, config, services);

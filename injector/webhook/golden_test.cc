@@ -22,7 +22,7 @@
 namespace keyferry::injector::webhook {
 namespace {
 
-constexpr size_t kReviews = 78;
+constexpr size_t kReviews = 80;
 
 std::string* testdata = new std::string("injector/webhook/testdata");
 
@@ -51,7 +51,8 @@ RewriteConfig Config() {
 
 absl::StatusOr<LaunchDefinition> Define(const std::string& mcp_server, const std::string& /*team*/) {
   if (mcp_server != "defined") return absl::NotFoundError("there is no such MCP server");
-  return LaunchDefinition{"npx", {"-y", "@modelcontextprotocol/server-everything", "--home=$(HOME)"}};
+  return LaunchDefinition{"npx",
+                          {"-y", "@modelcontextprotocol/server-everything", "--home=$(HOME)", "$$", "$$(X)", "cost$"}};
 }
 
 // A review, what is answered, and the pod after the patch.

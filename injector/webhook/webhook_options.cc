@@ -56,7 +56,8 @@ void Declare(CLI::App& app, RawOptions& raw) {
   app.add_option("--listen", options.listen, "Where to listen (default 0.0.0.0:8443)")->type_name("IP:PORT");
   app.add_option("--tls-cert", options.files.certificate, "Certificate, PEM, its chain after it")->type_name("FILE");
   app.add_option("--tls-key", options.files.key, "Its key, PEM; not readable by others")->type_name("FILE");
-  app.add_option("--client-ca", options.files.client_ca, "Let only clients in whose certificate this CA signed, PEM")
+  app.add_option("--client-ca", options.files.client_ca,
+                 "Answer only clients whose certificate this CA signed, PEM; others may ask for /healthz")
       ->type_name("FILE");
   app.add_option("--config", options.config, "What pods get: image, address, resources, ...")->type_name("FILE");
   app.add_flag("--ask-server", options.ask_server, "Ask keyferryd for commands, and on a dry run for bindings");

@@ -6,6 +6,9 @@
 
 namespace keyferry::injector::webhook {
 
+// Whether the server lives: asked by those who have no certificate, as kubelets.
+inline constexpr char kHealthPath[] = "/healthz";
+
 struct HttpAsked {
   std::string method;
   // The path, with a query if there is one.

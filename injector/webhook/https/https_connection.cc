@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/time/time.h"
+#include "openssl/ssl.h"
 
 namespace keyferry::injector::webhook {
 namespace {
@@ -118,6 +119,9 @@ void HttpsConnection::OnHead(const ErrorCode& error) {
     return status == 0 ? DoClose() : Answer(Plain(status, "the request cannot be read\n"), /*close=*/true);
   }
   const auto& head = parser_->get();
+  if (!MayAsk(head.target())) {
+    return Answer(Plain(403, "a client certificate is needed\n"), /*close=*/true);
+  }
   // One framing only, so that nobody before us could have read it differently.
   if (head.count(http::field::transfer_encoding) + head.count(http::field::content_length) > 1) {
     return Answer(Plain(400, "the length of the request is ambiguous\n"), /*close=*/true);
@@ -131,6 +135,14 @@ void HttpsConnection::OnHead(const ErrorCode& error) {
     return Answer(Plain(503, "too many requests at once\n"), /*close=*/true);
   }
   ReadBody();
+}
+
+bool HttpsConnection::MayAsk(beast::string_view target) {
+  SSL* const ssl = stream_.native_handle();
+  if ((SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER) == 0 || target == kHealthPath) return true;
+  // One that is there was verified in the handshake.
+  const bssl::UniquePtr<X509> certificate(SSL_get_peer_certificate(ssl));
+  return certificate != nullptr;
 }
 
 void HttpsConnection::ReadBody() {

@@ -59,6 +59,8 @@ class HttpsConnection : public std::enable_shared_from_this<HttpsConnection> {
   void WaitForRequest();
   void ReadHead();
   void OnHead(const ErrorCode& error);
+  // Whether the client may ask for that at all.
+  bool MayAsk(boost::beast::string_view target);
   void ReadBody();
   void OnBody(const ErrorCode& error);
   void CallHandler();

@@ -187,12 +187,21 @@ TEST_F(HttpsListenerTest, ANewCertificateIsShownFromThenOn) {
   EXPECT_THAT(before->ReadMessage(), StartsWith("HTTP/1.1 200 "));
 }
 
-TEST_F(HttpsListenerTest, WithAClientCaStrangersAreNotAnswered) {
+TEST_F(HttpsListenerTest, WithAClientCaStrangersAreOnlyToldOfItsHealth) {
   Start();
   ASSERT_TRUE(listener_->SetIdentity(IdentityOf(ca_.Issue(), ca_.certificate())).ok());
+  const std::string refused = Ask(Post("x"));
+  EXPECT_THAT(refused, StartsWith("HTTP/1.1 403 "));
+  EXPECT_THAT(refused, testing::Not(HasSubstr("POST /mutate")));
+  for (const char* const target : {"/healthz/../mutate", "/healthz?x", "/mutate?/healthz", "//healthz"}) {
+    EXPECT_THAT(Ask(absl::StrCat("GET ", target, " HTTP/1.1\r\nHost: x\r\n\r\n")), StartsWith("HTTP/1.1 403 "))
+        << target;
+  }
   const std::unique_ptr<RawPeer> stranger = Connect();
-  stranger->Write(Post("x", "Connection: close\r\n"));
-  EXPECT_EQ(stranger->ReadToEnd(), "");
+  ASSERT_TRUE(stranger->Write("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"));
+  EXPECT_THAT(stranger->ReadMessage(), HasSubstr("GET /healthz"));
+  ASSERT_TRUE(stranger->Write(Post("x")));
+  EXPECT_THAT(stranger->ReadToEnd(), StartsWith("HTTP/1.1 403 "));
 }
 
 TEST_F(HttpsListenerTest, DrainsRequestsThatHaveBegun) {

@@ -5,8 +5,8 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "injector/webhook/rewrite/bounded_json.h"
-#include "injector/webhook/rewrite/pod_checks.h"
 #include "injector/webhook/rewrite/pod_rewrite.h"
+#include "injector/webhook/rewrite/pod_update.h"
 #include "injector/webhook/rewrite/pod_view.h"
 
 namespace keyferry::injector::webhook {
@@ -73,12 +73,23 @@ Json Deny(absl::string_view why) {
             {"status", "Failure"}}}};
 }
 
-// Of a debugging container that is added to a pod.
+// A debugging container that is added to a pod.
 absl::Status CheckDebugging(const Json& pod) {
   const absl::StatusOr<PodView> view = PodView::Read(pod);
   if (!view.ok()) return view.status();
   const absl::StatusOr<bool> labelled = WantsInjection(*view);
-  return labelled.ok() && !*labelled ? absl::OkStatus() : CheckEphemeralContainers(*view);
+  if (labelled.ok() && !*labelled && !HasAgent(*view)) return absl::OkStatus();
+  return CheckEphemeralContainers(*view);
+}
+
+// `before` may be null.
+absl::Status CheckChange(const Json* before, const Json& after) {
+  if (before == nullptr) return absl::OkStatus();
+  const absl::StatusOr<PodView> old_view = PodView::Read(*before);
+  if (!old_view.ok()) return old_view.status();
+  const absl::StatusOr<PodView> view = PodView::Read(after);
+  if (!view.ok()) return view.status();
+  return CheckUpdate(*old_view, *view);
 }
 
 absl::StatusOr<PodRewrite> Review(const Json& request, const RewriteConfig& config, const ReviewServices& services) {
@@ -86,8 +97,10 @@ absl::StatusOr<PodRewrite> Review(const Json& request, const RewriteConfig& conf
   const std::string operation = MemberText(request, "operation");
   const std::string part = MemberText(request, "subResource");
   if (!IsPod(request) || object == nullptr) return PodRewrite();
-  if (operation == "UPDATE" && part == "ephemeralcontainers") {
-    absl::Status status = CheckDebugging(*object);
+  if (operation == "UPDATE") {
+    absl::Status status;
+    if (part == "ephemeralcontainers") status = CheckDebugging(*object);
+    if (part.empty()) status = CheckChange(Member(request, "oldObject"), *object);
     if (!status.ok()) return status;
   }
   if (operation != "CREATE" || !part.empty()) return PodRewrite();

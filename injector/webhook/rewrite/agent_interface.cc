@@ -36,10 +36,6 @@ std::vector<std::string> AgentLiveCommand() {
   return {kInjectorInImage, "agent", "--check-live", "--control-dir", kControlDirectory};
 }
 
-bool IsAgentCommand(const std::vector<std::string>& command) {
-  return command.size() > 2 && command[0] == kInjectorInImage && command[1] == "agent";
-}
-
 std::vector<std::string> InstallCommand() { return {kLaunchInImage, "--copy-to", kLaunchDirectory}; }
 
 std::vector<std::pair<std::string, std::string>> AgentVariables(const AgentServer& server) {

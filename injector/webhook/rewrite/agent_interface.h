@@ -50,8 +50,6 @@ struct AgentCall {
 // Commands of containers and probes, without a shell.
 std::vector<std::string> AgentCommand(const AgentCall& call);
 std::vector<std::string> AgentLiveCommand();
-// Whether a command runs the agent, whatever its options.
-bool IsAgentCommand(const std::vector<std::string>& command);
 // Puts keyferry-launch into kLaunchDirectory.
 std::vector<std::string> InstallCommand();
 

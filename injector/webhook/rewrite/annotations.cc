@@ -279,7 +279,12 @@ absl::StatusOr<bool> WantsInjection(const PodView& pod) {
 
 absl::StatusOr<PodWishes> ReadAnnotations(const PodView& pod, const RewriteConfig& config) {
   absl::StatusOr<PodWishes> wishes = Reader(pod, config).Read();
-  if (!wishes.ok() || !config.org.empty()) return wishes;
+  if (!wishes.ok()) return wishes;
+  if (!IsAllowedImage(config, wishes->image)) {
+    return Refuse("an image that the webhook does not allow", Where("image"),
+                  "leave it out, or add the image to `allowedImages` in the configuration");
+  }
+  if (!config.org.empty()) return wishes;
   for (const ChosenContainer& container : wishes->containers) {
     if (absl::StartsWith(container.mcp_server, "orgs/")) continue;
     return Refuse("an MCP server's id needs an organization", Where(kMcpServer),

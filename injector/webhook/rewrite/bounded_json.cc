@@ -14,7 +14,7 @@ namespace {
 // Builds the value as the parser reads it, and stops it at what is not allowed.
 class Builder : public nlohmann::json_sax<Json> {
  public:
-  explicit Builder(int depth) : depth_(depth) {}
+  explicit Builder(const JsonBounds& bounds) : bounds_(bounds) {}
 
   bool null() override { return Scalar(nullptr); }
   bool boolean(bool value) override { return Scalar(value); }
@@ -63,13 +63,17 @@ class Builder : public nlohmann::json_sax<Json> {
     return member_;
   }
 
+  bool Count() { return ++values_ <= bounds_.values || Stop("it has too many values"); }
+
   bool Scalar(Json value) {
+    if (!Count()) return false;
     Place(std::move(value));
     return true;
   }
 
   bool Enter(Json value) {
-    if (open_.size() >= static_cast<size_t>(depth_)) return Stop("it is nested too deeply");
+    if (!Count()) return false;
+    if (open_.size() >= static_cast<size_t>(bounds_.depth)) return Stop("it is nested too deeply");
     open_.push_back(Place(std::move(value)));
     return true;
   }
@@ -79,7 +83,8 @@ class Builder : public nlohmann::json_sax<Json> {
     return true;
   }
 
-  const int depth_;
+  const JsonBounds bounds_;
+  size_t values_ = 0;
   Json root_;
   // What has begun and not ended. An element of an array is only appended to while it is the last, so that none moves.
   std::vector<Json*> open_;
@@ -93,7 +98,7 @@ absl::StatusOr<Json> ParseBoundedJson(absl::string_view text, const JsonBounds& 
   if (text.size() > bounds.bytes) {
     return absl::InvalidArgumentError(absl::StrCat("it is longer than ", bounds.bytes, " bytes"));
   }
-  Builder builder(bounds.depth);
+  Builder builder(bounds);
   if (!Json::sax_parse(text.begin(), text.end(), &builder)) {
     return absl::InvalidArgumentError(builder.problem().empty() ? "it is no JSON" : builder.problem());
   }

@@ -42,6 +42,18 @@ TEST(BoundedJsonTest, IsBounded) {
   EXPECT_THAT(Problem(std::string(1 << 20, '[')), HasSubstr("deeply"));
 }
 
+TEST(BoundedJsonTest, BoundsTheNumberOfValues) {
+  JsonBounds bounds;
+  bounds.values = 5;
+  EXPECT_TRUE(ParseBoundedJson(R"([{"a":1},{},2])", bounds).ok());
+  EXPECT_THAT(Problem(R"([{"a":1},{},2,3])", bounds), HasSubstr("too many values"));
+  EXPECT_THAT(Problem(R"([{"a":1},{},[],{}])", bounds), HasSubstr("too many values"));
+  std::string many = "[{}";
+  for (int i = 0; i < 1'000'000; ++i) many += ",{}";
+  const absl::StatusOr<Json> parsed = ParseBoundedJson(many + "]");
+  EXPECT_THAT(std::string(parsed.status().message()), HasSubstr("too many values"));
+}
+
 TEST(BoundedJsonTest, ErrorsShowNothingOfTheText) {
   for (const char* const text :
        {"{\"password\":hunter2}", "[1,]", "{\"a\":1} x", "", "\"\xff\"", "1e999", "[\"hunter2"}) {

@@ -13,8 +13,9 @@
 namespace keyferry::injector::webhook {
 namespace {
 
-// As Kubernetes leaves it: in commands and arguments it replaces $(NAME), and $$(NAME) is the text $(NAME).
-std::string Literal(const std::string& text) { return absl::StrReplaceAll(text, {{"$(", "$$("}}); }
+// What Kubernetes makes `text` of: in commands and arguments it replaces $(NAME), and each $$, whatever follows, is one
+// $.
+std::string Literal(const std::string& text) { return absl::StrReplaceAll(text, {{"$", "$$"}}); }
 
 // The command that the container would run, and the arguments that are not among its own.
 absl::StatusOr<std::vector<std::string>> CommandOf(const ContainerView& container, const ChosenContainer& chosen,

@@ -6,7 +6,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "injector/webhook/rewrite/added_names.h"
+#include "injector/webhook/rewrite/node_checks.h"
+#include "injector/webhook/rewrite/paths.h"
 #include "injector/webhook/rewrite/refusal.h"
+#include "injector/webhook/rewrite/session_checks.h"
 
 namespace keyferry::injector::webhook {
 namespace {
@@ -53,27 +56,6 @@ absl::Status CheckTokens(const PodView& pod, const std::string& audience) {
   return absl::OkStatus();
 }
 
-absl::Status CheckSession(const PodView& pod, const std::string& volume) {
-  if (IsAddedVolume(volume)) {
-    return Refuse("the volume is one that is added", "annotation keyferry.dev/session", "name one of the pod's own");
-  }
-  const std::vector<Json>& volumes = MemberList(pod.spec(), "volumes");
-  if (std::none_of(volumes.begin(), volumes.end(),
-                   [&](const Json& one) { return MemberText(one, "name") == volume; })) {
-    return Refuse(absl::StrCat("no volume \"", volume, "\""), "annotation keyferry.dev/session",
-                  "add the volume to the pod, without mounting it");
-  }
-  for (const ContainerView& container : pod.containers()) {
-    if (IsAddedContainer(container.name)) continue;
-    for (const Json& mount : MemberList(*container.json, "volumeMounts")) {
-      if (MemberText(mount, "name") != volume) continue;
-      return Refuse(absl::StrCat("the container mounts the volume of the session, \"", volume, "\""), container.Path(),
-                    "remove the mount: only the agent is to have the session");
-    }
-  }
-  return absl::OkStatus();
-}
-
 absl::Status CheckVariables(const ContainerView& container) {
   for (const Json& variable : MemberList(*container.json, "env")) {
     const std::string name = MemberText(variable, "name");
@@ -87,13 +69,6 @@ absl::Status CheckVariables(const ContainerView& container) {
   return absl::OkStatus();
 }
 
-// Whether one is the other or lies in it.
-bool Overlap(absl::string_view a, absl::string_view b) {
-  while (a.size() > 1 && a.back() == '/') a.remove_suffix(1);
-  if (a.size() > b.size()) std::swap(a, b);
-  return a == "/" || a == b || (absl::StartsWith(b, a) && b[a.size()] == '/');
-}
-
 absl::Status CheckMounts(const ContainerView& container, bool chosen) {
   for (const Json& mount : MemberList(*container.json, "volumeMounts")) {
     const std::string volume = MemberText(mount, "name");
@@ -102,7 +77,7 @@ absl::Status CheckMounts(const ContainerView& container, bool chosen) {
                     "remove the mount, or give the volume another name");
     }
     const std::string path = MemberText(mount, "mountPath");
-    if (chosen && Overlap(path, kOwnPath)) {
+    if (chosen && PathsOverlap(path, kOwnPath)) {
       return Refuse(absl::StrCat("the mount at ", path, " is where ", kOwnPath, " is added"), container.Path(),
                     "mount it elsewhere");
     }
@@ -121,33 +96,6 @@ absl::Status CheckNotWrapped(const ContainerView& container) {
                 absl::StrCat("give the command itself, without ", kLaunchPath));
 }
 
-absl::Status Incomplete(absl::string_view what, absl::string_view where) {
-  return Refuse(
-      absl::StrCat("the pod says that it was rewritten, but ", what), where,
-      absl::StrCat("remove the annotation ", kInjectedAnnotation, " and all that was added, and create it anew"));
-}
-
-absl::Status CheckAgentContainer(const ContainerView* agent) {
-  const bool there = agent != nullptr && agent->kind == ContainerKind::kInit &&
-                     MemberText(*agent->json, "restartPolicy") == "Always" &&
-                     IsAgentCommand(MemberTexts(*agent->json, "command").value_or(std::vector<std::string>()));
-  return there ? absl::OkStatus() : Incomplete("its agent is not a native sidecar", kAgentContainer);
-}
-
-// Of a rewritten pod: each volume that was added is mounted by those that it is for.
-absl::Status CheckAddedMounts(const ContainerView& container, const ChosenContainer* chosen) {
-  std::set<std::string> writable, read_only;
-  for (const Json& mount : MemberList(*container.json, "volumeMounts")) {
-    const std::string volume = MemberText(mount, "name");
-    if (IsAddedVolume(volume)) (MemberIsTrue(mount, "readOnly") ? read_only : writable).insert(volume);
-  }
-  std::set<std::string> expected;
-  if (chosen != nullptr) expected = {kLaunchVolume, SocketVolume(chosen->name)};
-  if (!writable.empty()) return Incomplete("the container writes to what is not its own", container.Path());
-  if (read_only != expected) return Incomplete("the container does not mount what is its own alone", container.Path());
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 absl::Status CheckPod(const PodView& pod, const PodWishes& wishes, const RewriteConfig& config) {
@@ -155,6 +103,7 @@ absl::Status CheckPod(const PodView& pod, const PodWishes& wishes, const Rewrite
     return Refuse("a pod for Windows", "spec.os", absl::StrCat("remove the label ", kInjectLabel, ", or use Linux"));
   }
   KEYFERRY_RETURN_IF_REFUSED(CheckNamespaces(pod));
+  KEYFERRY_RETURN_IF_REFUSED(CheckHostPaths(pod));
   KEYFERRY_RETURN_IF_REFUSED(CheckTokens(pod, config.audience));
   std::set<std::string> names;
   for (const ContainerView& container : pod.containers()) {
@@ -191,44 +140,9 @@ absl::Status CheckNoConflict(const PodView& pod, const PodWishes& wishes) {
   return absl::OkStatus();
 }
 
-absl::Status CheckRewritten(const PodView& pod, const PodWishes& wishes) {
-  KEYFERRY_RETURN_IF_REFUSED(CheckAgentContainer(pod.Find(kAgentContainer)));
-  const ContainerView* const install = pod.Find(kInstallContainer);
-  if (install == nullptr || install->kind != ContainerKind::kInit) {
-    return Incomplete("the launcher is not installed", kInstallContainer);
-  }
-  for (const Json& mount : MemberList(*install->json, "volumeMounts")) {
-    const std::string volume = MemberText(mount, "name");
-    if (!IsAddedVolume(volume) || volume == kLaunchVolume) continue;
-    return Incomplete("its installer mounts what is the agent's", install->Path());
-  }
-  for (const ContainerView& container : pod.containers()) {
-    if (IsAddedContainer(container.name)) continue;
-    const ChosenContainer* const chosen = FindChosen(wishes, container);
-    KEYFERRY_RETURN_IF_REFUSED(CheckAddedMounts(container, chosen));
-    if (chosen != nullptr && CheckNotWrapped(container).ok()) {
-      return Incomplete("the command is not wrapped", container.Path());
-    }
-  }
-  std::set<std::string> volumes;
-  for (const Json& volume : MemberList(pod.spec(), "volumes")) volumes.insert(MemberText(volume, "name"));
-  std::vector<std::string> needed = {kLaunchVolume, kIdentityVolume, kControlVolume};
-  for (const ChosenContainer& chosen : wishes.containers) needed.push_back(SocketVolume(chosen.name));
-  for (const std::string& volume : needed) {
-    if (volumes.count(volume) == 0)
-      return Incomplete("a volume is missing", absl::StrCat("spec.volumes[", volume, "]"));
-  }
-  return absl::OkStatus();
-}
-
 std::vector<std::string> PodWarnings(const PodView& pod, const PodWishes& wishes) {
-  std::vector<std::string> warnings;
+  std::vector<std::string> warnings = NodeWarnings(pod);
   for (const ContainerView& container : pod.containers()) {
-    const Json* const context = Member(*container.json, "securityContext");
-    if (context != nullptr && MemberIsTrue(*context, "privileged")) {
-      warnings.push_back(absl::StrCat("keyferry: ", container.Path(),
-                                      " is privileged and can read the agent's memory and identity through the node"));
-    }
     const ChosenContainer* const chosen = FindChosen(wishes, container);
     if (chosen != nullptr && !chosen->launch.redact) {
       warnings.push_back(absl::StrCat("keyferry: the output of ", container.Path(),
@@ -236,21 +150,6 @@ std::vector<std::string> PodWarnings(const PodView& pod, const PodWishes& wishes
     }
   }
   return warnings;
-}
-
-absl::Status CheckEphemeralContainers(const PodView& pod) {
-  for (const ContainerView& container : pod.containers()) {
-    if (container.kind != ContainerKind::kEphemeral) continue;
-    if (MemberText(*container.json, "targetContainerName") == kAgentContainer) {
-      return Refuse("the container would share the agent's processes", container.Path(), "target another container");
-    }
-    for (const Json& mount : MemberList(*container.json, "volumeMounts")) {
-      if (!IsAddedVolume(MemberText(mount, "name"))) continue;
-      return Refuse("the container mounts what is the agent's or another container's", container.Path(),
-                    "remove the mount");
-    }
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace keyferry::injector::webhook

@@ -13,23 +13,16 @@
 namespace keyferry::injector::webhook {
 
 // What must hold of a labelled pod, rewritten or not: a refusal if the agent could not keep what it holds from the
-// other containers (a shared process namespace, a second token for keyferryd, a session that others mount), if the pod
-// is for Windows, or if a chosen container is given an identity of its own.
+// other containers (a shared process namespace, the node's own directories, a second token for keyferryd, a session
+// that others mount), if the pod is for Windows, or if a chosen container is given an identity of its own.
 absl::Status CheckPod(const PodView& pod, const PodWishes& wishes, const RewriteConfig& config);
 
 // What must hold before a pod is rewritten: a refusal if a container, a volume, a mount or a command of it is in the
 // way of what is added. In particular no container may mount a volume that is only going to be there.
 absl::Status CheckNoConflict(const PodView& pod, const PodWishes& wishes);
 
-// What must hold of a pod that says that it was rewritten: a refusal if something is missing, or a container mounts
-// what is another's.
-absl::Status CheckRewritten(const PodView& pod, const PodWishes& wishes);
-
 // For the person who makes the pod; they do not keep it from being rewritten.
 std::vector<std::string> PodWarnings(const PodView& pod, const PodWishes& wishes);
-
-// A refusal if a debugging container of a labelled pod would mount what is the agent's, or share its processes.
-absl::Status CheckEphemeralContainers(const PodView& pod);
 
 }  // namespace keyferry::injector::webhook
 

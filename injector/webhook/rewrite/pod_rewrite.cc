@@ -8,6 +8,7 @@
 #include "injector/webhook/rewrite/json_patch.h"
 #include "injector/webhook/rewrite/pod_checks.h"
 #include "injector/webhook/rewrite/refusal.h"
+#include "injector/webhook/rewrite/rewritten_checks.h"
 
 namespace keyferry::injector::webhook {
 namespace {
@@ -37,7 +38,7 @@ absl::StatusOr<PodRewrite> RewritePod(const Json& pod, const RewriteConfig& conf
   rewrite.warnings = PodWarnings(*view, *wishes);
   rewrite.containers = wishes->containers;
   if (wishes->injected) {
-    KEYFERRY_RETURN_IF_REFUSED(CheckRewritten(*view, *wishes));
+    KEYFERRY_RETURN_IF_REFUSED(CheckRewritten(*view, *wishes, config));
     return rewrite;
   }
   KEYFERRY_RETURN_IF_REFUSED(CheckNoConflict(*view, *wishes));

@@ -78,6 +78,46 @@ TEST(PodRewriteTest, ARewrittenPodThatWasChangedIsRefused) {
       {"launcher writable", [](Json& spec) { spec["containers"][0]["volumeMounts"][0].erase("readOnly"); }},
       {"socket not mounted", [](Json& spec) { spec["containers"][1]["volumeMounts"].erase(1); }},
       {"volume gone", [](Json& spec) { spec["volumes"].erase(0); }},
+      {"agent another image", [](Json& spec) { spec["initContainers"][1]["image"] = "evil"; }},
+      {"installer another image", [](Json& spec) { spec["initContainers"][0]["image"] = "evil"; }},
+      {"installer another program", [](Json& spec) { spec["initContainers"][0]["command"][0] = "/bin/sh"; }},
+      {"agent for another MCP server",
+       [](Json& spec) { spec["initContainers"][1]["command"][5] = "name=server,mcp-server=jira"; }},
+      {"agent with arguments", [](Json& spec) { spec["initContainers"][1]["args"] = {"--control-dir=/x"}; }},
+      {"agent with a hook",
+       [](Json& spec) { spec["initContainers"][1]["lifecycle"]["postStart"]["exec"]["command"] = {"cat"}; }},
+      {"agent with another probe",
+       [](Json& spec) { spec["initContainers"][1]["livenessProbe"]["exec"]["command"] = {"cat"}; }},
+      {"agent with a probe more",
+       [](Json& spec) { spec["initContainers"][1]["readinessProbe"]["exec"]["command"] = {"cat"}; }},
+      {"agent with variables of others",
+       [](Json& spec) {
+         spec["initContainers"][1]["envFrom"] = {{{"secretRef", {{"name", "x"}}}}};
+       }},
+      {"agent of another server", [](Json& spec) { spec["initContainers"][1]["env"][0]["value"] = "evil:1"; }},
+      {"agent's server twice",
+       [](Json& spec) {
+         spec["initContainers"][1]["env"].push_back({{"name", "KEYFERRY_ADDRESS"}, {"value", "evil:1"}});
+       }},
+      {"agent's program preloaded",
+       [](Json& spec) {
+         spec["initContainers"][1]["env"].push_back({{"name", "LD_PRELOAD"}, {"value", "/x"}});
+       }},
+      {"agent privileged", [](Json& spec) { spec["initContainers"][1]["securityContext"]["privileged"] = true; }},
+      {"installer with a capability",
+       [](Json& spec) { spec["initContainers"][0]["securityContext"]["capabilities"]["add"] = {"SYS_ADMIN"}; }},
+      {"agent's program mounted over",
+       [](Json& spec) {
+         spec["initContainers"][1]["volumeMounts"].push_back({{"name", "d"}, {"mountPath", "/usr/local//bin"}});
+       }},
+      {"identity not mounted", [](Json& spec) { spec["initContainers"][1]["volumeMounts"].erase(0); }},
+      {"a part of the socket's volume",
+       [](Json& spec) { spec["initContainers"][1]["volumeMounts"][2]["subPath"] = "x"; }},
+      {"volume on the node",
+       [](Json& spec) {
+         spec["volumes"][3] = {{"name", "keyferry-socket-server"}, {"hostPath", {{"path", "/x"}}}};
+       }},
+      {"volume of two kinds", [](Json& spec) { spec["volumes"][0]["hostPath"]["path"] = "/x"; }},
       {"processes shared", [](Json& spec) { spec["shareProcessNamespace"] = true; }},
       {"second token",
        [](Json& spec) {
@@ -91,6 +131,56 @@ TEST(PodRewriteTest, ARewrittenPodThatWasChangedIsRefused) {
     one.change(pod["spec"]);
     EXPECT_FALSE(RewritePod(pod, Config(), nullptr).ok()) << one.name;
   }
+}
+
+TEST(PodRewriteTest, NothingOfTheNodeThatHasTheAgentsIsAVolume) {
+  for (const char* const path : {"/", "/proc", "/proc/1/root", "/var/lib/kubelet/pods", "/var/lib", "/var", "/run",
+                                 "/var/run/docker.sock", "//run/", "/x/../run", "run", "/var/./run", ""}) {
+    for (Json pod : {Pod(), Rewritten()}) {
+      pod["spec"]["volumes"].push_back({{"name", "node"}, {"hostPath", {{"path", path}}}});
+      EXPECT_THAT(Refusal(pod), HasSubstr("spec.volumes[node]")) << path;
+    }
+  }
+}
+
+TEST(PodRewriteTest, WhatMayReachTheAgentThroughTheNodeIsWarnedOf) {
+  Json pod = Pod();
+  pod["spec"]["volumes"] = {{{"name", "logs"}, {"hostPath", {{"path", "/var/log"}}}}};
+  Json& containers = pod["spec"]["containers"];
+  containers[0]["securityContext"]["capabilities"]["add"] = {"NET_ADMIN", "SYS_PTRACE"};
+  containers[1]["securityContext"]["capabilities"]["add"] = {"CAP_SYS_ADMIN"};
+  containers[2]["securityContext"]["capabilities"]["add"] = {"CHOWN"};
+  const absl::StatusOr<PodRewrite> rewrite = RewritePod(pod, Config(), nullptr);
+  ASSERT_TRUE(rewrite.ok()) << rewrite.status();
+  EXPECT_THAT(rewrite->warnings, testing::ElementsAre(HasSubstr("spec.volumes[logs] is /var/log"),
+                                                      HasSubstr("[server] has the capability SYS_PTRACE"),
+                                                      HasSubstr("[other] has the capability SYS_ADMIN")));
+}
+
+// What Kubernetes fills in and other webhooks add.
+TEST(PodRewriteTest, ARewrittenPodMayHaveMore) {
+  Json pod = Rewritten();
+  Json& agent = pod["spec"]["initContainers"][1];
+  agent["env"][3]["valueFrom"]["fieldRef"]["apiVersion"] = "v1";
+  agent["env"].push_back({{"name", "HTTP_PROXY"}, {"value", "http://proxy"}});
+  agent["volumeMounts"].push_back({{"name", "api"}, {"mountPath", "/var/run/secrets/kubernetes.io/serviceaccount"}});
+  agent["livenessProbe"]["successThreshold"] = 1;
+  agent["resources"]["limits"]["memory"] = "128Mi";
+  agent["lifecycle"] = nullptr;
+  pod["spec"]["volumes"][0]["secret"] = nullptr;
+  // The agent was written before the cluster chose the user.
+  pod["spec"]["containers"][0]["securityContext"]["runAsUser"] = 1000;
+  const absl::StatusOr<PodRewrite> again = RewritePod(pod, Config(), nullptr);
+  EXPECT_TRUE(again.ok()) << again.status();
+}
+
+TEST(PodRewriteTest, OnlyAllowedImagesAreAdded) {
+  Json pod = Pod();
+  pod["metadata"]["annotations"]["keyferry.dev/image"] = "evil:1";
+  EXPECT_THAT(Refusal(pod), HasSubstr("annotation keyferry.dev/image"));
+  RewriteConfig config = Config();
+  config.allowed_images = {"evil:1"};
+  EXPECT_TRUE(RewritePod(pod, config, nullptr).ok());
 }
 
 TEST(PodRewriteTest, OfflineAContainerWithoutACommandIsRefused) {
@@ -115,6 +205,46 @@ TEST(PodRewriteTest, TheDefinitionIsAskedForTheRightMcpServer) {
   EXPECT_EQ(command[command.size() - 3], "uvx");
   // Kubernetes would replace $(A) by a variable.
   EXPECT_EQ(command[command.size() - 2], "$$(A)");
+}
+
+// What Kubernetes makes of a command or an argument, with the variable X=value.
+std::string Expanded(const std::string& text) {
+  std::string made;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text.compare(i, 4, "$(X)") == 0) {
+      made += "value";
+      i += 3;
+      continue;
+    }
+    made += text[i];
+    if (text.compare(i, 2, "$$") == 0) ++i;
+  }
+  return made;
+}
+
+TEST(PodRewriteTest, ADefinitionsArgumentsArriveAsTheyAre) {
+  const std::vector<std::string> args = {"$$", "$", "a$", "$$(X)", "$(X)", "$$$(X)", "$X", "$(", "a$$b$$$"};
+  Json pod = Pod();
+  pod["spec"]["containers"][0].erase("command");
+  const absl::StatusOr<PodRewrite> rewrite = RewritePod(pod, Config(), [&](const std::string&, const std::string&) {
+    return LaunchDefinition{"uv$$x", args};
+  });
+  ASSERT_TRUE(rewrite.ok()) << rewrite.status();
+  const Json command = pod.patch(rewrite->patch)["spec"]["containers"][0]["command"];
+  const size_t first = command.size() - args.size();
+  EXPECT_EQ(command[first - 1], "uv$$$$x");
+  EXPECT_EQ(command[first], "$$$$");
+  EXPECT_EQ(command[first + 2], "a$$");
+  EXPECT_EQ(command[first + 3], "$$$$(X)");
+  for (size_t i = 0; i < args.size(); ++i) EXPECT_EQ(Expanded(command[first + i]), args[i]);
+}
+
+TEST(PodRewriteTest, NothingIsMountedWhereTheLauncherIs) {
+  for (const char* const path : {"/keyferry", "//keyferry", "/./keyferry/bin", "keyferry", "/x/../keyferry/"}) {
+    Json pod = Pod();
+    pod["spec"]["containers"][0]["volumeMounts"] = {{{"name", "data"}, {"mountPath", path}}};
+    EXPECT_THAT(Refusal(pod), HasSubstr("mount it elsewhere")) << path;
+  }
 }
 
 TEST(PodRewriteTest, ADefinitionThatCannotBeHadIsARefusal) {
@@ -178,6 +308,56 @@ TEST(PodRewriteTest, NoContainerMountsWhatIsGoingToBeThere) {
       EXPECT_THAT(Refusal(pod), HasSubstr("[thief]")) << volume;
     }
   }
+}
+
+// Before and after it is rewritten.
+TEST(PodRewriteTest, TheSessionIsTheAgentsAlone) {
+  Json pod = Pod();
+  pod["metadata"]["annotations"]["keyferry.dev/session"] = "server=alice/token";
+  pod["spec"]["volumes"] = {{{"name", "alice"}, {"secret", {{"secretName", "alice-session"}}}},
+                            {{"name", "bob"}, {"secret", {{"secretName", "bob-session"}}}}};
+  const absl::StatusOr<PodRewrite> rewrite = RewritePod(pod, Config(), nullptr);
+  ASSERT_TRUE(rewrite.ok()) << rewrite.status();
+  const Json secret = {{"name", "alice-session"}};
+  const struct {
+    const char* name;
+    std::function<void(Json& spec)> change;
+  } kCases[] = {
+      {"mount",
+       [](Json& spec) {
+         spec["containers"][2]["volumeMounts"] = {{{"name", "alice"}, {"mountPath", "/x"}}};
+       }},
+      {"device",
+       [](Json& spec) {
+         spec["containers"][2]["volumeDevices"] = {{{"name", "alice"}, {"devicePath", "/x"}}};
+       }},
+      {"the Secret again",
+       [](Json& spec) {
+         spec["volumes"].push_back({{"name", "again"}, {"secret", {{"secretName", "alice-session"}}}});
+       }},
+      {"the Secret projected",
+       [&](Json& spec) {
+         spec["volumes"].push_back({{"name", "again"}, {"projected", {{"sources", {{{"secret", secret}}}}}}});
+       }},
+      {"all variables",
+       [&](Json& spec) {
+         spec["containers"][2]["envFrom"] = {{{"secretRef", secret}}};
+       }},
+      {"a variable",
+       [&](Json& spec) {
+         spec["containers"][0]["env"] = {{{"name", "X"}, {"valueFrom", {{"secretKeyRef", secret}}}}};
+       }},
+  };
+  for (const auto& one : kCases) {
+    for (Json changed : {pod, pod.patch(rewrite->patch)}) {
+      EXPECT_TRUE(RewritePod(changed, Config(), nullptr).ok()) << one.name;
+      one.change(changed["spec"]);
+      EXPECT_THAT(Refusal(changed), HasSubstr("session")) << one.name;
+    }
+  }
+  Json rewritten = pod.patch(rewrite->patch);
+  rewritten["spec"]["initContainers"][0]["volumeMounts"].push_back({{"name", "alice"}, {"mountPath", "/x"}});
+  EXPECT_THAT(Refusal(rewritten), HasSubstr("[keyferry-install]; remove the mount"));
 }
 
 TEST(PodRewriteTest, SocketVolumesAreDistinctLabels) {

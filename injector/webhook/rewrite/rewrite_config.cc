@@ -1,5 +1,6 @@
 #include "injector/webhook/rewrite/rewrite_config.h"
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <set>
@@ -27,6 +28,7 @@ class Reader {
         {{"address", Text(&c->address, IsAddress, "give HOST:PORT")},
          {"org", Text(&c->org, IsId, "give the organization's id")},
          {"image", Text(&c->image, IsImage, kImageForm)},
+         {"allowedImages", [this](const YAML::Node& value) { return AllowedImages(value); }},
          {"imagePullPolicy", Text(&c->image_pull_policy, IsPullPolicy, "give Always, IfNotPresent or Never")},
          {"caConfigMap", Text(&c->ca_config_map, IsConfigMapOrNone, "give a ConfigMap's name, or \"\" for none")},
          {"caKey", Text(&c->ca_key, IsFileName, "give a key of that ConfigMap")},
@@ -80,6 +82,16 @@ class Reader {
     };
   }
 
+  absl::Status AllowedImages(const YAML::Node& node) {
+    if (!node.IsSequence()) return At(node.Mark(), "a wrong value; give a list of images");
+    for (const YAML::Node& image : node) {
+      if (!image.IsScalar() || !IsImage(image.Scalar()))
+        return At(image.Mark(), absl::StrCat("a wrong value; ", kImageForm));
+      config_->allowed_images.push_back(image.Scalar());
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status TokenExpiration(const YAML::Node& node) {
     absl::Duration duration;
     if (!node.IsScalar() || !IsDuration(node.Scalar(), 600, kDay) || !absl::ParseDuration(node.Scalar(), &duration)) {
@@ -115,6 +127,11 @@ class Reader {
 };
 
 }  // namespace
+
+bool IsAllowedImage(const RewriteConfig& config, absl::string_view image) {
+  return image == config.image ||
+         std::find(config.allowed_images.begin(), config.allowed_images.end(), image) != config.allowed_images.end();
+}
 
 absl::StatusOr<RewriteConfig> ParseRewriteConfig(const std::string& text, absl::string_view file_name) {
   RewriteConfig config;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -26,6 +27,8 @@ struct RewriteConfig {
   std::string org;
   // With keyferry-injector and keyferry-launch.
   std::string image = "keyferry:latest";
+  // Others that a pod may have instead: by its annotation, or from another webhook that puts a mirror's in.
+  std::vector<std::string> allowed_images;
   // Always, IfNotPresent or Never; "" is Kubernetes' own choice.
   std::string image_pull_policy;
   // A ConfigMap of each pod's namespace with the certificates to trust; "": those of the image.
@@ -39,6 +42,9 @@ struct RewriteConfig {
   std::string max_stale = "24h";
   AddedResources resources;
 };
+
+// Whether what is added may run that image.
+bool IsAllowedImage(const RewriteConfig& config, absl::string_view image);
 
 // Reads YAML; an empty text is the defaults. INVALID_ARGUMENT, "FILE:LINE:COLUMN: problem; what to do", for an unknown
 // or repeated key or a wrong value.

@@ -21,10 +21,14 @@ TEST(RewriteConfigTest, DefaultsAndAllSettings) {
   const auto config = ParseRewriteConfig(
       "address: keyferry.example:443\norg: acme\nimage: registry.example/k@sha256:00\nimagePullPolicy: Always\n"
       "caConfigMap: \"\"\ncaKey: root.pem\naudience: https://keyferry.example\ntokenExpiration: 30m\nuid: auto\n"
-      "maxStale: 1h\nresources: {cpuRequest: 1m, cpuLimit: \"\", memoryRequest: 16Mi, memoryLimit: 32Mi}\n",
+      "allowedImages: [mirror.example/k, 'k:2']\nmaxStale: 1h\nresources: {cpuRequest: 1m, cpuLimit: \"\", "
+      "memoryRequest: 16Mi, memoryLimit: 32Mi}\n",
       "f");
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->token_seconds, 1800);
+  EXPECT_TRUE(IsAllowedImage(*config, "mirror.example/k") && IsAllowedImage(*config, "k:2"));
+  EXPECT_TRUE(IsAllowedImage(*config, "registry.example/k@sha256:00"));
+  EXPECT_FALSE(IsAllowedImage(*config, "k") || IsAllowedImage(RewriteConfig(), "k:2"));
   EXPECT_EQ(config->uid, std::nullopt);
   EXPECT_EQ(config->ca_config_map, "");
   EXPECT_EQ(config->resources.cpu_limit, "");
@@ -41,6 +45,9 @@ TEST(RewriteConfigTest, RefusesWhatItDoesNotKnow) {
                                  "image: ''",
                                  "image: 'a b'",
                                  "image: -x",
+                                 "allowedImages: keyferry",
+                                 "allowedImages: ['a b']",
+                                 "allowedImages: [[a]]",
                                  "uid: 0",
                                  "uid: root",
                                  "tokenExpiration: 9m",
