@@ -78,7 +78,7 @@ TEST(AgentInterfaceTest, TheLauncherTakesEveryPrefix) {
   probe.push_back("/bin/healthy");
   const auto options = launch::ParseLaunchOptions(Arguments(probe, 1), nullptr);
   ASSERT_TRUE(options.ok()) << options.status();
-  EXPECT_TRUE(options->exec);
+  EXPECT_TRUE(options->exec && options->transient);
   const auto install = launch::ParseLaunchOptions(Arguments(InstallCommand(), 1), nullptr);
   ASSERT_TRUE(install.ok()) << install.status();
   EXPECT_EQ(install->copy_to, kLaunchDirectory);

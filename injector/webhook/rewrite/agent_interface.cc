@@ -50,6 +50,7 @@ std::vector<std::string> LaunchPrefix(const LaunchCall& call) {
   std::vector<std::string> prefix = {kLaunchPath, "--socket", absl::StrCat(kSocketDirectory, "/", kSocketName)};
   if (!call.supervise) {
     prefix.push_back("--exec");
+    if (call.transient) prefix.push_back("--transient");
   } else {
     if (!call.on_rotate.empty()) prefix.push_back(absl::StrCat("--on-rotate=", call.on_rotate));
     if (!call.rotation.empty()) prefix.push_back(absl::StrCat("--rotation=", call.rotation));
@@ -63,6 +64,7 @@ std::vector<std::string> LaunchPrefix(const LaunchCall& call) {
 std::vector<std::string> ProbePrefix() {
   LaunchCall call;
   call.supervise = false;
+  call.transient = true;
   return LaunchPrefix(call);
 }
 

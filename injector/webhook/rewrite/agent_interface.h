@@ -64,6 +64,8 @@ std::vector<std::pair<std::string, std::string>> AgentVariables(const AgentServe
 struct LaunchCall {
   // Stays as the command's parent; without, it is replaced by the command.
   bool supervise = true;
+  // Without: does not count as what the container runs.
+  bool transient = false;
   bool redact = true;
   // "" leaves the launcher's default.
   std::string on_rotate;
