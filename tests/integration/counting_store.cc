@@ -1,6 +1,10 @@
 #include "tests/integration/counting_store.h"
 
+#include <pthread.h>
+
 #include <utility>
+
+#include "absl/strings/match.h"
 
 namespace keyferry::testing {
 namespace {
@@ -10,6 +14,13 @@ using storage::RecordKey;
 using storage::Revision;
 using storage::Table;
 
+// What refreshes do on their own threads belongs to no call.
+void Count(std::atomic<int64_t>* reads) {
+  char name[16] = "";
+  pthread_getname_np(pthread_self(), name, sizeof(name));
+  if (!absl::StartsWith(name, "oauth-")) ++*reads;
+}
+
 class CountingView : public storage::StoreView {
  public:
   CountingView(std::unique_ptr<storage::StoreView> view, std::atomic<int64_t>* reads)
@@ -17,7 +28,7 @@ class CountingView : public storage::StoreView {
 
   Revision revision() const override { return view_->revision(); }
   absl::StatusOr<std::optional<Record>> Get(const RecordKey& key) const override {
-    ++*reads_;
+    Count(reads_);
     return view_->Get(key);
   }
   absl::StatusOr<storage::WatchKey> WatchKeyOf(const RecordKey& key) const override { return view_->WatchKeyOf(key); }
@@ -25,16 +36,16 @@ class CountingView : public storage::StoreView {
     return view_->PublicId(org, name);
   }
   absl::StatusOr<bool> Contains(const RecordKey& key) const override {
-    ++*reads_;
+    Count(reads_);
     return view_->Contains(key);
   }
   absl::Status Scan(Table table, absl::string_view org, absl::string_view parent,
                     const std::function<bool(Record)>& visit) const override {
-    ++*reads_;
+    Count(reads_);
     return view_->Scan(table, org, parent, visit);
   }
   absl::Status ScanAll(Table table, absl::string_view org, const std::function<bool(Record)>& visit) const override {
-    ++*reads_;
+    Count(reads_);
     return view_->ScanAll(table, org, visit);
   }
 
@@ -49,7 +60,7 @@ class CountingStore : public storage::Store {
       : store_(std::move(store)), reads_(reads) {}
 
   std::unique_ptr<storage::StoreView> View() override {
-    ++*reads_;
+    Count(reads_);
     return std::make_unique<CountingView>(store_->View(), reads_);
   }
   absl::StatusOr<Revision> Commit(const storage::Mutation& mutation, storage::Durability durability) override {
@@ -66,7 +77,7 @@ class CountingStore : public storage::Store {
   absl::Status CreateKeyring(absl::string_view org) override { return store_->CreateKeyring(org); }
   absl::Status DestroyOrg(absl::string_view org) override { return store_->DestroyOrg(org); }
   absl::StatusOr<storage::KeyringInfo> GetKeyringInfo(absl::string_view org) override {
-    ++*reads_;
+    Count(reads_);
     return store_->GetKeyringInfo(org);
   }
   absl::Status RotateDataKey(absl::string_view org) override { return store_->RotateDataKey(org); }

@@ -9,7 +9,7 @@
 
 namespace keyferry::testing {
 
-// A store that counts what is asked of it and does it. Two calls that take the same reads differ in time by chance
+// A store that counts what calls ask of it and does it. Two calls that take the same reads differ in time by chance
 // alone. `reads` must outlive the store; it counts views, records asked for and scans.
 std::unique_ptr<storage::Store> MakeCountingStore(std::unique_ptr<storage::Store> store, std::atomic<int64_t>* reads);
 

@@ -53,7 +53,7 @@ OauthSweeper::OauthSweeper(storage::Store* store, TokenClient* client, std::func
       monotonic_clock_(monotonic_clock != nullptr ? std::move(monotonic_clock) : MonotonicNow),
       logger_(logger),
       options_(options),
-      queue_(std::make_shared<WorkQueue>(options.background ? 1 : 0, monotonic_clock_)) {
+      queue_(std::make_shared<WorkQueue>("oauth-sweep", options.background ? 1 : 0, monotonic_clock_)) {
   queue_->Post([this] { Tick(); });
 }
 

@@ -81,7 +81,7 @@ absl::StatusOr<std::unique_ptr<RefreshScheduler>> RefreshScheduler::Start(storag
   context.logger = logger;
   context.owner = storage::RandomString(kOwnerBytes);
   context.options = options;
-  context.queue = std::make_shared<WorkQueue>(options.threads, context.monotonic_clock);
+  context.queue = std::make_shared<WorkQueue>("oauth-refresh", options.threads, context.monotonic_clock);
   RETURN_IF_ERROR(store->Sync());
   const storage::Revision since = store->View()->revision();
   std::unique_ptr<RefreshScheduler> scheduler(new RefreshScheduler(std::move(context), since));

@@ -1,13 +1,16 @@
 #include "server/oauth/refresh/work_queue.h"
 
+#include <pthread.h>
+
 #include <utility>
 
 namespace keyferry::server {
 
-WorkQueue::WorkQueue(size_t threads, std::function<absl::Time()> monotonic_clock)
+WorkQueue::WorkQueue(const char* name, size_t threads, std::function<absl::Time()> monotonic_clock)
     : monotonic_clock_(std::move(monotonic_clock)) {
   for (size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { RunWorker(); });
   if (threads > 0) threads_.emplace_back([this] { RunTimers(); });
+  for (std::thread& thread : threads_) pthread_setname_np(thread.native_handle(), name);
 }
 
 WorkQueue::~WorkQueue() { Stop(); }

@@ -22,8 +22,9 @@ class WorkQueue {
  public:
   using Work = std::function<void()>;
 
-  // `monotonic_clock` counts delays. 0 threads: nothing runs but by RunDue, for tests.
-  WorkQueue(size_t threads, std::function<absl::Time()> monotonic_clock);
+  // `name`: of its threads, at most 15 bytes (pthread_setname_np). `monotonic_clock` counts delays. 0 threads: nothing
+  // runs but by RunDue, for tests.
+  WorkQueue(const char* name, size_t threads, std::function<absl::Time()> monotonic_clock);
   ~WorkQueue();
   WorkQueue(const WorkQueue&) = delete;
   WorkQueue& operator=(const WorkQueue&) = delete;
