@@ -2,9 +2,11 @@
 // process has ended, not the injector's own end.
 #include <signal.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -16,7 +18,15 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-using UnreadStreamsTest = testing::RotationTest;
+class UnreadStreamsTest : public testing::RotationTest {
+ protected:
+  // The end of a shell command: says that all is written, and ends with 3 whatever signal comes.
+  std::string AllWritten() const { return absl::StrCat("trap '' TERM; : > ", Written(), "; exit 3"); }
+  void AwaitAllWritten() const {
+    for (int i = 0; i < 12000 && unlink(Written().c_str()) != 0; ++i) usleep(5000);
+  }
+  std::string Written() const { return directory_ + "/written"; }
+};
 
 TEST_F(UnreadStreamsTest, WhoDoesNotReadTheLastOutputHoldsNothingAfterSigterm) {
   for (const char* policy : {"--on-rotate=mcp", "--on-rotate=restart"}) {
@@ -24,8 +34,10 @@ TEST_F(UnreadStreamsTest, WhoDoesNotReadTheLastOutputHoldsNothingAfterSigterm) {
     Launch({"sh", "-c",
             "i=0; while [ $i -lt 1500 ]; do i=$((i + 1)); "
             "echo '{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"data\":"
-            "\"0123456789012345678901234567890123456789\"}}'; done; exit 3"},
+            "\"0123456789012345678901234567890123456789\"}}'; done; " +
+                AllWritten()},
            {policy}, "GENERATION=1");
+    AwaitAllWritten();
     EXPECT_FALSE(EndsWithin(absl::Seconds(1))) << policy;
     kill(program_->pid(), SIGTERM);
     EXPECT_TRUE(EndsWithin(absl::Seconds(10))) << policy;
@@ -73,8 +85,9 @@ TEST_F(UnreadStreamsTest, SerialRotationGoesOnThoughNobodyReadsErrors) {
 TEST_F(UnreadStreamsTest, WhoDoesNotReadTheLastErrorsHoldsNothingAfterSigterm) {
   for (const char* policy : {"--on-rotate=mcp", "--on-rotate=restart"}) {
     // More than the pipe to the reader takes and the injector holds, so that some is left in the command's own pipe.
-    Launch({"sh", "-c", "head -c 390000 /dev/zero >&2; exit 3"}, {policy}, "GENERATION=1");
-    EXPECT_FALSE(EndsWithin(absl::Seconds(2))) << policy;
+    Launch({"sh", "-c", "head -c 390000 /dev/zero >&2; " + AllWritten()}, {policy}, "GENERATION=1");
+    AwaitAllWritten();
+    EXPECT_FALSE(EndsWithin(absl::Seconds(1))) << policy;
     kill(program_->pid(), SIGTERM);
     EXPECT_TRUE(EndsWithin(absl::Seconds(10))) << policy;
     EXPECT_EQ(WEXITSTATUS(program_->Finish()), 3) << policy;
