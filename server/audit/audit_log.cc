@@ -116,6 +116,7 @@ void AuditLog::StoreThen(const CallRecord* record, std::function<void(absl::Stat
     absl::MutexLock lock(&mutex_);
     waiting_.push_back({record, std::move(done)});
     waiting_bytes_ += bytes;
+    expected_ = together;
     if (waiting_.size() < together && waiting_bytes_ < kMaxGroupBytes && !stopping_) return;
     last_ungathered_ = 0;
     group = TakeGroup();
@@ -144,8 +145,10 @@ void AuditLog::RunGather() {
     {
       absl::MutexLock lock(&mutex_);
       if (taken == taken_) {
-        last_ungathered_ = std::clamp(4 * last_ungathered_, kMinUngathered, kMaxUngathered);
-        ungathered_ = last_ungathered_;
+        if (2 * waiting_.size() < expected_) {
+          last_ungathered_ = std::clamp(4 * last_ungathered_, kMinUngathered, kMaxUngathered);
+          ungathered_ = last_ungathered_;
+        }
         group = TakeGroup();
       }
     }

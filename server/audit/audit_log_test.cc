@@ -112,7 +112,7 @@ TEST_P(AuditLogTest, OneCallerAfterAnotherSoonWaitsForNobody) {
   options.window = absl::Milliseconds(20);
   options.close = absl::Hours(1);
   AuditLog log(world_.store.get(), options);
-  constexpr int kCalls = 5 * AuditLog::kMinUngathered;
+  constexpr int kCalls = 20 * AuditLog::kMinUngathered;
   int waited = 0;
   for (int i = 0; i < kCalls; ++i) {
     const CallRecord record = Call("Read");
