@@ -2,32 +2,36 @@
 
 import os
 import shutil
-import tempfile
 
 from .errors import BuildError
 
 
 class Publication:
-    """Collects results beside where they will be, and moves them there in the end. For `with`; leaves nothing behind."""
+    """Collects results beside where they will be, and moves them there in the end.
+
+    For `with`: nothing is left behind, wherever in its block an exception or a signal ends it.
+    """
 
     def __init__(self, directory):
         self._directory = os.path.abspath(directory)
+        self._work = os.path.join(self._directory, f".keyferry-image-{os.getpid()}")
+        self._made_directory = not os.path.isdir(self._directory)
         self._results = []
-        self._made = False
 
     def __enter__(self):
-        try:
-            self._made = not os.path.isdir(self._directory)
-            os.makedirs(self._directory, exist_ok=True)
-            self._work = tempfile.mkdtemp(prefix=".keyferry-image-", dir=self._directory)
-        except OSError as error:
-            raise BuildError(f"cannot write to {self._directory}: {error.strerror}") from error
         return self
 
     def __exit__(self, failed, *_):
         shutil.rmtree(self._work, ignore_errors=True)
-        if failed and self._made and not os.listdir(self._directory):
+        if failed and self._made_directory and os.path.isdir(self._directory) and not os.listdir(self._directory):
             os.rmdir(self._directory)
+
+    def open(self):
+        try:
+            os.makedirs(self._directory, exist_ok=True)
+            os.mkdir(self._work, 0o700)
+        except OSError as error:
+            raise BuildError(f"cannot write to {self._directory}: {error.strerror}") from error
 
     def add_file(self, name, data):
         with open(self._place(name), "xb") as file:
