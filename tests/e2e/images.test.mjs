@@ -291,13 +291,16 @@ describe('what cannot be built is refused, and leaves nothing', () => {
   }
 
   test('a build that is interrupted', async () => {
-    const folder = path.join(directory, 'interrupted');
-    const child = spawn(BUILD, ['--bin-dir', BIN, '--output', folder], { env: { PATH: process.env.PATH }, stdio: 'ignore' });
+    const marker = path.join(directory, 'stripping');
+    const tools = path.join(directory, script('tools', 'strip', `#!/bin/sh\n: > ${marker}\nexec sleep 600\n`));
+    const child = spawn(BUILD, ['--bin-dir', BIN, '--output', path.join(directory, 'new')],
+      { env: { PATH: `${tools}:${process.env.PATH}` }, stdio: 'ignore' });
     const ended = new Promise((resolve) => child.once('exit', (code, signal) => resolve(code ?? signal)));
-    while (child.exitCode === null && !(fs.existsSync(folder) && fs.readdirSync(folder).length > 0)) await sleep(5);
+    while (!fs.existsSync(marker) && child.exitCode === null) await sleep(20);
+    assert.ok(fs.readdirSync(path.join(directory, 'new')).length > 0, 'it has begun');
     child.kill('SIGTERM');
     assert.equal(await ended, 130);
-    assert.ok(!fs.existsSync(folder));
+    assert.ok(!fs.existsSync(path.join(directory, 'new')));
   });
 
   test('a directory with something else in it stays as it is', async () => {
