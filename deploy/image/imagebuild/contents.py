@@ -58,7 +58,7 @@ IMAGES = {
 
 ENVIRONMENT = {"PATH": f"/{PROGRAM_DIRECTORY}"}
 
-# glibc asks DNS first, and mostly not /etc/hosts, where no nsswitch.conf says otherwise.
+# Hosts: /etc/hosts before DNS, whatever a C library does by itself.
 TEXT_FILES = {
     "etc/group": f"root:x:0:\nnonroot:x:{NONROOT}:\n",
     "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
