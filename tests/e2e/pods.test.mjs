@@ -3,21 +3,12 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { noContainers } from './lib/containers.mjs';
 import { attach } from './lib/mcp.mjs';
-import { PodWorld } from './lib/pod_fixture.mjs';
+import { PodWorld, until } from './lib/pod_fixture.mjs';
 import { commandLineOf, environOf } from './lib/process.mjs';
 
 let world;
-
-async function until(what, condition, timeoutMs = 60_000) {
-  for (const end = Date.now() + timeoutMs; ; await sleep(50)) {
-    const value = await condition();
-    if (value) return value;
-    if (Date.now() > end) assert.fail(`not within ${timeoutMs} ms: ${what}`);
-  }
-}
 
 // What the launcher of a container has started, and their environments, which this machine alone can see.
 function childrenOf(instance) {

@@ -1,6 +1,8 @@
 // A keyferryd that believes a cluster's tokens, and that cluster's pods.
+import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Cluster } from './cluster.mjs';
 import { Runtime } from './containers.mjs';
 import { secret, serverFile, temporaryDirectory } from './fixture.mjs';
@@ -20,6 +22,15 @@ int main(void) {
   return 3;
 }
 `;
+
+// Polls for a condition and answers what it answers.
+export async function until(what, condition, timeoutMs = 60_000) {
+  for (const end = Date.now() + timeoutMs; ; await sleep(50)) {
+    const value = await condition();
+    if (value) return value;
+    if (Date.now() > end) assert.fail(`not within ${timeoutMs} ms: ${what}`);
+  }
+}
 
 export class PodWorld {
   // The workload `runner`, which pods of the service account `mcp` in `tools` call as, may launch the MCP servers
@@ -81,6 +92,13 @@ export class PodWorld {
   async inject(file, flags = []) {
     const { stdout } = await this.admin.cli(['inject', '-f', path.join(PODS, file), '--config', this.webhookConfig, '-o', 'json', ...flags]);
     return JSON.parse(stdout);
+  }
+
+  // The same of a definition that has been rewritten and changed.
+  async injectAgain(object) {
+    const file = path.join(this.directory, 'changed.json');
+    fs.writeFileSync(file, JSON.stringify(object));
+    return this.admin.cli(['inject', '-f', file, '--config', this.webhookConfig]);
   }
 
   async run(file, flags) {
