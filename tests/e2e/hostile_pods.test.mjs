@@ -13,6 +13,12 @@ import { coreLimitOf, environOf } from './lib/process.mjs';
 const ATTACK = fs.readFileSync(new URL('pods/attack.py', import.meta.url), 'utf8');
 const STRANGERS = ['as-victim', 'as-agent', 'as-root'];
 const ATTACKERS = ['neighbour', ...STRANGERS];
+const TRIED = ['/keyferry/socket/../victim/agent.sock', '/keyferry/socket/../../run/keyferry/sockets/victim/agent.sock',
+  '/run/keyferry/sockets/victim/agent.sock', '/run/keyferry/identity/token', '/run/keyferry/identity/..data/token',
+  '/run/keyferry/control/control.sock'];
+// What `processes` says of one that is not in the process namespace, and of one of another user or that is not dumpable.
+const UNSEEN = { program: '', environ: 'ENOENT', variables: [], root: 'ENOENT', fd: 'ENOENT', mem: 'ENOENT', readv: 'ESRCH', signal: 'ESRCH', ptrace: 'ESRCH' };
+const CLOSED = { environ: 'EACCES', variables: [], root: 'EACCES', fd: 'EACCES', mem: 'EACCES', readv: 'EPERM', ptrace: 'EPERM' };
 let world;
 
 async function attack(pod, container, what, ...args) {
@@ -20,6 +26,18 @@ async function attack(pod, container, what, ...args) {
   assert.equal(code, 0, stderr);
   assert.ok(!world.shows(stdout + stderr), 'attacks print no value');
   return JSON.parse(stdout);
+}
+
+// Process ids of the children of one.
+const childrenOf = (pid) => fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(/\s+/).filter(Boolean).map(Number);
+
+// Names of the variables that the command of a container was given, once it runs.
+async function variablesOf(pod, name) {
+  const [pid] = await until(`the command of ${name} runs`, () => {
+    const children = childrenOf(pod.container(name).current.pid);
+    return children.some((child) => fs.readFileSync(`/proc/${child}/comm`, 'utf8') === 'sleep\n') && children;
+  });
+  return Object.keys(environOf(pid)).filter((variable) => /^[A-Z]+$/.test(variable) && !['PATH', 'HOME', 'PWD'].includes(variable)).sort();
 }
 
 const containerOf = (object, name) => [...object.spec.initContainers, ...object.spec.containers].find((container) => container.name === name);
@@ -31,12 +49,15 @@ after(() => world?.close());
 describe('hostile code beside a container with a credential', { skip: noContainers }, () => {
   let pod;
 
-  before(async () => { pod = await world.run('hostile.yaml'); });
+  before(async () => {
+    pod = await world.run('hostile.yaml');
+    for (const name of ['victim', 'neighbour']) await variablesOf(pod, name);
+  });
   after(() => pod?.kill());
 
-  test('the victim and the neighbour have values of their own', () => {
-    assert.deepEqual(named(childOf(pod, 'victim')), ['STEP', 'TOKEN']);
-    assert.deepEqual(named(childOf(pod, 'neighbour')), ['OTHER', 'STEP']);
+  test('the victim and the neighbour have values of their own', async () => {
+    assert.deepEqual(await variablesOf(pod, 'victim'), ['STEP', 'TOKEN']);
+    assert.deepEqual(await variablesOf(pod, 'neighbour'), ['OTHER', 'STEP']);
   });
 
   for (const attacker of ATTACKERS) {
@@ -47,9 +68,7 @@ describe('hostile code beside a container with a credential', { skip: noContaine
       assert.deepEqual(found.tokens, []);
       for (const [, variables] of found.sockets) assert.deepEqual(variables, ['OTHER', 'STEP']);
       assert.equal(found.sockets.length > 0, own);
-      const tried = ['/keyferry/socket/../victim/agent.sock', '/keyferry/socket/../../run/keyferry/sockets/victim/agent.sock',
-        '/run/keyferry/sockets/victim/agent.sock', '/run/keyferry/identity/token', '/run/keyferry/identity/..data/token', '/run/keyferry/control/control.sock'];
-      assert.deepEqual(await attack(pod, attacker, 'paths', ...tried), Object.fromEntries(tried.map((file) => [file, 'ENOENT'])));
+      assert.deepEqual(await attack(pod, attacker, 'paths', ...TRIED), Object.fromEntries(TRIED.map((file) => [file, 'ENOENT'])));
       assert.deepEqual(await attack(pod, attacker, 'mountinfo'), own ? ['/keyferry/bin', '/keyferry/socket'] : []);
     });
 
@@ -62,9 +81,7 @@ describe('hostile code beside a container with a credential', { skip: noContaine
     test(`${attacker}: no process of another container is seen, by this machine's numbers neither`, async () => {
       const others = ['victim', 'keyferry-agent'].map((name) => pod.container(name).current.pid);
       const seen = await attack(pod, attacker, 'processes', ...others, childrenOf(others[0])[0]);
-      for (const pid of [...others, childrenOf(others[0])[0]]) {
-        assert.deepEqual(seen[pid], { program: '', environ: 'ENOENT', variables: [], root: 'ENOENT', fd: 'ENOENT', mem: 'ENOENT', readv: 'ESRCH', signal: 'ESRCH', ptrace: 'ESRCH' });
-      }
+      for (const pid of [...others, childrenOf(others[0])[0]]) assert.deepEqual(seen[pid], UNSEEN);
       const programs = Object.values(seen).map(({ program }) => program).filter(Boolean);
       assert.deepEqual(programs, own ? ['keyferry-launch', 'sleep'] : ['sleep']);
     });
@@ -72,13 +89,14 @@ describe('hostile code beside a container with a credential', { skip: noContaine
 
   test('the neighbour\'s own launcher shows neither memory nor environment to its own user', async () => {
     const [launcher, command] = Object.values(await attack(pod, 'neighbour', 'processes')).filter(({ program }) => program !== '');
-    assert.deepEqual(launcher, { program: 'keyferry-launch', environ: 'EACCES', variables: [], root: 'EACCES', fd: 'EACCES', mem: 'EACCES', readv: 'EPERM', signal: 'ok', ptrace: 'EPERM' });
+    assert.deepEqual(launcher, { ...CLOSED, program: 'keyferry-launch', signal: 'ok' });
     assert.deepEqual([command.program, command.environ], ['sleep', 'ok'], 'its command is an ordinary process');
   });
 
   test('the mount of a socket cannot be written, renamed in, linked from, made writable or taken off', async () => {
-    const tampered = await attack(pod, 'neighbour', 'tamper', '/keyferry/socket');
-    assert.deepEqual(tampered, { rename: 'EROFS', 'hard link': 'EROFS', symlink: 'EROFS', fifo: 'EROFS', file: 'EROFS', bind: 'EROFS', 'link out': 'EXDEV', chmod: 'EROFS', unlink: 'EROFS' });
+    const { 'link out': linked, ...others } = await attack(pod, 'neighbour', 'tamper', '/keyferry/socket');
+    assert.equal(linked, 'EXDEV');
+    assert.deepEqual(new Set(Object.values(others)), new Set(['EROFS']), JSON.stringify(others));
     const { writable, off, unmasked } = await attack(pod, 'neighbour', 'remount', '/keyferry/socket');
     for (const [what, result] of Object.entries({ writable, off, unmasked })) assert.notEqual(result, 'ok', what);
     const installed = await pod.container('neighbour').exec(['sh', '-c', 'echo x > /keyferry/bin/keyferry-launch || echo x > /keyferry/bin/new']);
@@ -103,11 +121,6 @@ describe('hostile code beside a container with a credential', { skip: noContaine
   });
 });
 
-// Process ids of the children of one.
-const childrenOf = (pid) => fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(/\s+/).filter(Boolean).map(Number);
-const childOf = (pod, name) => environOf(childrenOf(pod.container(name).current.pid)[0]);
-const named = (environment) => Object.keys(environment).filter((name) => /^[A-Z]+$/.test(name) && !['PATH', 'HOME', 'PWD'].includes(name)).sort();
-
 describe('pods that the webhook refuses, run all the same', { skip: noContainers }, () => {
   // Runs hostile.yaml after a change that is made past the webhook.
   async function changed(change) {
@@ -125,10 +138,15 @@ describe('pods that the webhook refuses, run all the same', { skip: noContainers
     const { spec } = await world.inject('hostile.yaml');
     const added = spec.volumes.map(({ name }) => name).filter((name) => name.startsWith('keyferry-'));
     assert.equal(added.length, 5);
-    for (const volume of added) await refused(/does not mount what is its own alone|writes to what is not its own/, (object) => mount(object, 'as-agent', volume, '/stolen'));
+    for (const volume of added) await refused(/writes to what is not its own/, (object) => mount(object, 'as-agent', volume, '/stolen'));
     await refused(/see the agent's process/, (object) => { object.spec.shareProcessNamespace = true; });
     await refused(/writes to what is not its own/, (object) => object.spec.initContainers.splice(1, 0, planter('true')));
-    await refused(/writes to what is not its own/, (object) => { containerOf(object, 'neighbour').volumeMounts.find(({ name }) => name.startsWith('keyferry-socket')).readOnly = false; });
+    await refused(/writes to what is not its own/, (object) => {
+      containerOf(object, 'neighbour').volumeMounts.find(({ name }) => name.startsWith('keyferry-socket')).readOnly = false;
+    });
+    await refused(/does not mount what is its own alone/, (object) => {
+      containerOf(object, 'as-agent').volumeMounts.push({ name: 'keyferry-socket-victim', mountPath: '/stolen', readOnly: true });
+    });
   });
 
   test('a mount of the identity: the token is found; a mount of the socket: its user is answered, others are not', async () => {
@@ -147,12 +165,12 @@ describe('pods that the webhook refuses, run all the same', { skip: noContainers
 
   test('one process namespace: the agent and the launchers are closed to all, a command\'s environment is open to its user', async () => {
     const pod = await changed((object) => { object.spec.shareProcessNamespace = true; });
-    const closed = { environ: 'EACCES', variables: [], root: 'EACCES', fd: 'EACCES', mem: 'EACCES', readv: 'EPERM', ptrace: 'EPERM' };
     for (const attacker of STRANGERS) {
+      await variablesOf(pod, 'victim');
       const seen = Object.values(await attack(pod, attacker, 'processes'));
       const ours = seen.filter(({ program }) => program.startsWith('keyferry-'));
       assert.equal(ours.length, 3);
-      for (const { program, signal, ...rest } of ours) assert.deepEqual(rest, closed, `${attacker}, ${program}`);
+      for (const { program, signal, ...rest } of ours) assert.deepEqual(rest, CLOSED, `${attacker}, ${program}`);
       const open = seen.filter(({ variables }) => variables.includes('TOKEN'));
       assert.equal(open.length, attacker === 'as-victim' ? 1 : 0, attacker);
       for (const process of open) assert.deepEqual([process.mem, process.readv, process.ptrace], ['ok', 'ok', 'ok']);
@@ -195,7 +213,7 @@ describe('pods that the webhook refuses, run all the same', { skip: noContainers
   })) {
     test(`${what} is replaced by the agent's`, async () => {
       const pod = await planted(container);
-      assert.deepEqual(named(childOf(pod, 'victim')), ['STEP', 'TOKEN']);
+      assert.deepEqual(await variablesOf(pod, 'victim'), ['STEP', 'TOKEN']);
       await pod.kill();
     });
   }

@@ -17,6 +17,12 @@ function childrenOf(instance) {
 }
 const environmentsIn = (instance) => childrenOf(instance).map(environOf);
 
+// Whom the agent's token belongs to, and its mode.
+function tokenOf(pod) {
+  const { uid, gid, mode } = fs.statSync(path.join(pod.volume('keyferry-identity'), 'token'));
+  return { uid, gid, mode: mode & 0o777 };
+}
+
 before(async () => { if (!noContainers) world = await PodWorld.open(); });
 after(() => world?.close());
 
@@ -127,8 +133,9 @@ describe('a pod with two MCP servers', { skip: noContainers }, () => {
 describe('other pods', { skip: noContainers }, () => {
   test('a Job ends with its container: the agent does not keep it alive', async () => {
     const pod = await world.run('job.yaml');
+    assert.deepEqual(tokenOf(pod), { uid: 65532, gid: 0, mode: 0o600 }, 'the token is the user\'s that all run as');
     assert.equal(await pod.finished(), 'Succeeded');
-    assert.equal(pod.container('report').current.stdoutText, `done: ${world.values.TOKEN.at(-1).length} characters, 1000, of $(the) pod\n`);
+    assert.equal(pod.container('report').current.stdoutText, `done: ${world.values.TOKEN.at(-1).length} characters, 65532, of $(the) pod\n`);
     assert.equal(pod.container('keyferry-agent').current.exitCode, 0);
   });
 
@@ -151,6 +158,7 @@ env: [{name: TOKEN, orgSecret: TOKEN}]
 
   test('a root with nothing but one static program, and its exit status', async () => {
     const pod = await world.run('scratch.yaml');
+    assert.deepEqual(tokenOf(pod), { uid: 0, gid: 2000, mode: 0o640 }, 'the token is the fsGroup\'s');
     assert.equal(await pod.finished(), 'Failed');
     assert.equal(pod.container('probe').current.exitCode, 3);
     assert.equal(pod.container('probe').current.stdoutText, `TOKEN has ${world.values.TOKEN.at(-1).length} characters, OTHER is not there\n`);

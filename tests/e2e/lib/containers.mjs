@@ -251,7 +251,8 @@ class Container {
   // Sends its first process a signal by name, e.g. TERM. Nothing happens if it has ended.
   async signal(name) {
     const { code, stderr } = await this.#runtime.crun(['kill', this.id, name]);
-    if (code !== 0 && this.exitCode === undefined && !/not found|No such|not running/.test(stderr)) throw new Error(`signal ${name} to ${this.name}: ${stderr}`);
+    if (code === 0 || this.exitCode !== undefined || /not found|No such|not running/.test(stderr)) return;
+    throw new Error(`signal ${name} to ${this.name}: ${stderr}`);
   }
 
   wait() {

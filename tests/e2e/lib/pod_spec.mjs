@@ -47,7 +47,7 @@ export function checkPod(pod) {
   only(pod.metadata, 'metadata', ['name', 'namespace', 'labels', 'annotations']);
   const spec = only(pod.spec, 'spec', ['containers', 'initContainers', 'volumes', 'serviceAccountName', 'restartPolicy',
     'terminationGracePeriodSeconds', 'securityContext', 'shareProcessNamespace']);
-  only(spec.securityContext, 'spec.securityContext', ['runAsUser', 'runAsGroup', 'runAsNonRoot', 'seccompProfile']);
+  only(spec.securityContext, 'spec.securityContext', ['runAsUser', 'runAsGroup', 'runAsNonRoot', 'fsGroup', 'seccompProfile']);
   for (const container of spec.initContainers ?? []) checkContainer(container, `spec.initContainers[${container.name}]`, true);
   for (const container of spec.containers) checkContainer(container, `spec.containers[${container.name}]`, false);
   for (const volume of spec.volumes ?? []) checkVolume(volume, `spec.volumes[${volume.name}]`);
@@ -86,6 +86,17 @@ function capabilitiesOf({ add = [], drop = [] }) {
   return [...kept, ...add].map((name) => `CAP_${name}`);
 }
 
+// Whom the files of volumes belong to: the user that all containers run as, by the definition alone, and the fsGroup.
+export function ownersOf({ spec }) {
+  const ofPod = spec.securityContext ?? {};
+  const users = [...(spec.initContainers ?? []), ...spec.containers].map((container) => container.securityContext?.runAsUser ?? ofPod.runAsUser);
+  return { user: users.every((user) => user === users[0]) ? users[0] : undefined, group: ofPod.fsGroup };
+}
+
+function mountsOf(container, mountOf) {
+  return (container.volumeMounts ?? []).map(({ name, mountPath, readOnly = false }) => ({ destination: mountPath, source: mountOf(name), readOnly }));
+}
+
 // Options of Runtime.start. `mountOf` says where a volume is.
 export function containerOptions(pod, uid, container, { image, mountOf, namespaces }) {
   const ofPod = pod.spec.securityContext ?? {};
@@ -103,7 +114,8 @@ export function containerOptions(pod, uid, container, { image, mountOf, namespac
     readOnlyRootfs: context.readOnlyRootFilesystem ?? false,
     noNewPrivileges: context.allowPrivilegeEscalation === false,
     capabilities: capabilitiesOf(context.capabilities ?? {}),
-    mounts: [...image.mounts, ...(container.volumeMounts ?? []).map(({ name, mountPath, readOnly = false }) => ({ destination: mountPath, source: mountOf(name), readOnly }))],
+    mounts: [...image.mounts, ...mountsOf(container, mountOf)],
+    groups: ofPod.fsGroup === undefined ? [] : [ofPod.fsGroup],
     namespaces,
     rlimits: [{ type: 'RLIMIT_CORE', soft: 1 << 30, hard: 1 << 30 }],
     stdin: container.stdin ?? false,

@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { checkPod, containerOptions } from './pod_spec.mjs';
+import { checkPod, containerOptions, ownersOf } from './pod_spec.mjs';
 import { PodInstance } from './pod_instance.mjs';
 import { PodVolumes } from './pod_volumes.mjs';
 import { machinePrograms } from './containers.mjs';
@@ -22,9 +22,7 @@ export class Kubelet {
 
   // Runs a Pod, or that of a Job; answers it when its containers have been started.
   async run(object) {
-    const definition = object.kind === 'Job'
-      ? { metadata: { ...object.spec.template.metadata, name: `${object.metadata.name}-0`, namespace: object.metadata.namespace }, spec: object.spec.template.spec }
-      : object;
+    const definition = object.kind === 'Job' ? podOfJob(object) : object;
     checkPod(definition);
     const pod = new Pod(this, definition);
     this.#pods.push(pod);
@@ -35,6 +33,10 @@ export class Kubelet {
   close() {
     return Promise.all(this.#pods.map((pod) => pod.kill()));
   }
+}
+
+function podOfJob({ metadata: { name, namespace }, spec: { template } }) {
+  return { metadata: { ...template.metadata, name: `${name}-0`, namespace }, spec: template.spec };
 }
 
 class Pod {
@@ -69,7 +71,7 @@ class Pod {
   #filesOf = (source) => {
     if (source.serviceAccountToken) {
       const { path: file, audience, expirationSeconds } = source.serviceAccountToken;
-      return [{ path: file, text: this.token({ audience, expires: expirationSeconds }) }];
+      return [{ path: file, text: this.token({ audience, expires: expirationSeconds }), isToken: true }];
     }
     const map = this.#kubelet.cluster.configMaps.get(source.configMap.name);
     return source.configMap.items.map(({ key, path: file }) => ({ path: file, text: map[key] }));
@@ -77,7 +79,7 @@ class Pod {
 
   async start() {
     const { spec } = this.definition;
-    this.#volumes = new PodVolumes(this.#kubelet.runtime, this.uid);
+    this.#volumes = new PodVolumes(this.#kubelet.runtime, this.uid, ownersOf(this.definition));
     for (const volume of spec.volumes ?? []) await this.#volumes.make(volume, this.#filesOf);
     this.#pause = await this.#kubelet.runtime.start('pause', {
       args: ['/bin/sleep', 'infinity'], uid: 65535, mounts: machinePrograms(), hostname: this.name,
