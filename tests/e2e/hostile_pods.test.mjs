@@ -19,6 +19,20 @@ const TRIED = ['/keyferry/socket/../victim/agent.sock', '/keyferry/socket/../../
 // What `processes` says of one that is not in the process namespace, and of one of another user or that is not dumpable.
 const UNSEEN = { program: '', environ: 'ENOENT', variables: [], root: 'ENOENT', fd: 'ENOENT', mem: 'ENOENT', readv: 'ESRCH', signal: 'ESRCH', ptrace: 'ESRCH' };
 const CLOSED = { environ: 'EACCES', variables: [], root: 'EACCES', fd: 'EACCES', mem: 'EACCES', readv: 'EPERM', ptrace: 'EPERM' };
+// Offers the socket of a container to all in its network.
+const PASS_ON = `
+import socket, threading
+def copy(source, target):
+    while data := source.recv(4096): target.sendall(data)
+    target.shutdown(socket.SHUT_WR)
+listener = socket.socket(socket.AF_UNIX)
+listener.bind("\\0passed-on")
+listener.listen()
+while True:
+    near, far = listener.accept()[0], socket.socket(socket.AF_UNIX)
+    far.connect("/keyferry/socket/agent.sock")
+    for pair in (near, far), (far, near): threading.Thread(target=copy, args=pair, daemon=True).start()
+`;
 let world;
 
 async function attack(pod, container, what, ...args) {
@@ -157,10 +171,13 @@ describe('pods that the webhook refuses, run all the same', { skip: noContainers
     assert.ok((await attack(pod, 'as-agent', 'search')).tokens.length > 0);
     assert.deepEqual(await attack(pod, 'as-victim', 'paths', '/planted/agent.sock'), { '/planted/agent.sock': ['STEP', 'TOKEN'] });
     for (const name of ['as-agent', 'as-root']) assert.deepEqual((await attack(pod, name, 'search')).sockets, []);
+    const passing = pod.container('victim').exec(['python3', '-c', PASS_ON], { timeoutMs: 60_000 });
+    await until('a socket that is passed on to the network is found', async () => (await attack(pod, 'as-root', 'unix')).answered.includes('@passed-on'));
     const tampered = await attack(pod, 'as-victim', 'tamper', '/planted');
     assert.equal(tampered.rename, 'ok');
     assert.equal(tampered.unlink, 'ok', 'who may write there can take the socket away');
     await pod.kill();
+    await passing;
   });
 
   test('one process namespace: the agent and the launchers are closed to all, a command\'s environment is open to its user', async () => {
