@@ -33,6 +33,7 @@ describe('a pod with two MCP servers', { skip: noContainers }, () => {
     pod = await world.run('two-servers.yaml');
     everything = await attach(pod.container('everything').current);
     memory = await attach(pod.container('memory').current);
+    await pod.ready('bystander');
   });
 
   const newest = (name) => world.values[name].at(-1);
