@@ -143,7 +143,7 @@ describe('other pods', { skip: noContainers }, () => {
   test('without a command: that of the MCP server\'s definition', async () => {
     await world.admin.apply(`id: defined
 transport: STDIO
-command: node
+command: /srv/node
 args: [/srv/node_modules/@modelcontextprotocol/server-everything/dist/index.js, stdio, 5$(HOME), $$]
 env: [{name: TOKEN, orgSecret: TOKEN}]
 `);

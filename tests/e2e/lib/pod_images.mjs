@@ -15,10 +15,10 @@ export function keyferryImage() {
   };
 }
 
-// This machine's node, shell and Python, and the MCP servers of the tests below /srv/node_modules.
+// This machine's shell and Python, the node that runs the tests as /srv/node, and MCP servers below /srv/node_modules.
 export function toolsImage() {
   const modules = everything[1].slice(0, everything[1].indexOf(MODULES) + MODULES.length);
-  return { mounts: [...machinePrograms(), file('/srv/node_modules', modules)], env: { HOME: '/tmp' } };
+  return { mounts: [...machinePrograms(), file('/srv/node', process.execPath), file('/srv/node_modules', modules)], env: { HOME: '/tmp' } };
 }
 
 // An empty root with one static program, /probe.
