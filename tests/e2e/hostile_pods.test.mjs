@@ -8,7 +8,7 @@ import { Cluster } from './lib/cluster.mjs';
 import { noContainers } from './lib/containers.mjs';
 import { Identity } from './lib/platform.mjs';
 import { PodWorld, until } from './lib/pod_fixture.mjs';
-import { coreLimitOf, environOf } from './lib/process.mjs';
+import { childrenOf, coreLimitOf, environOf } from './lib/process.mjs';
 
 const ATTACK = fs.readFileSync(new URL('pods/attack.py', import.meta.url), 'utf8');
 const STRANGERS = ['as-victim', 'as-agent', 'as-root'];
@@ -45,9 +45,6 @@ async function attack(pod, container, what, ...args) {
   assert.ok(!world.shows(stdout + stderr), 'attacks print no value');
   return JSON.parse(stdout);
 }
-
-// Process ids of the children of one.
-const childrenOf = (pid) => fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(/\s+/).filter(Boolean).map(Number);
 
 // Names of the variables that the command of a container was given, once it runs.
 async function variablesOf(pod, name) {

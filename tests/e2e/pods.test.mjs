@@ -6,16 +6,12 @@ import { after, before, describe, test } from 'node:test';
 import { noContainers } from './lib/containers.mjs';
 import { attach } from './lib/mcp.mjs';
 import { PodWorld, until } from './lib/pod_fixture.mjs';
-import { commandLineOf, environOf } from './lib/process.mjs';
+import { childEnvironmentsOf, childrenOf, commandLineOf, environOf } from './lib/process.mjs';
 
 let world;
 
-// What the launcher of a container has started, and their environments, which this machine alone can see.
-function childrenOf(instance) {
-  const launcher = instance.current.pid;
-  return fs.readFileSync(`/proc/${launcher}/task/${launcher}/children`, 'utf8').trim().split(/\s+/).filter(Boolean).map(Number);
-}
-const environmentsIn = (instance) => childrenOf(instance).map(environOf);
+// The environments of what the launcher of a container has started, which this machine alone can see.
+const environmentsIn = (instance) => childEnvironmentsOf(instance.current.pid);
 
 // Whom the agent's token belongs to, and its mode.
 function tokenOf(pod) {
@@ -151,7 +147,7 @@ env: [{name: TOKEN, orgSecret: TOKEN}]
     const pod = await world.run('no-command.yaml', ['--ask-server']);
     const client = await attach(pod.container('server').current);
     assert.equal((await client.env()).TOKEN, '[keyferry:TOKEN]');
-    const [command] = childrenOf(pod.container('server')).map(commandLineOf);
+    const [command] = childrenOf(pod.container('server').current.pid).map(commandLineOf);
     assert.deepEqual(command.slice(-3), ['stdio', '5$(HOME)', '$$']);
     pod.container('server').current.stdin.end();
     assert.equal(await pod.finished(), 'Succeeded');
