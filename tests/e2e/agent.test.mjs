@@ -139,12 +139,15 @@ describe('two containers of one pod', () => {
       (async () => { for (; rotating; counts.a += 1) await a.tool('echo', { message: 'x' }); })(),
       (async () => { for (; rotating; counts.b += 1) await b.tool('read_graph'); })(),
     ];
-    for (let step = 1; step <= 5; step += 1) {
-      await rotate({ TOKEN: remember(secret('token')), OTHER: remember(secret('other')), STEP: `s${step}` });
-      await until('both have moved', async () => (await a.env()).STEP === `s${step}` && stepOfB().includes(`s${step}`));
+    try {
+      for (let step = 1; step <= 5; step += 1) {
+        await rotate({ TOKEN: remember(secret('token')), OTHER: remember(secret('other')), STEP: `s${step}` });
+        await until('both have moved', async () => (await a.env()).STEP === `s${step}` && stepOfB().includes(`s${step}`));
+      }
+    } finally {
+      rotating = false;
+      await Promise.all(work);
     }
-    rotating = false;
-    await Promise.all(work);
     assert.ok(counts.a > 10 && counts.b > 10, JSON.stringify(counts));
     assert.deepEqual([...a.errors, ...b.errors], []);
     await until('the rollout has both on the newest version', async () => {

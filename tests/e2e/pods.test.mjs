@@ -83,12 +83,15 @@ describe('a pod with two MCP servers', { skip: noContainers }, () => {
       (async () => { for (; rotating; counts.everything += 1) await everything.tool('echo', { message: 'x' }); })(),
       (async () => { for (; rotating; counts.memory += 1) await memory.tool('read_graph'); })(),
     ];
-    for (const step of ['s1', 's2', 's3']) {
-      await world.rotate(step);
-      await moved(step);
+    try {
+      for (const step of ['s1', 's2', 's3']) {
+        await world.rotate(step);
+        await moved(step);
+      }
+    } finally {
+      rotating = false;
+      await Promise.all(calls);
     }
-    rotating = false;
-    await Promise.all(calls);
     assert.ok(counts.everything > 10 && counts.memory > 10, JSON.stringify(counts));
     assert.deepEqual([...everything.errors, ...memory.errors], []);
     assert.ok(environmentsIn(pod.container('everything')).some((env) => env.TOKEN === newest('TOKEN')), 'it has the newest value');
