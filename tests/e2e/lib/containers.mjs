@@ -3,7 +3,7 @@
 //
 // All containers of one `Runtime` live in a mount namespace of its own, held by one process that ends with this one: no
 // mount reaches the machine, and whatever happens to the test, containers and mounts are gone afterwards.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -13,8 +13,15 @@ import { run } from './process.mjs';
 const START_TIMEOUT_MS = 60_000;
 const TOOLS = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' };
 
+function whyNoContainers() {
+  if (process.getuid() !== 0) return 'only root runs containers';
+  const probe = spawnSync('unshare', ['--mount', '--pid', '--net', '--ipc', '--uts', '--fork', '--propagation', 'private', 'sh', '-c',
+    'mount -t cgroup2 none /sys/fs/cgroup && mount -t tmpfs tmpfs /mnt'], { env: TOOLS, encoding: 'utf8' });
+  return probe.status !== 0 && `containers need root that may make namespaces: ${(probe.error?.message ?? probe.stderr).trim()}`;
+}
+
 // Why containers cannot be run here, for `skip`; false where they can.
-export const noContainers = process.getuid() !== 0 && 'only root runs containers';
+export const noContainers = whyNoContainers();
 
 // What container runtimes hide of /proc and /sys unless they are told otherwise.
 const MASKED = ['/proc/acpi', '/proc/asound', '/proc/kcore', '/proc/keys', '/proc/latency_stats', '/proc/timer_list',
