@@ -203,7 +203,7 @@ class Store {
   virtual absl::Status RotateDataKey(absl::string_view org) = 0;
 
   // Rewraps the root key under `next`, durably, while the store is in use. The old KEK opens nothing afterwards. The
-  // bytes that it opens leave the files as deleted values do, once no view from before lives; WaitForPurge waits for it.
+  // bytes that it opens leave the files as deleted values do, once no view from before lives; see WaitForPurge.
   virtual absl::Status RotateKek(const KeyProvider& next) = 0;
 
   // OK if the KEK opens the store, as its next open will need. PERMISSION_DENIED if it is another one.
