@@ -32,16 +32,21 @@ class HeldCalls : public ServerCalls {
   }
 
   // Waits for that many calls and takes them.
-  std::vector<std::pair<std::string, DefinitionDone>> Definitions(size_t count) { return Take(definitions_, count); }
-  std::vector<std::pair<std::string, ExplanationDone>> Explanations(size_t count) { return Take(explanations_, count); }
+  std::vector<std::pair<std::string, DefinitionDone>> Definitions(size_t count) {
+    return Take(&HeldCalls::definitions_, count);
+  }
+  std::vector<std::pair<std::string, ExplanationDone>> Explanations(size_t count) {
+    return Take(&HeldCalls::explanations_, count);
+  }
 
  private:
+  // Gives up after a while, so that calls that never come are a failure.
   template <typename Call>
-  std::vector<Call> Take(std::vector<Call>& calls, size_t count) {
+  std::vector<Call> Take(std::vector<Call> HeldCalls::*calls, size_t count) {
     absl::MutexLock lock(&mutex_);
-    const auto enough = [&] { return calls.size() >= count; };
-    mutex_.Await(absl::Condition(&enough));
-    return std::exchange(calls, {});
+    const auto enough = [&] { return (this->*calls).size() >= count; };
+    mutex_.AwaitWithTimeout(absl::Condition(&enough), absl::Seconds(30));
+    return std::exchange(this->*calls, {});
   }
 
   absl::Mutex mutex_;

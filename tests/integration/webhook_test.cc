@@ -79,8 +79,8 @@ class WebhookTest : public ::testing::Test {
     return server::RawPeer::Connect(port_, ca_, max_version, client);
   }
 
-  static std::string Post(const std::string& body) {
-    return absl::StrCat("POST /mutate?timeout=10s HTTP/1.1\r\nHost: keyferry-webhook.keyferry.svc\r\n",
+  static std::string Post(const std::string& body, const std::string& headers = "") {
+    return absl::StrCat("POST /mutate?timeout=10s HTTP/1.1\r\nHost: keyferry-webhook.keyferry.svc\r\n", headers,
                         "Content-Type: application/json\r\nContent-Length: ", body.size(), "\r\n\r\n", body);
   }
 
@@ -164,7 +164,7 @@ TEST_F(WebhookTest, OnlyClientsOfTheCaAreAnswered) {
     for (const uint16_t version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
       const std::unique_ptr<server::RawPeer> peer = Connect(&one.identity, version);
       // With TLS 1.3 a client learns it only when it reads.
-      if (peer->connected()) peer->Write(Post(review.dump()));
+      if (peer->connected()) peer->Write(Post(review.dump(), "Connection: close\r\n"));
       EXPECT_EQ(peer->ReadToEnd(), "") << one.name;
     }
   }

@@ -150,6 +150,7 @@ TEST_F(HttpsListenerTest, ANewConnectionTakesThePlaceOfTheLongestUnused) {
     newer.push_back(Connect());
     ASSERT_TRUE(newer.back()->Write(Post("new")));
     EXPECT_THAT(newer.back()->ReadMessage(), StartsWith("HTTP/1.1 200 "));
+    ASSERT_TRUE(goes->WaitForInput(absl::Seconds(30))) << "it is not closed";
     EXPECT_EQ(goes->ReadToEnd(), "");
   }
   ASSERT_TRUE(used->Write(Post("x")));
