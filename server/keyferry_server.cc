@@ -7,6 +7,7 @@
 
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "server/audit/audit_check.h"
 #include "server/audit/audit_log.h"
 #include "server/audit/audit_retention.h"
 #include "server/audit/audit_rules.h"
@@ -54,6 +55,7 @@ struct KeyferryServer::Parts {
         audit_stream(std::move(stream)),
         audit_retention(store.get(), clock, options.audit_retention, logger),
         audit_rules(store.get(), &pages),
+        audit_check(store.get(), &audit_rules, clock, logger),
         credentials(store.get(), clock, &pages, usage.get()),
         sweeper(store.get(), clock, logger),
         mcp_servers(store.get(), clock, &pages),
@@ -90,6 +92,7 @@ struct KeyferryServer::Parts {
     figures.audit_entries = audit->entries();
     figures.audit_failures = audit->failures();
     figures.audit_checks = audit_rules.checks();
+    figures.audit_checked = audit_check.last_run();
     figures.audit_stream_failing = audit_stream != nullptr && audit_stream->failing();
     figures.refused_by_identity = call_limits.refused_by_identity();
     figures.refused_by_org = call_limits.refused_by_org();
@@ -110,6 +113,7 @@ struct KeyferryServer::Parts {
   BackgroundAuditRetention audit_retention;
   PageTokens pages;
   AuditRules audit_rules;
+  BackgroundAuditCheck audit_check;
   CredentialRules credentials;
   BackgroundSweeper sweeper;
   McpServerRules mcp_servers;
