@@ -99,6 +99,10 @@ size_t AuditLog::NoteEnd() {
   distance += (since - distance) / kWeight;
   distance_.store(distance, std::memory_order_relaxed);
   if (distance >= absl::ToInt64Nanoseconds(options_.close)) return 1;
+  if (ungathered_.load(std::memory_order_relaxed) > 0) {
+    ungathered_.fetch_sub(1, std::memory_order_relaxed);
+    return 1;
+  }
   const int64_t expected = absl::ToInt64Nanoseconds(options_.window) / std::max<int64_t>(distance, 1);
   return static_cast<size_t>(std::clamp<int64_t>(expected, 1, kMaxGroup));
 }
@@ -112,7 +116,9 @@ void AuditLog::StoreThen(const CallRecord* record, std::function<void(absl::Stat
     absl::MutexLock lock(&mutex_);
     waiting_.push_back({record, std::move(done)});
     waiting_bytes_ += bytes;
+    expected_ = together;
     if (waiting_.size() < together && waiting_bytes_ < kMaxGroupBytes && !stopping_) return;
+    last_ungathered_ = 0;
     group = TakeGroup();
   }
   StoreGroup(std::move(group));
@@ -138,7 +144,13 @@ void AuditLog::RunGather() {
     std::vector<Waiting> group;
     {
       absl::MutexLock lock(&mutex_);
-      if (taken == taken_) group = TakeGroup();
+      if (taken == taken_) {
+        if (2 * waiting_.size() < expected_) {
+          last_ungathered_ = std::clamp(4 * last_ungathered_, kMinUngathered, kMaxUngathered);
+          ungathered_ = last_ungathered_;
+        }
+        group = TakeGroup();
+      }
     }
     if (!group.empty()) StoreGroup(std::move(group));
   }

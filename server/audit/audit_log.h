@@ -35,10 +35,15 @@ struct AuditedCall {
 // the last `sync_interval` that no change followed. Thread-safe.
 class AuditLog {
  public:
+  static constexpr int64_t kMinUngathered = 16;
+  static constexpr int64_t kMaxUngathered = 16384;
+
   struct Options {
     absl::Duration sync_interval = absl::Milliseconds(40);
     // While calls end on average less than `close` after one another, entries gather until there are as many as end in
-    // a `window`, or none has been stored for one.
+    // a `window`, or none has been stored for one. Where less than half of them came, since each caller waits for
+    // their answer before they send more, the next calls do not gather: kMinUngathered at first, four times as many
+    // each time after that, kMaxUngathered at most.
     absl::Duration window = absl::Microseconds(500);
     absl::Duration close = absl::Microseconds(150);
     // False: nothing is gathered or synced in the background. For tests.
@@ -99,9 +104,15 @@ class AuditLog {
   // average, in nanoseconds, of which an update that is lost to another thread's does no harm.
   std::atomic<int64_t> last_end_{0};
   std::atomic<int64_t> distance_;
+  // How many calls are still to end before entries gather again.
+  std::atomic<int64_t> ungathered_{0};
   absl::Mutex mutex_;
+  // What `ungathered_` was last set to since a group was complete.
+  int64_t last_ungathered_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<Waiting> waiting_ ABSL_GUARDED_BY(mutex_);
   size_t waiting_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  // How many were to be stored together when the last came.
+  size_t expected_ ABSL_GUARDED_BY(mutex_) = 0;
   // Groups that were taken from it.
   uint64_t taken_ ABSL_GUARDED_BY(mutex_) = 0;
   // Entries were stored that may not have been synced.

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/blocking_counter.h"
+#include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
 #include "keyferry/v1/credentials.pb.h"
 #include "server/credentials/testing_world.h"
@@ -103,6 +104,29 @@ TEST_P(AuditLogTest, EntriesThatEndTogetherAreAllStoredAndAnsweredOnce) {
   std::set<std::string> methods;
   for (const v1::AuditEntry& entry : Entries()) methods.insert(entry.method());
   EXPECT_EQ(methods.size(), kCalls);
+}
+
+// Nobody else's entry comes for as long as the only caller waits for their answer.
+TEST_P(AuditLogTest, OneCallerAfterAnotherSoonWaitsForNobody) {
+  AuditLog::Options options;
+  options.window = absl::Milliseconds(20);
+  options.close = absl::Hours(1);
+  AuditLog log(world_.store.get(), options);
+  constexpr int kCalls = 20 * AuditLog::kMinUngathered;
+  int waited = 0;
+  for (int i = 0; i < kCalls; ++i) {
+    const CallRecord record = Call("Read");
+    absl::Notification answered;
+    log.StoreThen(&record, [&](const absl::Status& status) {
+      EXPECT_TRUE(status.ok());
+      answered.Notify();
+    });
+    if (!answered.HasBeenNotified()) ++waited;
+    answered.WaitForNotification();
+  }
+  EXPECT_EQ(Entries().size(), kCalls);
+  EXPECT_GE(waited, 1) << "nothing gathered, so that this shows nothing";
+  EXPECT_LE(waited, 3);
 }
 
 TEST_P(AuditLogTest, WhatCannotBeStoredIsAnsweredWithTheErrorAndHoldsUpNobodyElse) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "absl/random/random.h"
 #include "grpcpp/alarm.h"
 
 namespace keyferry::server {
@@ -22,8 +23,10 @@ bool HeldAnswers::TakePlace() {
 
 void HeldAnswers::Give(std::function<void()> answer) {
   if (!TakePlace()) return answer();
+  thread_local absl::InsecureBitGen random;
+  const absl::Duration delay = delay_ * absl::Uniform(random, 0.5, 1.5);
   auto* const alarm = new grpc::Alarm();
-  alarm->Set(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(delay_),
+  alarm->Set(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(delay),
              [this, alarm, answer = std::move(answer)](bool) {
                answer();
                delete alarm;

@@ -12,17 +12,19 @@ namespace keyferry::server {
 
 // Gives refusals a little later than it could, so that a caller who repeats a refused call at once is slowed down by
 // the answer instead of slowing down everybody else: each of its connections costs a few calls a second and no more.
-// No thread waits meanwhile. Thread-safe.
+// Each waits a time of its own, since calls that were refused together would otherwise come back together. No thread
+// waits meanwhile. Thread-safe.
 class HeldAnswers {
  public:
-  // At most `max_held` are held at a time; each is a call that stays open for `delay`.
+  // At most `max_held` are held at a time; each is a call that stays open for `delay` on average, between half and one
+  // and a half of it.
   HeldAnswers(absl::Duration delay, size_t max_held) : delay_(delay), max_held_(max_held) {}
   // Waits until every answer was given.
   ~HeldAnswers();
   HeldAnswers(const HeldAnswers&) = delete;
   HeldAnswers& operator=(const HeldAnswers&) = delete;
 
-  // Runs `answer` after the delay, or now if too many are held.
+  // Runs `answer` after a delay, or now if too many are held.
   void Give(std::function<void()> answer) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
