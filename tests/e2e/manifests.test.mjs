@@ -340,11 +340,27 @@ describe('the pod of the server', () => {
     server = await pod.start('keyferryd');
     await server.stop();
     server = undefined;
-    const job = rendered.maintenance.objects[0];
-    const verify = await pod.exec('keyferryd', ['keyferryd', ...job.spec.template.spec.containers[0].args.map((word) => pod.here(word))]);
-    assert.match(verify.stdout, /every record of .* is authentic/, verify.stderr);
     pod.openToGroup(pod.path('/var/lib/keyferry'), { everything: true });
     await assert.rejects(pod.start('keyferryd'), /can be used by others/);
+    fs.chmodSync(store(), 0o700);
+  });
+
+  test('is checked, entered again and restored by the job for maintenance', async () => {
+    const [{ args: [, ...files] }] = rendered.maintenance.objects[0].spec.template.spec.containers;
+    const maintain = (words) => pod.exec('keyferryd', ['keyferryd', ...words.map((word) => pod.here(word))]);
+    const verified = await maintain(['verify', ...files]);
+    assert.match(verified.stdout, /every record of .* is authentic/, verified.stderr);
+    // As job.yaml shows them.
+    const [backup] = fs.readdirSync(pod.path('/var/backups/keyferry/store')).filter((name) => /^\d/.test(name));
+    const shown = [...fs.readFileSync(path.join(ROOT, 'deploy/kubernetes/maintenance/job.yaml'), 'utf8').matchAll(/#   \[(.*), \.\.\.\]/g)]
+      .map(([, words]) => words.replace('NAME', backup).split(', '));
+    assert.deepEqual(shown.map(([command]) => command), ['init', 'restore']);
+    for (const [command, ...words] of shown) {
+      const { code, stderr } = await maintain([command, ...words, ...(command === 'restore' ? files.slice(1) : files)]);
+      assert.equal(code, 0, stderr);
+    }
+    const restored = await maintain(['verify', '--data-dir=/var/lib/keyferry/restored', ...files.slice(1)]);
+    assert.equal(restored.code, 0, restored.stderr);
   });
 
   test('is refused a KEK that everybody can read', async () => {
