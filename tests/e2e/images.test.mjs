@@ -211,6 +211,7 @@ describe('reproducible', () => {
       fs.chmodSync(path.join(bin, path.basename(program)), 0o700);
       fs.utimesSync(path.join(bin, path.basename(program)), 1e9, 1e9);
     }
+    fs.cpSync(path.join(BIN, 'third_party/licenses'), bin, { recursive: true, dereference: true });
     const { code, stderr } = await run('sh', ['-c', 'umask 077; exec "$@"', 'sh', BUILD, '--bin-dir', 'flat', '--output', other],
       { env: { PATH: process.env.PATH, HOME: '/nonexistent', TZ: 'Asia/Tokyo', PYTHONHASHSEED: '7' }, cwd: directory, timeoutMs: 300_000 });
     assert.equal(code, 0, stderr);
@@ -272,7 +273,7 @@ describe('what cannot be built is refused, and leaves nothing', () => {
     ['a time that is none', () => ['--bin-dir', BIN, '--output', 'new'], /SOURCE_DATE_EPOCH is "noon"/, { SOURCE_DATE_EPOCH: 'noon' }],
   ].map(([what, args, message, env]) => [what, 64, args, message, env]);
   const failures = [
-    ['a program is missing', () => ['--bin-dir', script('half', 'keyferryd', '')], /there is no program keyferry in half: neither half\/client\/keyferry nor half\/keyferry/],
+    ['a program is missing', () => ['--bin-dir', script('half', 'keyferryd', '')], /there is no keyferry in half: neither half\/client\/keyferry nor half\/keyferry/],
     ['a program is a script', () => ['--image', 'injector', '--bin-dir', script(script('text', 'keyferry-injector', '#!/bin/sh\n'), 'keyferry-launch', '')], /text\/keyferry-injector/],
     ['a program is another', () => {
       const other = fs.readFileSync('/bin/true');

@@ -92,5 +92,6 @@ STATIC_PACKAGES = (
     "zlib1g-dev",
 )
 
-# Those that come with the repository: where they go, and where they are.
-LICENSES = {"keyferry": "LICENSE", "boringssl": "third_party/boringssl/LICENSE", "grpc": "third_party/grpc/LICENSE"}
+# Those of what is compiled with the programs, as the build leaves them in bazel-bin.
+BUILT_LICENSES = ("boringssl", "grpc")
+LICENSE_DIRECTORY = "third_party/licenses"

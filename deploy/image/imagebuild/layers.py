@@ -14,11 +14,12 @@ class Programs:
     """The programs of an image: read, checked to fit each other and this machine, and stripped."""
 
     def __init__(self, image, find):
-        paths = {name: find(name) for name in image.programs}
+        paths = {name: find(contents.PROGRAMS[name], name) for name in image.programs}
         self.elves = {name: read_elf(path) for name, path in paths.items()}
         self.architecture = self._architecture()
         self.version = self._version(image.programs[0], paths[image.programs[0]])
         self.stripped = {name: _stripped(path) for name, path in paths.items()}
+        self.licenses = {name: find(contents.LICENSE_DIRECTORY, f"{name}-LICENSE") for name in contents.BUILT_LICENSES}
 
     def _architecture(self):
         # Their libraries come from this machine.
@@ -60,8 +61,9 @@ def program_layer(image, programs, repository):
     tree = Tree()
     for name, data in programs.stripped.items():
         tree.add_file(f"{contents.PROGRAM_DIRECTORY}/{name}", data, 0o755)
-    for name, path in contents.LICENSES.items():
-        tree.add_file(f"usr/share/doc/{name}/copyright", read(os.path.join(repository, path)))
+    tree.add_file("usr/share/doc/keyferry/copyright", read(os.path.join(repository, "LICENSE")))
+    for name in contents.BUILT_LICENSES:
+        tree.add_file(f"usr/share/doc/{name}/copyright", read(programs.licenses[name]))
     for directory in image.directories:
         tree.add_directory(directory, 0o700, contents.NONROOT)
     return tree
