@@ -28,6 +28,7 @@ const CERTIFICATES = {
   'Secret/keyferry-tls': ['tls.crt', 'tls.key', 'ca.crt'],
   'Secret/keyferry-webhook-tls': ['tls.crt', 'tls.key'],
 };
+const BROWSERS = { 'Secret/keyferry-browsers-tls': ['tls.crt', 'tls.key'] };
 const REVIEW_RULES = [{ apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] }];
 const COMPONENTS = ['token-review', 'oauth', 'monitoring'];
 
@@ -36,10 +37,10 @@ const overlays = {
   'supplied-tls': { rules: [], brought: { ...BROUGHT, ...CERTIFICATES } },
   'single-node': { rules: [], brought: { ...BROUGHT, ...CERTIFICATES } },
   'cert-manager': { rules: [], brought: BROUGHT },
-  'with-token-review': { on: 'cert-manager', components: ['token-review'], rules: REVIEW_RULES, brought: BROUGHT },
-  'with-oauth': { on: 'cert-manager', components: ['oauth'], rules: [], brought: BROUGHT },
+  'with-token-review': { on: 'cert-manager', components: ['token-review'], rules: REVIEW_RULES, egress: [53, 443, 6443], brought: BROUGHT },
+  'with-oauth': { on: 'cert-manager', components: ['oauth'], rules: [], egress: [53, 443], brought: { ...BROUGHT, ...BROWSERS } },
   'with-monitoring': { on: 'cert-manager', components: ['monitoring'], rules: [], brought: BROUGHT },
-  'with-all': { on: 'supplied-tls', components: COMPONENTS, rules: REVIEW_RULES, brought: { ...BROUGHT, ...CERTIFICATES } },
+  'with-all': { on: 'supplied-tls', components: COMPONENTS, rules: REVIEW_RULES, egress: [53, 443, 6443], brought: { ...BROUGHT, ...CERTIFICATES, ...BROWSERS } },
 };
 const UNTYPED = ['Certificate', 'Issuer', 'ServiceMonitor', 'PrometheusRule'];
 
@@ -153,7 +154,7 @@ describe('what is rendered', () => {
 
   test('docs/kubernetes.md says how to make what is brought', () => {
     const page = fs.readFileSync(path.join(ROOT, 'docs/kubernetes.md'), 'utf8');
-    for (const [source, keys] of Object.entries({ ...BROUGHT, ...CERTIFICATES })) {
+    for (const [source, keys] of Object.entries({ ...BROUGHT, ...CERTIFICATES, ...BROWSERS })) {
       if (source === 'ConfigMap/kube-root-ca.crt') continue;
       for (const word of [source.split('/')[1], ...keys]) assert.ok(page.includes(word), `${source}: ${word}`);
     }
@@ -180,6 +181,9 @@ describe('what would be found', () => {
     ['a port more let in', (o) => { named(o, 'NetworkPolicy', 'keyferry').spec.ingress[0].ports.push({ port: 22 }); }, /policies allow/],
     ['all ports let in', (o) => { delete named(o, 'NetworkPolicy', 'keyferry').spec.ingress[0].ports; }, /lets all ports/],
     ['a port not let in', (o) => { named(o, 'NetworkPolicy', 'keyferry-webhook').spec.ingress = []; }, /policies allow/],
+    ['a port let out', (o) => { named(o, 'NetworkPolicy', 'keyferry').spec.egress = [{ to: [{ podSelector: {} }], ports: [{ port: 22 }] }]; }, /let out to the ports 22/],
+    ['everything let out', (o) => { named(o, 'NetworkPolicy', 'keyferry').spec.egress = [{}]; }, /lets out to everything/],
+    ['the metadata of a cloud let out', (o) => { for (const { to } of named(o, 'NetworkPolicy', 'keyferry-oauth').spec.egress) for (const { ipBlock } of to) delete ipBlock?.except; }, /link-local/, 'with-oauth'],
     ['a right more', (o) => o.push({ kind: 'ClusterRole', metadata: { name: 'x' }, rules: [{ verbs: ['*'] }] }), /roles give/],
     ['a token of the cluster', (o) => { server(o).automountServiceAccountToken = true; }, /mounts a token/],
     ['a projected token', (o) => server(o).volumes.push({ name: 'x', projected: { sources: [{ serviceAccountToken: { path: 'token' } }] } }), /without any use/],
@@ -196,11 +200,11 @@ describe('what would be found', () => {
     ['a variable that is not there', (o) => { server(o).initContainers[0].env = []; }, /nothing says what/],
     ['a key of a ConfigMap that is not there', (o) => { server(o).initContainers[0].env[0].valueFrom.configMapKeyRef.key = 'x'; }, /has no source/],
   ];
-  for (const [what, change, problem] of changes) {
+  for (const [what, change, problem, overlay = 'supplied-tls'] of changes) {
     test(what, () => {
-      const objects = objectsOf('supplied-tls');
+      const objects = objectsOf(overlay);
       change(objects);
-      assert.match(checkAll(objects, expectedOf('supplied-tls')).join('\n'), problem);
+      assert.match(checkAll(objects, expectedOf(overlay)).join('\n'), problem);
     });
   }
 
@@ -386,7 +390,9 @@ describe('the pod of the server with components', () => {
 
   test('asks the API server with its own token, and serves browsers', async () => {
     const origin = `https://localhost:${api.address().port}`;
-    const { pod } = serverPod('with-all', 'components', { token: { '': 'of-the-pod' }, 'ConfigMap/kube-root-ca.crt': { 'ca.crt': made('ca.crt') } },
+    const { pod } = serverPod('with-all', 'components', {
+      token: { '': 'of-the-pod' }, 'ConfigMap/kube-root-ca.crt': { 'ca.crt': made('ca.crt') }, 'Secret/keyferry-browsers-tls': certificate('api'),
+    },
       [['https://kubernetes.default.svc/', `${origin}/`], ['url: https://kubernetes.default.svc\n', `url: ${origin}\n`]]);
     const init = await pod.run('init');
     assert.equal(init.code, 0, init.stderr);
@@ -394,7 +400,9 @@ describe('the pod of the server with components', () => {
     try {
       const first = await Promise.race([asked, sleep(PATIENCE_MS, 'nothing', { ref: false })]);
       assert.equal(first, '/openid/v1/jwks Bearer of-the-pod', server.errors());
-      assert.equal(pod.container('keyferryd').ports.find(({ name }) => name === 'browsers').containerPort, 8443);
+      const { env, ports } = pod.container('keyferryd');
+      const listen = env.find(({ name }) => name === 'KEYFERRYD_HTTP_LISTEN').value;
+      assert.equal(listen, `0.0.0.0:${ports.find(({ name }) => name === 'browsers').containerPort}`);
     } finally {
       assert.deepEqual(await server.stop(), { code: 0 });
     }
@@ -427,7 +435,7 @@ describe('the pod of the webhook', () => {
       request: {
         uid: '1', resource: { group: '', version: 'v1', resource: 'pods' }, operation: 'CREATE',
         object: {
-          metadata: { labels: { 'keyferry.dev/inject': 'true' }, annotations: { 'keyferry.dev/mcp-server': 'orgs/acme/mcpServers/github' } },
+          metadata: { labels: { 'keyferry.dev/inject': 'true' }, annotations: { 'keyferry.dev/mcp-server': 'github' } },
           spec: { containers: [{ name: 'server', image: 'x', command: ['node'] }] },
         },
       },
@@ -438,5 +446,8 @@ describe('the pod of the webhook', () => {
     const patch = Buffer.from(response.patch, 'base64').toString();
     assert.ok(patch.includes(`"image":"keyferry/injector:${version}"`), patch);
     assert.ok(patch.includes('keyferry.keyferry.svc:7443'));
+    // The organization of the webhook is the one that the server makes first.
+    const { org } = objects.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name.startsWith('keyferry-first-')).data;
+    assert.ok(patch.includes(`orgs/${org}/mcpServers/github`) || patch.includes(`"${org}"`), patch);
   });
 });

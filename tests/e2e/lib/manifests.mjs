@@ -89,6 +89,20 @@ export function networkPolicyProblems(objects) {
   return problems;
 }
 
+// Pods reach nothing but these ports, and by none of them the metadata of a cloud where providers are what is meant.
+export function egressProblems(objects, ports) {
+  const policies = ofKind(objects, 'NetworkPolicy').filter(({ spec }) => spec.egress);
+  const rules = policies.flatMap(({ spec }) => spec.egress);
+  const problems = rules.some((rule) => !rule.ports || !rule.to) ? ['a policy lets out to everything'] : [];
+  const allowed = [...new Set(rules.flatMap((rule) => rule.ports ?? []).map(({ port }) => port))].sort((a, b) => a - b);
+  if (allowed.join() !== ports.join()) problems.push(`policies let out to the ports ${allowed}`);
+  const blocks = named(objects, 'NetworkPolicy', 'keyferry-oauth')?.spec.egress.flatMap(({ to }) => to ?? []) ?? [];
+  if (blocks.some(({ ipBlock }) => ipBlock?.cidr === '0.0.0.0/0' && !ipBlock.except?.includes('169.254.0.0/16'))) {
+    problems.push('keyferry-oauth lets out to link-local addresses');
+  }
+  return problems;
+}
+
 // Only what is listed, word for word; and a token of the cluster only where something may be done with it.
 export function accessProblems(objects, rules) {
   const problems = [];
@@ -229,10 +243,10 @@ export function expansionProblems(objects) {
   }));
 }
 
-export function checkAll(objects, { version, rules, brought }) {
+export function checkAll(objects, { version, rules, brought, egress = [] }) {
   return [
     ...namespaceProblems(objects), ...imageProblems(objects, version), ...selectorProblems(objects), ...portProblems(objects),
-    ...networkPolicyProblems(objects), ...accessProblems(objects, rules), ...disruptionProblems(objects), ...webhookProblems(objects),
+    ...networkPolicyProblems(objects), ...egressProblems(objects, egress), ...accessProblems(objects, rules), ...disruptionProblems(objects), ...webhookProblems(objects),
     ...fileProblems(objects, brought), ...expansionProblems(objects),
   ];
 }
