@@ -355,6 +355,26 @@ TEST_F(CliEndToEndTest, TokensEndWhenRevoked) {
   EXPECT_EQ(Keyferry("status"), 77);
 }
 
+TEST_F(CliEndToEndTest, StatusTellsOfTheLastBackupOnTheServersMachine) {
+  EXPECT_FALSE(Json("status").contains("lastBackupOutcome"));
+  const std::string here = " --data-dir " + folder_ + "/data/store";
+  EXPECT_EQ(Json("status" + here)["lastBackupOutcome"], "NONE");
+  ASSERT_EQ(Keyferry("backup create --to " + folder_ + "/backups" + here), 0) << error_;
+  const nlohmann::json done = Json("status" + here);
+  EXPECT_EQ(done["lastBackupOutcome"], "SUCCEEDED");
+  EXPECT_THAT(done["lastBackupTime"].get<std::string>(), testing::EndsWith("Z"));
+  EXPECT_EQ(done["lastBackupProblem"], "");
+  variables_["KEYFERRYD_DATA_DIR"] = folder_ + "/data/store";
+  ASSERT_EQ(Keyferry("status"), 0) << error_;
+  EXPECT_THAT(output_, HasSubstr(done["lastBackupTime"].get<std::string>() + ", succeeded\n"));
+  ASSERT_NE(Keyferry("backup create --to " + folder_ + "/none/backups"), 0);
+  const nlohmann::json failed = Json("status");
+  EXPECT_EQ(failed["lastBackupOutcome"], "FAILED");
+  EXPECT_THAT(failed["lastBackupProblem"].get<std::string>(), HasSubstr("/none/backups"));
+  // Whoever has no server here is told so, and of the server all the same.
+  EXPECT_EQ(Json("status --data-dir " + folder_)["lastBackupOutcome"], "UNKNOWN");
+}
+
 TEST_F(CliEndToEndTest, OrgAndEncryption) {
   EXPECT_EQ(Json("org describe")["tier"], "TIER_BUSINESS");
   EXPECT_EQ(Json("org set-tier enterprise")["tier"], "TIER_ENTERPRISE");

@@ -36,6 +36,7 @@ struct Options {
   std::string admin;
   std::string tier = "business";
   std::string token_file;
+  bool once = false;
   std::string backup_to;
   std::string backup_from;
   std::string restore_to;
@@ -100,6 +101,8 @@ Commands AddOptions(CLI::App* app, Options* options) {
   commands.init->add_option("--tier", options->tier, "free, team, business (default) or enterprise; for a new org");
   commands.init->add_option("--token-file", options->token_file,
                             "Write the token to this file, mode 0600, instead of standard output");
+  commands.init->add_flag("--once", options->once,
+                          "Do nothing if the file of --token-file is there already, for a start that is repeated");
   commands.verify = app->add_subcommand("verify", "Open every record of the store and check it");
   commands.audit = app->add_subcommand(
       "audit",
@@ -149,6 +152,10 @@ absl::Status Interpret(const Options& options, const Commands& commands, Command
   line->org = options.org;
   line->admin = options.admin;
   line->token_file = options.token_file;
+  line->once = options.once;
+  if (options.once && options.token_file.empty()) {
+    return absl::InvalidArgumentError("--once needs --token-file: whether that file is there says if init has run");
+  }
   ASSIGN_OR_RETURN(line->tier, ParseTier(options.tier));
   for (const ConfigKey& key : ConfigKeys()) {
     const std::string& text = options.keys.at(key.path);

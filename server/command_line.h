@@ -22,6 +22,8 @@ struct CommandLine {
   std::string admin;
   v1::Tier tier = v1::TIER_BUSINESS;
   std::string token_file;
+  // Do nothing if there is such a file.
+  bool once = false;
   // For kBackup: where to; "" for the configured directory. For kVerifyBackup and kRestore: the backup.
   std::string backup;
   // For kRestore.

@@ -27,6 +27,11 @@ constexpr absl::Duration kInitTokenLifetime = absl::Hours(24 * 365);
 
 absl::Status Init(const CommandLine& command_line) {
   const config::Config& config = command_line.config;
+  // The token's file is the last that is written: what came before is done, or done again.
+  if (command_line.once && access(command_line.token_file.c_str(), F_OK) == 0) {
+    std::cerr << "keyferryd: " << command_line.token_file << " is there already; nothing was done\n";
+    return absl::OkStatus();
+  }
   RETURN_IF_ERROR(EnsurePrivateDirectory(config.data_dir()));
   const std::string& kek = config.key_provider().file();
   if (!kek.empty() && access(kek.c_str(), F_OK) != 0) {

@@ -1,13 +1,32 @@
 #include "server/configured_store.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstddef>
+#include <cstring>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "server/files.h"
 #include "server/status_macros.h"
 #include "storage/crypto/secret_bytes.h"
+#include "storage/crypto/secret_file.h"
 
 namespace keyferry::server {
+namespace {
+
+absl::Status CheckPassphraseFile(const std::string& path) {
+  struct stat info = {};
+  if (stat(path.c_str(), &info) != 0) {
+    const std::string message = absl::StrCat("cannot open passphrase file ", path, ": ", std::strerror(errno));
+    return errno == ENOENT ? absl::NotFoundError(message) : absl::FailedPreconditionError(message);
+  }
+  return storage::CheckSecretFile(info, geteuid(), "passphrase file", path);
+}
+
+}  // namespace
 
 bool IsSet(const config::KeyProvider& provider) { return !FileOf(provider).empty(); }
 
@@ -17,7 +36,7 @@ std::string FileOf(const config::KeyProvider& provider) {
 
 absl::StatusOr<std::unique_ptr<storage::KeyProvider>> LoadKeyProvider(const config::KeyProvider& provider) {
   if (!provider.file().empty()) return storage::LoadFileKeyProvider(provider.file());
-  RETURN_IF_ERROR(CheckPrivateFile(provider.passphrase_file()));
+  RETURN_IF_ERROR(CheckPassphraseFile(provider.passphrase_file()));
   ASSIGN_OR_RETURN(storage::SecretBytes passphrase, ReadSmallFile(provider.passphrase_file()));
   if (!passphrase.empty() && passphrase.Expose().back() == '\n') passphrase.Truncate(passphrase.size() - 1);
   return storage::MakePassphraseKeyProvider(std::move(passphrase));

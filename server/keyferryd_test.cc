@@ -95,7 +95,7 @@ TEST_F(KeyferrydTest, HelpAndVersion) {
 
 TEST_F(KeyferrydTest, WrongCommandLinesAnswerTwoAndOneLine) {
   for (const std::string arguments : {"", "--no-such-flag", "--dev --config x", "--dev init --org a --admin b", "init",
-                                      "init --org a --admin b --tier gold"}) {
+                                      "init --org a --admin b --tier gold", "init --org a --admin b --once"}) {
     SCOPED_TRACE(arguments);
     const Outcome outcome = Run(arguments);
     EXPECT_EQ(outcome.code, 2);
@@ -149,6 +149,22 @@ TEST_F(KeyferrydTest, InitServeVerifyAndRotateTheKek) {
   const Outcome old_kek = Run("verify --config " + config_);
   EXPECT_EQ(old_kek.code, 1) << "the old KEK opens nothing";
   EXPECT_EQ(Run("verify --config " + config_ + " --key-provider-file " + directory_ + "/kek2").code, 0);
+}
+
+TEST_F(KeyferrydTest, InitOnceDoesNothingWhereItHasWrittenItsToken) {
+  const std::string init = "init --config " + config_ + " --org acme --admin root --once --token-file " + directory_;
+  ASSERT_EQ(Run(init + "/token").code, 0);
+  const std::string token = ReadAll(directory_ + "/token");
+  ASSERT_EQ(token.size(), 54u);
+  const Outcome again = Run(init + "/token");
+  EXPECT_EQ(again.code, 0);
+  EXPECT_EQ(again.out, "");
+  EXPECT_TRUE(absl::StrContains(again.err, "nothing was done")) << again.err;
+  EXPECT_EQ(ReadAll(directory_ + "/token"), token);
+  // A start that was cut short is made up for.
+  ASSERT_EQ(unlink((directory_ + "/token").c_str()), 0);
+  EXPECT_EQ(Run(init + "/token").code, 0);
+  EXPECT_EQ(ReadAll(directory_ + "/token").size(), 54u);
 }
 
 TEST_F(KeyferrydTest, SighupReadsFilesAgainAndKeepsWhatWorks) {

@@ -1,4 +1,6 @@
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
@@ -6,12 +8,22 @@
 #include "client/cli/completion.h"
 #include "client/cli/context.h"
 #include "client/cli/health.h"
+#include "client/cli/last_backup.h"
 #include "keyferry/v1/tokens.pb.h"
 
 namespace keyferry::client::cli {
 namespace {
 
-Outcome Status(Context& context, const Arguments&) {
+constexpr char kDataDirVariable[] = "KEYFERRYD_DATA_DIR";
+
+// "" where the server's machine is another one.
+std::string DataDir(const Context& context, const Arguments& arguments) {
+  if (arguments.Has("--data-dir")) return arguments.Text("--data-dir");
+  const char* const set = context.streams().environment(kDataDirVariable);
+  return set == nullptr ? "" : set;
+}
+
+Outcome Status(Context& context, const Arguments& arguments) {
   const Connection* connection = nullptr;
   KEYFERRY_RETURN_IF_FAILED(context.Connect(&connection));
   std::string health;
@@ -24,12 +36,16 @@ Outcome Status(Context& context, const Arguments&) {
     absl::StrAppend(&expires, " (", HumanTime(expiry, context.streams().now()), ")");
   }
   if (!caller.has_token_expire_time()) expires = "";
-  context.printer().Facts({{"address", "Server", connection->options().address},
-                           {"health", "Health", health},
-                           {"serverVersion", "Server version", caller.server_version()},
-                           {"clientVersion", "Client version", kClientVersion},
-                           {"principal", "You are", caller.principal()},
-                           {"tokenExpireTime", "Token expires", expires}});
+  std::vector<Fact> facts = {{"address", "Server", connection->options().address},
+                             {"health", "Health", health},
+                             {"serverVersion", "Server version", caller.server_version()},
+                             {"clientVersion", "Client version", kClientVersion},
+                             {"principal", "You are", caller.principal()},
+                             {"tokenExpireTime", "Token expires", expires}};
+  if (const std::string data_dir = DataDir(context, arguments); !data_dir.empty()) {
+    for (Fact& fact : LastBackup(data_dir, context.printer().format())) facts.push_back(std::move(fact));
+  }
+  context.printer().Facts(facts);
   if (health == "SERVING") return std::nullopt;
   return Failure{ExitCode::kUnavailable, absl::StrCat("the server is not serving (", health,
                                                       "): ", connection->options().address, "; see its log")};
@@ -55,9 +71,10 @@ Outcome Version(Context& context, const Arguments&) {
 void AddToolCommands(CommandTree& tree) {
   tree.commands.push_back({"status",
                            "Show the server's address, health and version, who you are, and when your token expires",
-                           "",
+                           "On the server's machine, as its user, also what became of the last backup.",
                            {},
-                           {},
+                           {{"--data-dir", ValueKind::kFile, "DIR",
+                             "Data directory of the server, if it runs on this machine (default: KEYFERRYD_DATA_DIR)"}},
                            {},
                            Status});
   tree.commands.push_back({"completion",

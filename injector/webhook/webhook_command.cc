@@ -21,6 +21,7 @@
 #include "injector/webhook/grpc_server_calls.h"
 #include "injector/webhook/https/https_listener.h"
 #include "injector/webhook/rewrite/rewrite_config.h"
+#include "injector/webhook/rewrite/setting_forms.h"
 #include "injector/webhook/server_questions.h"
 
 namespace keyferry::injector::webhook {
@@ -103,6 +104,10 @@ Failure RunWebhook(const WebhookOptions& options) {
   const sigset_t signals = BlockSignals();
   absl::StatusOr<RewriteConfig> config = ReadConfig(options.config);
   if (!config.ok()) return UsageFailure(config.status());
+  if (!options.image.empty() && !IsImage(options.image)) {
+    return UsageFailure(absl::InvalidArgumentError(absl::StrCat("--image ", options.image, ": ", kImageForm)));
+  }
+  if (!options.image.empty()) config->image = options.image;
   CertificateFiles files(options.files);
   const absl::StatusOr<TlsIdentity> identity = files.Read();
   if (!identity.ok()) return UsageFailure(identity.status());

@@ -60,6 +60,8 @@ void Declare(CLI::App& app, RawOptions& raw) {
                  "Answer only clients whose certificate this CA signed, PEM; others may ask for /healthz")
       ->type_name("FILE");
   app.add_option("--config", options.config, "What pods get: image, address, resources, ...")->type_name("FILE");
+  app.add_option("--image", options.image, "Image of the agent and the launcher, instead of the configuration's")
+      ->type_name("IMAGE");
   app.add_flag("--ask-server", options.ask_server, "Ask keyferryd for commands, and on a dry run for bindings");
   app.add_option("--shutdown-delay", raw.shutdown_delay,
                  "After SIGTERM: how long new requests are still taken (default 5s)")

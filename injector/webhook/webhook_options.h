@@ -17,6 +17,8 @@ struct WebhookOptions {
   CertificateFiles::Paths files;
   // "" for the defaults.
   std::string config;
+  // Of the agent and the launcher, instead of the configuration's; "" for that.
+  std::string image;
   // Asks keyferryd how MCP servers are started, and on a dry run which bindings would fail.
   bool ask_server = false;
   // How long requests are still taken after SIGTERM, until Kubernetes sends no more.

@@ -12,6 +12,7 @@
 #include "openssl/base64.h"
 #include "storage/crypto/aead.h"
 #include "storage/crypto/key_provider.h"
+#include "storage/crypto/secret_file.h"
 #include "storage/crypto/wrapping.h"
 #include "storage/status_macros.h"
 
@@ -60,15 +61,7 @@ absl::Status CheckOwnerAndMode(int fd, const std::string& path) {
   if (fstat(fd, &info) != 0) return absl::UnavailableError(absl::StrCat("cannot examine KEK file ", path));
   if (!S_ISREG(info.st_mode))
     return absl::InvalidArgumentError(absl::StrCat("KEK file ", path, " is not a plain file"));
-  if (info.st_uid != geteuid()) {
-    return absl::FailedPreconditionError(absl::StrCat("KEK file ", path, " is owned by user ", info.st_uid,
-                                                      ", not by user ", geteuid(), " who runs this: change its owner"));
-  }
-  if ((info.st_mode & 077) != 0) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("KEK file ", path, " can be used by others: run chmod 600 ", path));
-  }
-  return absl::OkStatus();
+  return CheckSecretFile(info, geteuid(), "KEK file", path);
 }
 
 absl::StatusOr<SecretBytes> DecodeKek(const SecretBytes& text, const std::string& path) {

@@ -28,7 +28,7 @@ class KeyProvider {
 };
 
 // A KEK of 32 random bytes in a file (base64 text, one line) of mode 0600 or 0400. FAILED_PRECONDITION if the file can
-// be read by group or others or is owned by somebody else; INVALID_ARGUMENT if its content is not a KEK.
+// be read by others (see CheckSecretFile); INVALID_ARGUMENT if its content is not a KEK.
 absl::StatusOr<std::unique_ptr<KeyProvider>> LoadFileKeyProvider(const std::string& path);
 
 // Writes a new KEK file, mode 0600, synced. ALREADY_EXISTS rather than overwriting.

@@ -129,6 +129,24 @@ TEST_F(WebhookTest, RewritesRefusesAndEnds) {
   EXPECT_THAT(ReadWholeFile(Path("log")), ::testing::AllOf(HasSubstr("rewrote /"), HasSubstr("refused /")));
 }
 
+TEST_F(WebhookTest, TheImageOfTheCommandLineCountsBeforeTheConfigurations) {
+  Start({"--image", "registry.example/mirror:2"});
+  const Json answer = Review({{"name", "server"}, {"command", Json::array({"node"})}});
+  std::string patch;
+  ASSERT_TRUE(absl::Base64Unescape(answer["patch"].get<std::string>(), &patch));
+  EXPECT_THAT(patch, ::testing::AllOf(HasSubstr("registry.example/mirror:2"),
+                                      ::testing::Not(HasSubstr("registry.example/keyferry:1"))));
+}
+
+TEST_F(WebhookTest, AnImageThatIsNoneIsRefused) {
+  const std::unique_ptr<ChildProcess> process =
+      ChildProcess::Start({getenv("KEYFERRY_INJECTOR"), "webhook", "--listen", "127.0.0.1:0", "--tls-cert",
+                           Path("tls.crt"), "--tls-key", Path("tls.key"), "--image", "$(KEYFERRY_IMAGE)"},
+                          Path("log"));
+  EXPECT_EQ(process->Wait(), 64);
+  EXPECT_THAT(ReadWholeFile(Path("log")), HasSubstr("--image $(KEYFERRY_IMAGE): give an image"));
+}
+
 TEST_F(WebhookTest, TakesANewCertificate) {
   Start();
   const std::string before = Connect()->PeerCertificate();

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "client/version.h"
 
 namespace keyferry::injector::webhook {
 
@@ -25,8 +26,8 @@ struct RewriteConfig {
   std::string address = "keyferry.keyferry.svc:7443";
   // Id of the organization; "": only full names of MCP servers can be used.
   std::string org;
-  // With keyferry-injector and keyferry-launch.
-  std::string image = "keyferry:latest";
+  // With keyferry-injector and keyferry-launch; by default of this build's version.
+  std::string image = std::string("keyferry/injector:") + client::kClientVersion;
   // Others that a pod may have instead: by its annotation, or from another webhook that puts a mirror's in.
   std::vector<std::string> allowed_images;
   // Always, IfNotPresent or Never; "" is Kubernetes' own choice.

@@ -18,6 +18,7 @@ std::string Problem(const std::string& text) {
 
 TEST(RewriteConfigTest, DefaultsAndAllSettings) {
   EXPECT_EQ(ParseRewriteConfig("", "f")->uid, 65532);
+  EXPECT_THAT(ParseRewriteConfig("", "f")->image, testing::MatchesRegex("keyferry/injector:[0-9]+\\.[0-9]+\\.[0-9]+"));
   const auto config = ParseRewriteConfig(
       "address: keyferry.example:443\norg: acme\nimage: registry.example/k@sha256:00\nimagePullPolicy: Always\n"
       "caConfigMap: \"\"\ncaKey: root.pem\naudience: https://keyferry.example\ntokenExpiration: 30m\nuid: auto\n"

@@ -3,9 +3,9 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 
 // Runs `command` and answers {code, signal, stdout, stderr}. `input` is its standard input; it never inherits ours.
-export function run(command, args, { env, input = '', cwd, timeoutMs = 60_000 } = {}) {
+export function run(command, args, { env, input = '', cwd, uid, gid, timeoutMs = 60_000 } = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { env, cwd, stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn(command, args, { env, cwd, uid, gid, stdio: ['pipe', 'pipe', 'pipe'] });
     const out = [];
     const err = [];
     const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
