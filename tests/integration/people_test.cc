@@ -37,10 +37,10 @@ constexpr char kGithub[] = "orgs/acme/mcpServers/github";
 // Serves its metadata and its keys.
 class MockIssuer {
  public:
-  MockIssuer(const server::TestCa& ca, std::string keys)
-      : keys_(std::move(keys)), server_(ca.Issue(), [this](server::RawPeer& peer) {
+  MockIssuer(const server::TestCa& ca, std::string jwks)
+      : keys_(std::move(jwks)), server_(ca.Issue(), [this](server::RawPeer& peer) {
           const std::string request = peer.ReadMessage();
-          const std::string body = absl::StartsWith(request, "GET /keys ") ? keys() : Metadata();
+          const std::string body = absl::StartsWith(request, "GET /keys ") ? Keys() : Metadata();
           peer.Write(absl::StrCat("HTTP/1.1 200 OK\r\nContent-Length: ", body.size(), "\r\n\r\n", body));
           peer.Close();
           peer.ReadToEnd();
@@ -50,7 +50,7 @@ class MockIssuer {
   int asked() { return server_.accepted(); }
 
  private:
-  std::string keys() {
+  std::string Keys() {
     absl::MutexLock lock(&mutex_);
     return keys_;
   }
