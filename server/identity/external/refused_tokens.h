@@ -31,7 +31,7 @@ class RefusedTokens {
     std::shared_ptr<Verified> verified;
   };
 
-  explicit RefusedTokens(size_t places = 4096) : places_(places) {}
+  explicit RefusedTokens(size_t places = 4096) : size_(places), places_(places) {}
 
   // `hash` is a SHA-256.
   void Put(const std::string& hash, Known known, absl::Time now) {
@@ -51,7 +51,7 @@ class RefusedTokens {
   }
 
   void Clear() {
-    std::vector<Place> old(places_.size());
+    std::vector<Place> old(size_);
     absl::MutexLock lock(&mutex_);
     old.swap(places_);
   }
@@ -63,12 +63,13 @@ class RefusedTokens {
     Known known;
   };
 
-  size_t IndexOf(const std::string& hash) const ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  size_t IndexOf(const std::string& hash) const {
     uint64_t number = 0;
     std::memcpy(&number, hash.data(), std::min(sizeof(number), hash.size()));
-    return number % places_.size();
+    return number % size_;
   }
 
+  const size_t size_;
   mutable absl::Mutex mutex_;
   std::vector<Place> places_ ABSL_GUARDED_BY(mutex_);
 };
