@@ -286,7 +286,7 @@ absl::StatusOr<IdentityVerifier::EntryPointer> IdentityVerifier::Read(absl::stri
   TokenAttempt attempt;
   absl::StatusOr<ReadToken> read = ReadTokenOf(*trust(), token, now, &attempt);
   if (!read.ok()) {
-    if (absl::IsPermissionDenied(read.status()) && attempt.keys != nullptr) {
+    if (absl::IsPermissionDenied(read.status()) && attempt.verified) {
       refused_.Put(hash, {attempt.keys, {}}, now);
       if (question.in_vain != nullptr) question.in_vain();
     }

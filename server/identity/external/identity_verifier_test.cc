@@ -157,6 +157,7 @@ TEST_F(IdentityVerifierTest, EveryRefusalIsTheSameAndOnlyTheLogSaysWhy) {
       {"not valid yet",
        key_.Sign(TestServiceAccountClaims(kIssuer, "tools", "runner", "p", "u", now() + absl::Hours(2)))},
       {"signature does not hold", stranger.Sign(Claims())},
+      {"signature does not hold", stranger.Sign(absl::StrReplaceAll(Claims(), {{"kubernetes.io", "example.com"}}))},
       {"is none of the issuer's", unknown.Sign(Claims())},
       {"its algorithm (`alg`)", rsa.Sign(Claims())},
       {"its algorithm (`alg`)", key_.SignText(R"({"alg":"none","kid":"k1"})", Claims())},
@@ -314,7 +315,8 @@ TEST_F(IdentityVerifierTest, NothingNewIsVerifiedForWhomItMayNotBe) {
 }
 
 TEST_F(IdentityVerifierTest, WhatCostsNoSignatureIsVerifiedInNobodysVain) {
-  for (const std::string& token : {std::string("a.b.c"), key_.Sign(absl::StrReplaceAll(Claims(), {{kIssuer, "other"}})),
+  for (const std::string& token : {std::string("a.b.c"), key_.SignText(R"({"alg":"none","kid":"k1"})", Claims()),
+                                   key_.Sign(absl::StrReplaceAll(Claims(), {{kIssuer, "other"}})),
                                    TestJwtKey(JwtAlgorithm::kEs256, "k9").Sign(Claims())}) {
     EXPECT_FALSE(VerifyCounting(token).ok());
   }

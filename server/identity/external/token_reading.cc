@@ -54,7 +54,10 @@ absl::StatusOr<ReadToken> ReadTokenOf(const IdentityTrust& trust, absl::string_v
       CheckClaims(jws.payload, {issuer.issuer(), {issuer.audience().begin(), issuer.audience().end()}}, now));
   attempt->keys = attempt->issuer->keys->keys();
   if (attempt->keys == nullptr) return absl::UnavailableError("its keys cannot be read");
-  ASSIGN_OR_RETURN(const VerificationKey* const key, VerifyJws(jws, AlgorithmsOf(issuer), *attempt->keys));
+  const std::vector<JwtAlgorithm> algorithms = AlgorithmsOf(issuer);
+  RETURN_IF_ERROR(ChooseKey(jws, algorithms, *attempt->keys).status());
+  attempt->verified = true;
+  ASSIGN_OR_RETURN(const VerificationKey* const key, VerifyJws(jws, algorithms, *attempt->keys));
   ReadToken read;
   RETURN_IF_ERROR(MapClaims(jws, claims, issuer, now, &read));
   read.issuer = attempt->issuer;

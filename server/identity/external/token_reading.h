@@ -31,6 +31,8 @@ struct ReadToken {
 struct TokenAttempt {
   std::shared_ptr<TrustedIssuer> issuer;
   std::shared_ptr<const JwkSet> keys;
+  // A signature was looked at.
+  bool verified = false;
 };
 
 // Reads and verifies a token. For whom and until when it is is looked at first, which costs no signature; whom it
