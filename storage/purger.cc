@@ -85,7 +85,7 @@ absl::Status Purger::Wait(absl::Time deadline) {
 
 size_t Purger::pending() {
   absl::MutexLock lock(&mutex_);
-  return pending_.size();
+  return pending_.size() + in_hand_;
 }
 
 void Purger::WaitForWork() {
@@ -102,11 +102,13 @@ void Purger::Run() {
     if (stop_) return;
     std::vector<Marker> markers;
     markers.swap(pending_);
+    in_hand_ = markers.size();
     const uint64_t reached = added_;
     mutex_.Unlock();
     const absl::Status status = PurgeNow(markers);
     mutex_.Lock();
     last_error_ = status;
+    in_hand_ = 0;
     if (status.ok()) {
       purged_ = reached;
       continue;

@@ -39,7 +39,8 @@ class Purger {
   // Purges at once and waits until all that was added before is done. DEADLINE_EXCEEDED, with the last problem, if not.
   absl::Status Wait(absl::Time deadline) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Markers that wait for their turn.
+  // Markers whose bytes may still be in the files: those that wait for their turn, and those that are being purged,
+  // which itself waits for views from before.
   size_t pending() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
@@ -53,6 +54,8 @@ class Purger {
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
   int waiters_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<Marker> pending_ ABSL_GUARDED_BY(mutex_);
+  // Those that the thread has taken from pending_ and has not purged yet.
+  size_t in_hand_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t added_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t purged_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Status last_error_ ABSL_GUARDED_BY(mutex_);

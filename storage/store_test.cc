@@ -300,9 +300,13 @@ TEST_P(StoreTest, KekRotationDoesNotWaitForViewsFromBefore) {
     EXPECT_TRUE(store_->CheckKek(next).ok());
     EXPECT_EQ(store_->CheckKek(kek_).code(), absl::StatusCode::kPermissionDenied);
     EXPECT_EQ(store_->WaitForPurge(absl::ZeroDuration()).code(), absl::StatusCode::kDeadlineExceeded);
+    // By this figure operators decide when the old KEK need not be secret any more. Meanwhile the purge has begun.
+    EXPECT_EQ(store_->WaitForPurge(absl::Milliseconds(200)).code(), absl::StatusCode::kDeadlineExceeded);
+    EXPECT_EQ(store_->Statistics().purges_pending, 1u);
   }
   const absl::Status purged = store_->WaitForPurge(absl::Minutes(5));
   EXPECT_TRUE(purged.ok()) << purged;
+  EXPECT_EQ(store_->Statistics().purges_pending, 0u);
 }
 
 }  // namespace

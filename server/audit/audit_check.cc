@@ -1,5 +1,6 @@
 #include "server/audit/audit_check.h"
 
+#include <optional>
 #include <vector>
 
 #include "server/records.h"
@@ -14,22 +15,43 @@ constexpr absl::Duration kPause = absl::Milliseconds(100);
 
 }  // namespace
 
-absl::Status AuditCheck::CheckLog(const std::string& org, const Pause& pause) {
+absl::StatusOr<std::optional<storage::JournalDamage>> AuditCheck::Follow(const std::string& org, const Pause& pause) {
   storage::JournalCheck check(org);
   while (true) {
     ASSIGN_OR_RETURN(const bool done, check.Follow(*store_->View(), kBlocksAtOnce, /*visit=*/nullptr));
     if (!pause()) return absl::CancelledError("the server stops");
     if (done) break;
   }
-  const bool damaged = check.damage().has_value();
-  // Of an org that was deleted meanwhile nothing is there any more.
-  if (damaged && absl::IsNotFound(store_->GetKeyringInfo(org).status())) return absl::NotFoundError("the org is gone");
-  rules_->NoteCheck(org, damaged);
-  if (damaged && logger_ != nullptr) {
+  // The system's log begins with whatever happens first.
+  if (org.empty() || check.damage().has_value() || check.last_sequence() != 0) return check.damage();
+  return storage::JournalDamage{1, "the log is empty, and the making of an organization is its first entry"};
+}
+
+absl::StatusOr<bool> AuditCheck::HasLostKeyring(const std::string& org) {
+  const storage::RecordKey key{storage::Table::kOrg, "", "", org};
+  ASSIGN_OR_RETURN(const auto before, ReadRecord<storage::records::OrgRecord>(*store_->View(), key));
+  const absl::Status keyring = store_->GetKeyringInfo(org).status();
+  if (!keyring.ok() && !absl::IsNotFound(keyring)) return keyring;
+  ASSIGN_OR_RETURN(const auto after, ReadRecord<storage::records::OrgRecord>(*store_->View(), key));
+  if (keyring.ok() || !before.has_value() || !after.has_value()) return false;
+  return before->revision == after->revision && !after->record.deleting();
+}
+
+absl::Status AuditCheck::CheckLog(const std::string& org, const Pause& pause) {
+  absl::StatusOr<std::optional<storage::JournalDamage>> damage = Follow(org, pause);
+  if (!damage.ok() && !absl::IsNotFound(damage.status())) return damage.status();
+  if (!org.empty() && (!damage.ok() || damage->has_value())) {
+    ASSIGN_OR_RETURN(const bool lost, HasLostKeyring(org));
+    // Of an org that was deleted meanwhile nothing is there any more.
+    if (!lost && absl::IsNotFound(store_->GetKeyringInfo(org).status())) return absl::NotFoundError("the org is gone");
+    if (lost) damage = storage::JournalDamage{0, "the keyring of the organization is missing, and its record is not"};
+  }
+  RETURN_IF_ERROR(damage.status());
+  rules_->NoteCheck(org, damage->has_value());
+  if (damage->has_value() && logger_ != nullptr) {
+    const storage::JournalDamage& found = **damage;
     logger_->Write(LogLevel::kError, "audit log damaged",
-                   {{"org", org},
-                    {"sequence", static_cast<int64_t>(check.damage()->sequence)},
-                    {"problem", check.damage()->problem}});
+                   {{"org", org}, {"sequence", static_cast<int64_t>(found.sequence)}, {"problem", found.problem}});
   }
   return absl::OkStatus();
 }

@@ -5,23 +5,27 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "server/audit/audit_rules.h"
 #include "server/log.h"
+#include "storage/journal.h"
 #include "storage/store.h"
 
 namespace keyferry::server {
 
-// Follows every audit log from its beginning to its end, the system's included, and tells AuditRules what was found. A
-// few blocks at a time, with a pause between, so that calls do not notice and no view stands for long. RunOnce is for
-// one thread at a time.
+// Follows every audit log from its beginning to its end, the system's included, and tells AuditRules what was found: a
+// log of an org that is empty, or whose keyring is gone while the org's record stands, is damaged as well. A few blocks
+// at a time, with a pause between, so that calls do not notice and no view stands for long. RunOnce is for one thread
+// at a time.
 class AuditCheck {
  public:
   // Between two pieces; false ends the run.
@@ -41,6 +45,12 @@ class AuditCheck {
   absl::Time last_run() const { return absl::FromUnixNanos(last_run_); }
 
  private:
+  // What is wrong with the log itself.
+  absl::StatusOr<std::optional<storage::JournalDamage>> Follow(const std::string& org, const Pause& pause);
+  // Whether the org's record stands and its keyring is gone. An org that is made has a keyring first, and one that is
+  // deleted is marked before that goes: so neither is taken for it, nor one that is made anew meanwhile.
+  absl::StatusOr<bool> HasLostKeyring(const std::string& org);
+  // NOT_FOUND if the org is gone.
   absl::Status CheckLog(const std::string& org, const Pause& pause);
 
   storage::Store* const store_;

@@ -106,6 +106,7 @@ absl::Status FinishOrgDeletions(storage::Store* store) {
   const auto view = store->View();
   ASSIGN_OR_RETURN(const auto orgs, ScanRecords<records::OrgRecord>(*view, Table::kOrg, "", ""));
   for (const auto& org : orgs) {
+    if (!org.record.deleting()) continue;
     const auto info = store->GetKeyringInfo(org.record.id());
     if (!absl::IsNotFound(info.status())) continue;
     storage::Mutation mutation;

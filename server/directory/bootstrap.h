@@ -22,8 +22,9 @@ absl::StatusOr<IssuedToken> IssueTokenForUser(const DirectoryContext& context, c
                                               const std::string& user, absl::string_view display_name,
                                               absl::Duration ttl);
 
-// Removes the record of every org that has no keyring any more: what a DeleteOrg that was cut short leaves. Its token
-// index entries stay and open nothing, since their tokens went with the keyring. Call at start.
+// Removes the record of every org that has no keyring any more since a DeleteOrg was cut short, which the record says;
+// of one that lost it otherwise it stays, for AuditCheck to tell. Token index entries stay and open nothing, since
+// their tokens went with the keyring. Call at start.
 absl::Status FinishOrgDeletions(storage::Store* store);
 
 }  // namespace keyferry::server

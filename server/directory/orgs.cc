@@ -28,13 +28,19 @@ absl::StatusOr<ParentName> AuthorizeOrg(const Caller& caller, Action action, abs
   return org;
 }
 
+// What a deletion that failed has marked is the same org.
+std::string EtagOfOrg(records::OrgRecord record) {
+  record.clear_deleting();
+  return EtagOf(record);
+}
+
 v1::Org ToProto(const records::OrgRecord& record) {
   v1::Org org;
   org.set_name(absl::StrCat("orgs/", record.id()));
   org.set_display_name(record.display_name());
   org.set_tier(static_cast<v1::Tier>(record.tier()));
   *org.mutable_create_time() = ToTimestamp(record.create_time());
-  org.set_etag(EtagOf(record));
+  org.set_etag(EtagOfOrg(record));
   *org.mutable_allowed_variable_names() = record.allowed_variable_names();
   return org;
 }
@@ -61,6 +67,14 @@ absl::Status CheckAllowedNames(const v1::Org& org) {
 void SetAllowedNames(const v1::Org& org, records::OrgRecord* record) {
   *record->mutable_allowed_variable_names() = org.allowed_variable_names();
   std::sort(record->mutable_allowed_variable_names()->begin(), record->mutable_allowed_variable_names()->end());
+}
+
+// Tells a keyring that is missing since the org is being deleted from one that somebody has taken away.
+absl::Status MarkDeleting(storage::Store* store, const std::string& id, OrgState org) {
+  org.record.set_deleting(true);
+  storage::Mutation mutation;
+  mutation.Put({Table::kOrg, "", "", id}, storage::SerializeSecret(org.record), /*version=*/1, org.revision);
+  return store->Commit(mutation, storage::Durability::kSynced).status();
 }
 
 // What a commit must also remove from the system space with the org.
@@ -112,7 +126,7 @@ absl::StatusOr<v1::Org> OrgRules::UpdateOrg(const Caller& caller, const v1::Upda
   absl::MutexLock lock(context_.changes);
   const auto view = context_.store->View();
   ASSIGN_OR_RETURN(OrgState org, ReadOrg(*view, name.org));
-  RETURN_IF_ERROR(CheckEtag(request.org().etag(), EtagOf(org.record), name.Name()));
+  RETURN_IF_ERROR(CheckEtag(request.org().etag(), EtagOfOrg(org.record), name.Name()));
   const int64_t now = context_.NowNanos();
   storage::Mutation mutation;
   if (paths.contains("display_name")) org.record.set_display_name(request.org().display_name());
@@ -124,6 +138,7 @@ absl::StatusOr<v1::Org> OrgRules::UpdateOrg(const Caller& caller, const v1::Upda
     }
   }
   org.record.set_update_time(now);
+  org.record.clear_deleting();
   mutation.Put({Table::kOrg, "", "", name.org}, storage::SerializeSecret(org.record), /*version=*/1, org.revision);
   const auto committed = CommitAudited(context_.store, caller, std::move(mutation));
   if (!committed.ok()) return FromStore(committed.status(), name.Name());
@@ -156,10 +171,12 @@ absl::StatusOr<google::protobuf::Empty> OrgRules::DeleteOrg(const Caller& caller
   absl::MutexLock lock(context_.changes);
   auto view = context_.store->View();
   ASSIGN_OR_RETURN(const OrgState org, ReadOrg(*view, name.org));
-  RETURN_IF_ERROR(CheckEtag(request.etag(), EtagOf(org.record), name.Name()));
+  RETURN_IF_ERROR(CheckEtag(request.etag(), EtagOfOrg(org.record), name.Name()));
   auto system_records = SystemRecordsOf(*view, name.org);
   if (!system_records.ok()) return FromStore(system_records.status(), name.Name());
   view.reset();  // It would keep the org's files alive.
+  const absl::Status marked = MarkDeleting(context_.store, name.org, org);
+  if (!marked.ok()) return FromStore(marked, name.Name());
   const absl::Status destroyed = context_.store->DestroyOrg(name.org);
   // Past the deadline the org is destroyed all the same; only its last bytes are still being purged.
   if (!destroyed.ok() && !absl::IsDeadlineExceeded(destroyed)) return FromStore(destroyed, name.Name());

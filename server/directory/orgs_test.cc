@@ -4,6 +4,8 @@
 #include "gtest/gtest.h"
 #include "server/directory/bootstrap.h"
 #include "server/directory/testing_directory.h"
+#include "server/records.h"
+#include "storage/records/records.pb.h"
 
 namespace keyferry::server {
 namespace {
@@ -208,6 +210,15 @@ TEST(OrgsTest, ADeletionThatWasCutShortIsFinishedAtStart) {
   const std::string eve = directory.Login("orgs/rival/users/eve");
   ASSERT_TRUE(directory.store->DestroyOrg("rival").ok());
   EXPECT_EQ(ReasonOf(directory.Authenticate(eve)), "TOKEN_UNKNOWN");
+  const storage::RecordKey key{storage::Table::kOrg, "", "", "rival"};
+  ASSERT_TRUE(FinishOrgDeletions(directory.store.get()).ok());
+  EXPECT_TRUE(*directory.store->View()->Contains(key)) << "nobody has deleted it";
+  // What DeleteOrg writes first.
+  auto org = *ReadRecord<storage::records::OrgRecord>(*directory.store->View(), key);
+  org->record.set_deleting(true);
+  storage::Mutation mark;
+  mark.Put(key, storage::SerializeSecret(org->record), /*version=*/1, org->revision);
+  ASSERT_TRUE(directory.store->Commit(mark, storage::Durability::kSynced).ok());
   ASSERT_TRUE(FinishOrgDeletions(directory.store.get()).ok());
   EXPECT_FALSE(*directory.store->View()->Contains({storage::Table::kOrg, "", "", "rival"}));
   EXPECT_TRUE(*directory.store->View()->Contains({storage::Table::kOrg, "", "", "acme"}));

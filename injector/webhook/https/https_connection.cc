@@ -88,6 +88,8 @@ void HttpsConnection::Bound(absl::Duration at_most) {
   beast::get_lowest_layer(stream_).expires_after(absl::ToChronoNanoseconds(at_most));
 }
 
+void HttpsConnection::NoteUse() { unused_since_ = absl::ToUnixNanos(absl::Now()); }
+
 void HttpsConnection::Handshake() {
   ErrorCode ignored;
   beast::get_lowest_layer(stream_).socket().set_option(asio::ip::tcp::no_delay(true), ignored);
@@ -113,6 +115,7 @@ void HttpsConnection::WaitForRequest() {
 
 void HttpsConnection::ReadHead() {
   idle_ = false;
+  NoteUse();
   parser_.emplace();
   parser_->header_limit(static_cast<uint32_t>(shared_.limits.head_bytes));
   parser_->body_limit(shared_.limits.body_bytes);
@@ -127,6 +130,7 @@ void HttpsConnection::OnHead(const ErrorCode& error) {
     const int status = StatusOf(error);
     return status == 0 ? DoClose() : Answer(Plain(status, "the request cannot be read\n"), /*close=*/true);
   }
+  NoteUse();
   const auto& head = parser_->get();
   if (!MayAsk(head.target())) {
     return Answer(Plain(403, "a client certificate is needed\n"), /*close=*/true);
@@ -179,7 +183,10 @@ void HttpsConnection::CallHandler() {
   const bool close = !request.keep_alive();
   asio::post(*shared_.workers, [self = shared_from_this(), asked = std::move(asked), close] {
     HttpAnswer answer = Handle(self->shared_.handler, asked);
-    asio::dispatch(self->stream_.get_executor(), [self, close, answer = std::move(answer)]() mutable {
+    const bool served = asked.target != kHealthPath;
+    asio::dispatch(self->stream_.get_executor(), [self, close, served, answer = std::move(answer)]() mutable {
+      if (served) self->served_ = true;
+      self->NoteUse();
       self->answering_ = false;
       if (!self->closed_) self->Answer(std::move(answer), close);
     });
@@ -196,7 +203,7 @@ void HttpsConnection::Answer(HttpAnswer answer, bool close) {
   response_->body() = std::move(answer.body);
   response_->prepare_payload();
   parser_.reset();
-  unused_since_ = absl::ToUnixNanos(absl::Now());
+  NoteUse();
   Bound(shared_.limits.write);
   http::async_write(stream_, *response_, [self = shared_from_this(), close](const ErrorCode& error, size_t) {
     if (!self->closed_) self->OnWritten(error, close);

@@ -53,10 +53,12 @@ class HttpsConnection : public std::enable_shared_from_this<HttpsConnection> {
   void Retire();
   void Close();
 
-  // Whether an answer is being made, and since when the connection has been no use otherwise: when it came, or was last
-  // answered. For any thread.
+  // Whether an answer is being made, and since when the connection has been no use otherwise: when it came, last began
+  // or ended to send the head of a request, or was last answered. For any thread.
   bool answering() const { return answering_; }
   absl::Time unused_since() const { return absl::FromUnixNanos(unused_since_); }
+  // Whether the handler has answered a request of it, other than about its health, which anybody may ask.
+  bool served() const { return served_; }
 
  private:
   using ErrorCode = boost::system::error_code;
@@ -64,6 +66,7 @@ class HttpsConnection : public std::enable_shared_from_this<HttpsConnection> {
   using Response = boost::beast::http::response<boost::beast::http::string_body>;
 
   void Bound(absl::Duration at_most);
+  void NoteUse();
   void Handshake();
   void WaitForRequest();
   void ReadHead();
@@ -89,6 +92,7 @@ class HttpsConnection : public std::enable_shared_from_this<HttpsConnection> {
   bool closed_ = false;
   bool retired_ = false;
   std::atomic<bool> answering_{false};
+  std::atomic<bool> served_{false};
   std::atomic<int64_t> unused_since_;
   size_t reserved_ = 0;
   boost::beast::flat_buffer buffer_;

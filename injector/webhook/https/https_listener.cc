@@ -35,8 +35,23 @@ constexpr int kWorkers = 8;
 constexpr int kBacklog = 128;
 // Connections that are being closed for others; beyond it new ones come faster than old ones can be closed.
 constexpr size_t kMostRetired = 256;
+// One of so many connections may be one that never had an answer without going before all others.
+constexpr int kUnservedShare = 4;
 // After accepting has failed, most likely since no descriptor is left.
 constexpr std::chrono::milliseconds kPause(100);
+
+// The one of several that has been unused for longest.
+struct Longest {
+  uint64_t id = 0;
+  HttpsConnection* connection = nullptr;
+  absl::Time unused_since = absl::InfiniteFuture();
+
+  void Consider(uint64_t other_id, HttpsConnection* other) {
+    const absl::Time since = other->unused_since();
+    if (since >= unused_since) return;
+    *this = {other_id, other, since};
+  }
+};
 
 // "IP:PORT", an IPv6 address in brackets.
 absl::StatusOr<Tcp::endpoint> ParseEndpoint(const std::string& text) {
@@ -158,22 +173,26 @@ class HttpsListener::Core {
   }
 
   // Closes the connection that has been unused for longest, so that whoever only holds connections keeps nobody out;
-  // false if there is none, or too many are being closed already.
+  // false if there is none, or too many are being closed already. Those that never had an answer go first, so that a
+  // client's idle connection outlives them, except for the share of kUnservedShare: else whoever has got answers on all
+  // others would have each new one closed by the next.
   bool RetireOne(std::vector<std::shared_ptr<HttpsConnection>>* held) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (retired_.size() >= kMostRetired) return false;
-    uint64_t id = 0;
-    HttpsConnection* longest = nullptr;
-    for (const auto& [other_id, weak] : connections_) {
+    Longest of_all, of_unserved;
+    int unserved = 0;
+    for (const auto& [id, weak] : connections_) {
       held->push_back(weak.lock());
-      HttpsConnection* const other = held->back().get();
-      if (other == nullptr || other->answering()) continue;
-      if (longest != nullptr && other->unused_since() >= longest->unused_since()) continue;
-      id = other_id;
-      longest = other;
+      HttpsConnection* const connection = held->back().get();
+      if (connection == nullptr || connection->answering()) continue;
+      of_all.Consider(id, connection);
+      if (connection->served()) continue;
+      of_unserved.Consider(id, connection);
+      ++unserved;
     }
-    if (longest == nullptr) return false;
-    retired_.insert(connections_.extract(id));
-    longest->Retire();
+    const Longest& goes = unserved > shared_.limits.connections / kUnservedShare ? of_unserved : of_all;
+    if (goes.connection == nullptr) return false;
+    retired_.insert(connections_.extract(goes.id));
+    goes.connection->Retire();
     return true;
   }
 

@@ -22,7 +22,8 @@ struct TlsIdentity {
 };
 
 // Serves HTTP/1.1 over TLS (see server_tls.h) within ListenerLimits. At the limit a new connection takes
-// the place of the one that has been unused for longest, and is refused only if all are being answered; requests that
+// the place of the one that has been unused for longest, of one that never had an answer before others while these are
+// many, and is refused only if all are being answered; requests that
 // are too long, too many or unreadable are answered with 400, 413, 431 or 503. Thread-safe.
 class HttpsListener {
  public:

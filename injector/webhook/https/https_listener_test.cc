@@ -157,6 +157,79 @@ TEST_F(HttpsListenerTest, ANewConnectionTakesThePlaceOfTheLongestUnused) {
   EXPECT_THAT(used->ReadMessage(), StartsWith("HTTP/1.1 200 "));
 }
 
+// As the API server's, which it keeps for its next review.
+TEST_F(HttpsListenerTest, AConnectionThatHadAnAnswerOutlivesThoseThatHadNone) {
+  ListenerLimits limits;
+  limits.connections = 3;
+  limits.handshake = limits.head = absl::Minutes(10);
+  Start(limits);
+  const std::unique_ptr<RawPeer> pooled = Connect();
+  ASSERT_TRUE(pooled->Write(Post("x")));
+  EXPECT_THAT(pooled->ReadMessage(), StartsWith("HTTP/1.1 200 "));
+  std::vector<std::unique_ptr<RawPeer>> holding;
+  for (int i = 0; i < 10; ++i) {
+    holding.push_back(Connect());
+    // Of its health anybody may ask.
+    ASSERT_TRUE(holding.back()->Write("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"));
+    EXPECT_THAT(holding.back()->ReadMessage(), StartsWith("HTTP/1.1 200 "));
+  }
+  ASSERT_TRUE(pooled->Write(Post("x")));
+  EXPECT_THAT(pooled->ReadMessage(), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(HttpsListenerTest, ANewConnectionIsNotTheFirstToGoWhereAllOthersHadAnswers) {
+  ListenerLimits limits;
+  limits.connections = 4;
+  Start(limits);
+  std::vector<std::unique_ptr<RawPeer>> served;
+  for (int i = 0; i < 3; ++i) {
+    served.push_back(Connect());
+    ASSERT_TRUE(served.back()->Write(Post("x")));
+    EXPECT_THAT(served.back()->ReadMessage(), StartsWith("HTTP/1.1 200 "));
+  }
+  const std::unique_ptr<RawPeer> fresh = Connect();
+  const std::unique_ptr<RawPeer> fresher = Connect();
+  ASSERT_TRUE(served[0]->WaitForInput(absl::Seconds(30))) << "it is not closed";
+  EXPECT_EQ(served[0]->ReadToEnd(), "");
+  ASSERT_TRUE(fresh->Write(Post("x")));
+  EXPECT_THAT(fresh->ReadMessage(), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(HttpsListenerTest, ARequestThatArrivesIsNotUnused) {
+  ListenerLimits limits;
+  limits.connections = 3;
+  limits.body_bytes = limits.all_body_bytes = 1000;
+  limits.body = limits.idle = absl::Minutes(10);
+  Start(limits);
+  const auto ask = [](RawPeer& peer, size_t size) {
+    EXPECT_TRUE(peer.Write(Post(std::string(size, 'x'))));
+    return peer.ReadMessage();
+  };
+  const std::unique_ptr<RawPeer> sending = Connect();
+  EXPECT_THAT(ask(*sending, 1), StartsWith("HTTP/1.1 200 "));
+  const std::unique_ptr<RawPeer> idle = Connect();
+  EXPECT_THAT(ask(*idle, 1), StartsWith("HTTP/1.1 200 "));
+  const std::string request = Post(std::string(1000, 'y'));
+  ASSERT_TRUE(sending->Write(request.substr(0, request.size() - 1)));
+  // That its head has been read is seen by the room that is left for others.
+  std::unique_ptr<RawPeer> probe = Connect();
+  while (absl::StartsWith(ask(*probe, 1), "HTTP/1.1 200 ")) {
+  }
+  probe.reset();
+  while (listener_->connections() != 2) std::this_thread::yield();
+
+  std::vector<std::unique_ptr<RawPeer>> newer;
+  for (int i = 0; i < 2; ++i) {
+    newer.push_back(Connect());
+    ASSERT_TRUE(newer.back()->Write("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+    EXPECT_THAT(newer.back()->ReadMessage(), StartsWith("HTTP/1.1 200 "));
+  }
+  ASSERT_TRUE(idle->WaitForInput(absl::Seconds(30))) << "it is not closed";
+  EXPECT_EQ(idle->ReadToEnd(), "");
+  ASSERT_TRUE(sending->Write("y"));
+  EXPECT_THAT(sending->ReadMessage(), StartsWith("HTTP/1.1 200 "));
+}
+
 TEST_F(HttpsListenerTest, ManyThatHoldConnectionsKeepNobodyOut) {
   ListenerLimits limits;
   limits.connections = 4;

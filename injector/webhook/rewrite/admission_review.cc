@@ -8,6 +8,7 @@
 #include "injector/webhook/rewrite/pod_rewrite.h"
 #include "injector/webhook/rewrite/pod_update.h"
 #include "injector/webhook/rewrite/pod_view.h"
+#include "injector/webhook/rewrite/refusal.h"
 
 namespace keyferry::injector::webhook {
 namespace {
@@ -73,38 +74,31 @@ Json Deny(absl::string_view why) {
             {"status", "Failure"}}}};
 }
 
-// A debugging container that is added to a pod.
-absl::Status CheckDebugging(const Json& pod) {
-  const absl::StatusOr<PodView> view = PodView::Read(pod);
-  if (!view.ok()) return view.status();
-  const absl::StatusOr<bool> labelled = WantsInjection(*view);
-  if (labelled.ok() && !*labelled && !HasAgent(*view)) return absl::OkStatus();
-  return CheckEphemeralContainers(*view);
-}
-
-// `before` may be null.
-absl::Status CheckChange(const Json* before, const Json& after) {
-  if (before == nullptr) return absl::OkStatus();
+// Of the pod itself, of its status, with which labels and annotations can be changed too, or of its debugging
+// containers.
+absl::Status CheckUpdateOf(const std::string& part, const Json& request) {
+  const bool debugging = part == "ephemeralcontainers";
+  if (!debugging && !part.empty() && part != "status") return absl::OkStatus();
+  const Json* const before = Member(request, "oldObject");
+  const Json* const after = Member(request, "object");
+  if (before == nullptr || after == nullptr) {
+    return Refuse("an update comes with the pod before and after it", before == nullptr ? "oldObject" : "object",
+                  "see what stands between the API server and the webhook");
+  }
   const absl::StatusOr<PodView> old_view = PodView::Read(*before);
   if (!old_view.ok()) return old_view.status();
-  const absl::StatusOr<PodView> view = PodView::Read(after);
+  const absl::StatusOr<PodView> view = PodView::Read(*after);
   if (!view.ok()) return view.status();
-  return CheckUpdate(*old_view, *view);
+  return debugging ? CheckDebugging(*old_view, *view) : CheckUpdate(*old_view, *view);
 }
 
 absl::StatusOr<PodRewrite> Review(const Json& request, const RewriteConfig& config, const ReviewServices& services) {
-  const Json* const object = Member(request, "object");
+  if (!IsPod(request)) return PodRewrite();
   const std::string operation = MemberText(request, "operation");
   const std::string part = MemberText(request, "subResource");
-  if (!IsPod(request) || object == nullptr) return PodRewrite();
-  if (operation == "UPDATE") {
-    absl::Status status;
-    if (part == "ephemeralcontainers") status = CheckDebugging(*object);
-    // Labels and annotations can be changed with the status, too.
-    if (part.empty() || part == "status") status = CheckChange(Member(request, "oldObject"), *object);
-    if (!status.ok()) return status;
-  }
-  if (operation != "CREATE" || !part.empty()) return PodRewrite();
+  if (operation == "UPDATE") KEYFERRY_RETURN_IF_REFUSED(CheckUpdateOf(part, request));
+  const Json* const object = Member(request, "object");
+  if (operation != "CREATE" || !part.empty() || object == nullptr) return PodRewrite();
   absl::StatusOr<PodRewrite> rewrite = RewritePod(*object, config, services.definitions);
   if (rewrite.ok() && !rewrite->containers.empty() && MemberIsTrue(request, "dryRun") && services.check != nullptr) {
     for (std::string& line : services.check(rewrite->containers)) {

@@ -78,14 +78,16 @@ std::string ChangedAnnotation(const PodView& before, const PodView& after) {
   return "";
 }
 
-}  // namespace
-
 bool HasAgent(const PodView& pod) { return pod.Find(kAgentContainer) != nullptr; }
 
-absl::Status CheckEphemeralContainers(const PodView& pod) {
+}  // namespace
+
+absl::Status CheckDebugging(const PodView& pod, const PodView& body) {
+  const absl::StatusOr<bool> labelled = WantsInjection(pod);
+  if (labelled.ok() && !*labelled && !HasAgent(pod)) return absl::OkStatus();
   const std::set<std::string> of_agent = VolumesOfAgent(pod);
   const std::set<std::string> sources = SourcesOf(pod, of_agent);
-  for (const ContainerView& container : pod.containers()) {
+  for (const ContainerView& container : body.containers()) {
     if (container.kind != ContainerKind::kEphemeral) continue;
     KEYFERRY_RETURN_IF_REFUSED(CheckTarget(pod, container));
     for (const auto& [list, todo] :

@@ -8,13 +8,12 @@ namespace keyferry::injector::webhook {
 
 // What may be done to a pod that runs. What it is decides, not what it is labelled: a label can be changed.
 
-// Whether the pod has the agent's container.
-bool HasAgent(const PodView& pod);
-
-// A refusal if a debugging container would mount or use what the agent mounts, a session among it, or a Secret of
-// that; or if it would share the processes of the agent, or of a container with credentials that no annotation allows
-// to be debugged: those show their environment, and their root directory has the socket.
-absl::Status CheckEphemeralContainers(const PodView& pod);
+// A refusal if a debugging container of `body` would mount or use what the agent of `pod` mounts, a session among it,
+// or a Secret of that; or if it would share the processes of the agent, or of a container with credentials that no
+// annotation allows to be debugged: those show their environment, and their root directory has the socket. `pod` is the
+// one that runs. Of the body only the debugging containers count: Kubernetes keeps nothing else of it, but only after
+// this, so that it can say anything.
+absl::Status CheckDebugging(const PodView& pod, const PodView& body);
 
 // A refusal if a pod with the agent would lose its label, without which the webhook no longer sees it, if one of
 // Keyferry's annotations would be another, of which one decides about debugging, or if what was added would run another

@@ -2,6 +2,7 @@
 #include "injector/webhook/rewrite/pod_update.h"
 
 #include <string>
+#include <utility>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -46,12 +47,14 @@ class PodUpdateTest : public testing::Test {
     return response["status"]["message"].get<std::string>();
   }
 
-  std::string Debug(const Json& pod, Json container) {
-    Json after = pod;
+  std::string Debug(const Json& pod, Json container) { return DebugWith(pod, pod, std::move(container)); }
+
+  // The body of the update is a copy of the pod that need not be true to it.
+  std::string DebugWith(const Json& pod, Json body, Json container) {
     container["name"] = "debugger";
     container["image"] = "busybox";
-    after["spec"]["ephemeralContainers"] = Json::array({container});
-    return Update(pod, after, "ephemeralcontainers");
+    body["spec"]["ephemeralContainers"] = Json::array({container});
+    return Update(pod, body, "ephemeralcontainers");
   }
 
   RewriteConfig config_;
@@ -130,6 +133,44 @@ TEST_F(PodUpdateTest, ADebuggersVariablesAreNotTheSession) {
   EXPECT_EQ(Debug(running_, {{"envFrom", {{{"secretRef", {{"name", "other"}}}}}}}), "");
 }
 
+// Kubernetes puts the pod's own labels, annotations and containers back, after the webhook has seen the body.
+TEST_F(PodUpdateTest, TheBodyOfADebuggerIsNotBelieved) {
+  const Json target = {{"targetContainerName", "server"}};
+  const Json mount = {{"volumeMounts", {{{"name", "alice"}, {"mountPath", "/x"}}}}};
+  const Json variables = {{"envFrom", {{{"secretRef", {{"name", "alice-session"}}}}}}};
+  Json allows = running_;
+  allows["metadata"]["annotations"]["keyferry.dev/allow-debug"] = "true";
+  Json without_mounts = running_;
+  without_mounts["spec"]["containers"][0]["volumeMounts"] = Json::array();
+  Json without_agent = running_;
+  without_agent["metadata"]["labels"]["keyferry.dev/inject"] = "false";
+  without_agent["spec"].erase("initContainers");
+  Json without_volumes = running_;
+  without_volumes["spec"]["initContainers"][1].erase("volumeMounts");
+  without_volumes["spec"].erase("volumes");
+  Json renamed = running_;
+  renamed["spec"]["containers"][0]["name"] = "other";
+  Json empty = {{"metadata", {{"name", "tool"}}}, {"spec", Json::object()}};
+  for (const Json& body : {allows, without_mounts, without_agent, without_volumes, renamed, empty}) {
+    EXPECT_THAT(DebugWith(running_, body, target), HasSubstr("the processes of \"server\"")) << body["metadata"];
+    EXPECT_THAT(DebugWith(running_, body, mount), HasSubstr("remove the mount")) << body["metadata"];
+    EXPECT_THAT(DebugWith(running_, body, variables), HasSubstr("spec.ephemeralContainers[debugger]; remove it"))
+        << body["metadata"];
+  }
+  // Nor where it says less than is allowed.
+  EXPECT_EQ(DebugWith(allows, running_, target), "");
+  const Json plain = Json::parse(R"({"metadata": {}, "spec": {"containers": [{"name": "server"}]}})");
+  EXPECT_EQ(DebugWith(plain, running_, mount), "");
+}
+
+TEST_F(PodUpdateTest, AnUpdateWithoutThePodBeforeOrAfterItIsRefused) {
+  for (const char* const part : {"", "status", "ephemeralcontainers"}) {
+    EXPECT_THAT(Update(Json(), running_, part), HasSubstr("before and after it: oldObject")) << part;
+    EXPECT_THAT(Update(running_, Json(), part), HasSubstr("before and after it: object")) << part;
+  }
+  EXPECT_EQ(Update(Json(), running_, "eviction"), "");
+}
+
 TEST_F(PodUpdateTest, TheLabelDoesNotDecideWhatADebuggerMayDo) {
   for (const char* const label : {"false", "", "maybe"}) {
     Json pod = running_;
@@ -164,7 +205,6 @@ TEST_F(PodUpdateTest, AllElseMayBeUpdated) {
   after["metadata"]["labels"]["app"] = "tool";
   after["spec"]["containers"][0]["image"] = "server:2";
   EXPECT_EQ(Update(running_, after), "");
-  EXPECT_EQ(Update(Json(), running_), "");
   // A pod that was labelled when it ran already.
   const Json plain = {{"metadata", {{"name", "plain"}, {"labels", {{"keyferry.dev/inject", "true"}}}}},
                       {"spec", {{"containers", {{{"name", "server"}, {"image", "server:1"}}}}}}};
