@@ -349,6 +349,8 @@ TEST_F(CliEndToEndTest, TokensEndWhenRevoked) {
   ASSERT_EQ(tokens.size(), 1u);
   ActAs(ada);
   EXPECT_EQ(Json("status")["principal"], "orgs/dev/users/ada");
+  EXPECT_EQ(Json("whoami")["principal"], "orgs/dev/users/ada");
+  EXPECT_EQ(Json("whoami")["identity"], "an API token");
   variables_ = admin_;
   EXPECT_EQ(Keyferry("token revoke " + tokens[0]["name"].get<std::string>()), 0) << error_;
   ActAs(ada);

@@ -62,7 +62,7 @@ absl::Status RotateKek(const CommandLine& command_line) {
   ASSIGN_OR_RETURN(const auto next, LoadKeyProvider(config.key_provider()));
   ASSIGN_OR_RETURN(const auto store, storage::OpenStore(StoreOptions(config, false), *previous));
   const std::unique_ptr<Logger> warnings = MakeStderrLogger(LogLevel::kWarning);
-  RETURN_IF_ERROR(TakeKek(store.get(), *next, warnings.get()));
+  RETURN_IF_ERROR(TakeKek(store.get(), *next, storage::PurgeBound(), warnings.get()));
   std::cout << "keyferryd: the store is wrapped by " << next->Description() << "; " << previous->Description()
             << " opens nothing any more\n"
             << std::flush;

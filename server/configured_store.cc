@@ -50,15 +50,16 @@ storage::OpenOptions StoreOptions(const config::Config& config, bool create) {
   return options;
 }
 
-absl::Status TakeKek(storage::Store* store, const storage::KeyProvider& next, Logger* logger) {
-  const absl::Status rotated = store->RotateKek(next);
-  // Past the deadline it is rewrapped all the same. As an error this would read as if the new KEK were not needed.
-  if (!rotated.ok() && !absl::IsDeadlineExceeded(rotated)) return rotated;
+absl::Status TakeKek(storage::Store* store, const storage::KeyProvider& next, absl::Duration patience, Logger* logger) {
+  RETURN_IF_ERROR(store->RotateKek(next));
   logger->Write(LogLevel::kInfo, "root key rewrapped", {{"key_provider", next.Description()}});
-  if (rotated.ok()) return absl::OkStatus();
+  const absl::Status purged = store->WaitForPurge(patience);
+  if (purged.ok()) return absl::OkStatus();
+  // No error, which would read as if the new KEK were not needed.
   logger->Write(LogLevel::kWarning,
-                "what the KEK from before opens is still being purged from the store's files; keep that KEK secret",
-                {{"problem", rotated.message()}});
+                "what the KEK from before opens is still being purged from the store's files; keep that KEK secret "
+                "until keyferry_store_purges_pending is 0",
+                {{"problem", purged.message()}});
   return absl::OkStatus();
 }
 
@@ -68,7 +69,7 @@ absl::StatusOr<storage::OpenedStore> OpenConfiguredStore(const config::Config& c
   if (!absl::IsPermissionDenied(store.status()) || !IsSet(config.previous_key_provider())) return store;
   ASSIGN_OR_RETURN(const auto previous, LoadKeyProvider(config.previous_key_provider()));
   ASSIGN_OR_RETURN(auto rewrapped, storage::OpenStoreWithBackups(StoreOptions(config, /*create=*/false), *previous));
-  RETURN_IF_ERROR(TakeKek(rewrapped.store.get(), *current, logger));
+  RETURN_IF_ERROR(TakeKek(rewrapped.store.get(), *current, storage::PurgeBound(), logger));
   return rewrapped;
 }
 

@@ -23,8 +23,9 @@ absl::StatusOr<std::unique_ptr<storage::KeyProvider>> LoadKeyProvider(const conf
 storage::OpenOptions StoreOptions(const config::Config& config, bool create);
 
 // Rewraps the store's root key under `next`, which alone opens the store once this has returned OK. What the KEK from
-// before opens may then still be in the files, as long as a backup or another view from before stands; the log says so.
-absl::Status TakeKek(storage::Store* store, const storage::KeyProvider& next, Logger* logger);
+// before opens may then still be in the files, as long as a backup or another view from before stands: that it is gone
+// is waited for up to `patience`, after which the log says so.
+absl::Status TakeKek(storage::Store* store, const storage::KeyProvider& next, absl::Duration patience, Logger* logger);
 
 // Opens with the key provider; where that is not the store's and a previous one is configured, opens with that and
 // rewraps the store's root key.

@@ -7,16 +7,20 @@
 
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "server/audit/audit_check.h"
 #include "server/audit/audit_log.h"
 #include "server/audit/audit_retention.h"
 #include "server/audit/audit_rules.h"
 #include "server/audit/audit_stream.h"
 #include "server/audit/service.h"
+#include "server/credentials/parent_counts.h"
 #include "server/credentials/previous_sweeper.h"
 #include "server/credentials/service.h"
 #include "server/delayed_action.h"
 #include "server/directory/bootstrap.h"
+#include "server/directory/enrolment.h"
 #include "server/directory/service.h"
+#include "server/directory/users.h"
 #include "server/http/address_guard.h"
 #include "server/identity/authenticator.h"
 #include "server/identity/external/identity_verifier.h"
@@ -42,31 +46,45 @@
 #include "server/watch/watch_hub.h"
 
 namespace keyferry::server {
+namespace {
+
+// For the keys of issuers that a new configuration names.
+constexpr absl::Duration kKeysTimeout = absl::Seconds(10);
+
+}  // namespace
 
 // In the order in which they depend on one another; destroyed from the last to the first.
 struct KeyferryServer::Parts {
   Parts(std::unique_ptr<storage::Store> opened, std::unique_ptr<AuditLog> log, std::unique_ptr<UsageRecorder> recorder,
-        std::unique_ptr<AuditStream> stream, IdentityTrust trust, const KeyferryServerOptions& options,
-        std::function<absl::Time()> clock, Logger* logger)
+        std::unique_ptr<AuditStream> stream, AddressGuard address_guard, IdentityTrust trust,
+        const KeyferryServerOptions& options, std::function<absl::Time()> clock, Logger* logger)
       : store(std::move(opened)),
         audit(std::move(log)),
         usage(std::move(recorder)),
         audit_stream(std::move(stream)),
         audit_retention(store.get(), clock, options.audit_retention, logger),
         audit_rules(store.get(), &pages),
+        audit_check(store.get(), &audit_rules, clock, logger),
         credentials(store.get(), clock, &pages, usage.get()),
         sweeper(store.get(), clock, logger),
         mcp_servers(store.get(), clock, &pages),
         sessions(store.get(), clock, &pages),
         session_sweeper(store.get(), clock, logger),
         process_rules(store.get(), clock, &pages, &processes),
+        user_counts(store.get(), storage::Table::kUser, UserRules::kMaxUsers, "users"),
+        guard(std::move(address_guard)),
+        takes_certificates(options.grpc.ask_for_certificates),
+        make_trust([this, clock, logger](const config::Identity& identity) {
+          return IdentityTrust::Create(identity, guard, clock, logger, identities.trust().get());
+        }),
         identities(std::move(trust), clock, logger),
-        authenticator(store.get(), clock, &identities),
+        directory{store.get(), clock, &pages, &directory_changes, &identities, &user_counts},
+        enrolment(directory, [this](const std::string& org,
+                                    std::function<void()> work) { return executor.TryRun(org, std::move(work)); }),
+        authenticator(store.get(), clock, &identities, &enrolment),
         call_limits(options.rates),
         executor(options.changes),
-        dispatcher(&authenticator, &call_limits, audit.get(), &executor, logger, Dispatcher::Limits{}, clock, &calls) {
-    directory = {store.get(), clock, &pages, &directory_changes, &identities};
-  }
+        dispatcher(&authenticator, &call_limits, audit.get(), &executor, logger, Dispatcher::Limits{}, clock, &calls) {}
 
   std::vector<std::unique_ptr<grpc::Service>> MakeServices() {
     std::vector<std::unique_ptr<grpc::Service>> services;
@@ -90,6 +108,7 @@ struct KeyferryServer::Parts {
     figures.audit_entries = audit->entries();
     figures.audit_failures = audit->failures();
     figures.audit_checks = audit_rules.checks();
+    figures.audit_checked = audit_check.last_run();
     figures.audit_stream_failing = audit_stream != nullptr && audit_stream->failing();
     figures.refused_by_identity = call_limits.refused_by_identity();
     figures.refused_by_org = call_limits.refused_by_org();
@@ -110,6 +129,7 @@ struct KeyferryServer::Parts {
   BackgroundAuditRetention audit_retention;
   PageTokens pages;
   AuditRules audit_rules;
+  BackgroundAuditCheck audit_check;
   CredentialRules credentials;
   BackgroundSweeper sweeper;
   McpServerRules mcp_servers;
@@ -118,8 +138,13 @@ struct KeyferryServer::Parts {
   ProcessTable processes;
   ProcessRules process_rules;
   absl::Mutex directory_changes;
-  DirectoryContext directory;
+  ParentCounts user_counts;
+  const AddressGuard guard;
+  const bool takes_certificates;
+  const std::function<absl::StatusOr<IdentityTrust>(const config::Identity&)> make_trust;
   IdentityVerifier identities;
+  DirectoryContext directory;
+  Enrolment enrolment;
   Authenticator authenticator;
   CallLimits call_limits;
   CallMetrics calls;
@@ -151,7 +176,7 @@ absl::StatusOr<std::unique_ptr<KeyferryServer>> KeyferryServer::Start(std::uniqu
   }
   ASSIGN_OR_RETURN(const AddressGuard guard, AddressGuard::Create(options.oauth.allowed_addresses));
   ASSIGN_OR_RETURN(IdentityTrust trust, IdentityTrust::Create(options.identity, guard, clock, logger));
-  auto parts = std::make_unique<Parts>(std::move(store), std::move(audit), std::move(usage), std::move(stream),
+  auto parts = std::make_unique<Parts>(std::move(store), std::move(audit), std::move(usage), std::move(stream), guard,
                                        std::move(trust), options, clock, logger);
   RETURN_IF_ERROR(RefillProcesses(*parts->store->View(), clock(), &parts->processes));
   ASSIGN_OR_RETURN(parts->oauth,
@@ -201,6 +226,22 @@ storage::Store* KeyferryServer::store() const { return parts_->store.get(); }
 
 void KeyferryServer::ReopenAuditStream() {
   if (parts_->audit_stream != nullptr) parts_->audit_stream->Reopen();
+}
+
+absl::StatusOr<IdentityTrust> KeyferryServer::PrepareIdentity(const config::Identity& identity) const {
+  if (!identity.spiffe().empty() && !parts_->takes_certificates) {
+    return absl::FailedPreconditionError(
+        "`identity.spiffe` was not set when the server started, and takes effect only at the next start: restart "
+        "keyferryd, or take it out again");
+  }
+  ASSIGN_OR_RETURN(IdentityTrust trust, parts_->make_trust(identity));
+  RETURN_IF_ERROR(trust.AwaitKeys(kKeysTimeout, *parts_->identities.trust()));
+  return trust;
+}
+
+void KeyferryServer::UseIdentity(IdentityTrust trust) {
+  parts_->identities.SetTrust(std::move(trust));
+  parts_->watches->CheckCallers();
 }
 
 void KeyferryServer::SetRates(const CallRates& rates) { parts_->call_limits.SetRates(rates); }

@@ -10,6 +10,7 @@
 #include "server/certificates/certificate_files.h"
 #include "server/config/config.pb.h"
 #include "server/directory/common.h"
+#include "server/identity/external/identity_trust.h"
 #include "server/limits/call_limits.h"
 #include "server/log.h"
 #include "server/metrics/exposition.h"
@@ -65,6 +66,13 @@ class KeyferryServer {
 
   // Opens the file of the audit stream again by its name, after a rotation.
   void ReopenAuditStream();
+
+  // Whose word is taken besides API tokens (complete). PrepareIdentity changes nothing: INVALID_ARGUMENT names a CA
+  // file that cannot be used, UNAVAILABLE an issuer whose keys cannot be read within some seconds, FAILED_PRECONDITION
+  // what takes effect only at a start. UseIdentity then takes it: watches of those who are not trusted any more end.
+  // For one thread at a time.
+  absl::StatusOr<IdentityTrust> PrepareIdentity(const config::Identity& identity) const;
+  void UseIdentity(IdentityTrust trust);
 
   // How many calls are taken, from the next one on.
   void SetRates(const CallRates& rates);

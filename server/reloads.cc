@@ -14,6 +14,9 @@ namespace {
 constexpr char kKek[] = "kek";
 constexpr char kConfig[] = "config";
 constexpr char kMetricsToken[] = "metrics_token";
+// How long a reload waits until nothing that the KEK from before opens is left. It goes on by itself: meanwhile nobody
+// would answer a signal.
+constexpr absl::Duration kPurgePatience = absl::Seconds(1);
 
 std::string CertificateOf(const std::string& listener) { return listener + "_certificate"; }
 
@@ -97,9 +100,10 @@ absl::Status Reloads::ReadConfig() {
   ASSIGN_OR_RETURN(config::Config next, load_());
   ASSIGN_OR_RETURN(const LogLevel level, ParseLogLevel(next.log().level()));
   RETURN_IF_ERROR(CheckWithoutRestart(next));
+  ASSIGN_OR_RETURN(IdentityTrust identity, parts_.server->PrepareIdentity(next.identity()));
   if (next.key_provider().SerializeAsString() != config_.key_provider().SerializeAsString()) {
     ASSIGN_OR_RETURN(const auto key_provider, LoadKeyProvider(next.key_provider()));
-    RETURN_IF_ERROR(TakeKek(parts_.server->store(), *key_provider, parts_.logger));
+    RETURN_IF_ERROR(TakeKek(parts_.server->store(), *key_provider, kPurgePatience, parts_.logger));
     files_.SetFiles(kKek, {FileOf(next.key_provider())});
     absl::MutexLock lock(&kek_mutex_);
     kek_ = next.key_provider();
@@ -113,6 +117,7 @@ absl::Status Reloads::ReadConfig() {
   }
   parts_.logger->SetLevel(level);
   parts_.server->SetRates(RatesOf(next.limits()));
+  parts_.server->UseIdentity(std::move(identity));
   config_.Swap(&next);
   return absl::OkStatus();
 }

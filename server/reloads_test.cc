@@ -17,8 +17,10 @@
 #include "gtest/gtest.h"
 #include "keyferry/v1/tokens.grpc.pb.h"
 #include "server/config/config.h"
+#include "server/config/identity_config.h"
 #include "server/directory/bootstrap.h"
 #include "server/http/testing_tls.h"
+#include "server/identity/jwt/testing_jwt.h"
 #include "server/server_options.h"
 #include "storage/crypto/key_provider.h"
 #include "storage/open.h"
@@ -46,13 +48,14 @@ class LingeringStore : public storage::Store {
     return store_->GetKeyringInfo(org);
   }
   absl::Status RotateDataKey(absl::string_view org) override { return store_->RotateDataKey(org); }
-  absl::Status RotateKek(const storage::KeyProvider& next) override {
-    const absl::Status rotated = store_->RotateKek(next);
-    return rotated.ok() ? absl::DeadlineExceededError("deleted values are not yet gone from the files") : rotated;
-  }
+  absl::Status RotateKek(const storage::KeyProvider& next) override { return store_->RotateKek(next); }
   absl::Status CheckKek(const storage::KeyProvider& key_provider) override { return store_->CheckKek(key_provider); }
   uint64_t Generation(storage::Table table) const override { return store_->Generation(table); }
-  absl::Status WaitForPurge(absl::Duration timeout) override { return store_->WaitForPurge(timeout); }
+  absl::Status WaitForPurge(absl::Duration timeout) override {
+    // Longer, and a signal that asks to stop would wait as well.
+    EXPECT_LE(timeout, absl::Seconds(1));
+    return absl::DeadlineExceededError("deleted values are not yet gone from the files");
+  }
   absl::StatusOr<std::unique_ptr<storage::EngineWatch>> Watch(
       storage::Revision after, std::function<void(const storage::StoreChange&)> on_change) override {
     return store_->Watch(after, std::move(on_change));
@@ -295,6 +298,40 @@ TEST_F(ReloadsTest, WhatWouldNotBeEnforcedIsRefusedAndNothingElseChanges) {
   config_ = running;
   reloads_->Reload();
   EXPECT_TRUE(Shows("keyferry_reload_failed{what=\"config\"} 0"));
+}
+
+TEST_F(ReloadsTest, IssuersAreTakenAnewOrNothingIs) {
+  const TestJwtKey key(JwtAlgorithm::kEs256, "k1");
+  const int64_t now = absl::ToUnixSeconds(absl::Now());
+  bearer_ = absl::StrCat(
+      "Bearer ", key.Sign(absl::StrCat(R"({"iss":"https://login.example.com","sub":"root","aud":"cli","iat":)", now,
+                                       R"(,"exp":)", now + 3600, "}")));
+  EXPECT_EQ(Call(Channel(first_ca_)), grpc::UNAUTHENTICATED);
+  ASSERT_TRUE(storage::CreateKekFile(Path("kek2")).ok());
+  const config::KeyProvider kek = config_.key_provider();
+  config_.mutable_key_provider()->set_file(Path("kek2"));
+  config::Issuer& issuer = *config_.mutable_identity()->add_issuers();
+  issuer.set_name("corp");
+  issuer.set_kind("oidc");
+  issuer.set_issuer("https://login.example.com");
+  issuer.set_jwks_file(Path("jwks.json"));
+  issuer.add_audience("cli");
+  issuer.add_orgs("acme");
+  ASSERT_TRUE(CompleteIdentity(config_.mutable_identity()).ok());
+  // The file of its keys is not there.
+  reloads_->Reload();
+  EXPECT_TRUE(Shows("keyferry_reload_failed{what=\"config\"} 1"));
+  EXPECT_EQ(reloads_->config().key_provider().file(), kek.file());
+  EXPECT_TRUE(server_->store()->CheckKek(**storage::LoadFileKeyProvider(Path("kek"))).ok());
+  EXPECT_EQ(Call(Channel(first_ca_)), grpc::UNAUTHENTICATED);
+  Write("jwks.json", TestJwks(key.Jwk()));
+  *config_.mutable_key_provider() = kek;
+  reloads_->Reload();
+  EXPECT_TRUE(Shows("keyferry_reload_failed{what=\"config\"} 0"));
+  EXPECT_EQ(Call(Channel(first_ca_)), grpc::OK);
+  config_.mutable_identity()->clear_issuers();
+  reloads_->Reload();
+  EXPECT_EQ(Call(Channel(first_ca_)), grpc::UNAUTHENTICATED);
 }
 
 TEST_F(ReloadsTest, AKekThatWouldNotOpenTheStoreIsToldAndAnotherIsTakenOnline) {

@@ -163,6 +163,7 @@ TEST_F(DiskTest, RetiredKeyringAndOldHeaderLeaveTheFiles) {
             1);
   ASSERT_FALSE(FilesWith(engine_.directory(), header).empty());
   ASSERT_TRUE(store_->RotateKek(FakeKeyProvider(2)).ok());
+  ExpectPurged();
   EXPECT_EQ(FilesWith(engine_.directory(), header), Files{});
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "storage/format.h"
@@ -169,36 +171,63 @@ absl::StatusOr<JournalBlock> FindJournalBlock(const StoreView& view, absl::strin
 
 absl::StatusOr<std::optional<JournalDamage>> VerifyJournal(const StoreView& view, absl::string_view org,
                                                            const std::function<void(const JournalEntry&)>& visit) {
-  const absl::StatusOr<JournalHead> stored = ReadStoredHead(view, org);
-  if (absl::IsDataLoss(stored.status())) return JournalDamage{0, std::string(stored.status().message())};
+  JournalCheck check{std::string(org)};
+  RETURN_IF_ERROR(check.Follow(view, std::numeric_limits<size_t>::max(), visit).status());
+  return check.damage();
+}
+
+bool JournalCheck::Break(uint64_t sequence, std::string problem) {
+  damage_ = JournalDamage{sequence, std::move(problem)};
+  return true;
+}
+
+// Whether what has been followed is still what the journal holds before the next block.
+absl::StatusOr<bool> JournalCheck::Continues(const StoreView& view, const JournalHead& stored) const {
+  if (!begun_ || end_.last_block + 1 < stored.first_block) return false;
+  if (end_.last_block + 1 == stored.first_block) {
+    return end_.last_sequence + 1 == stored.first_sequence && end_.hash == stored.first_previous_hash;
+  }
+  const absl::StatusOr<JournalBlock> block = ReadJournalBlock(view, org_, end_.last_block);
+  if (absl::IsDataLoss(block.status())) return false;
+  RETURN_IF_ERROR(block.status());
+  return block->last_sequence() == end_.last_sequence && block->last_hash() == end_.hash;
+}
+
+absl::StatusOr<bool> JournalCheck::Follow(const StoreView& view, size_t blocks,
+                                          const std::function<void(const JournalEntry&)>& visit) {
+  const absl::StatusOr<JournalHead> stored = ReadStoredHead(view, org_);
+  if (absl::IsDataLoss(stored.status())) return Break(0, std::string(stored.status().message()));
   RETURN_IF_ERROR(stored.status());
-  // The end of what has been followed so far.
-  JournalHead end;
-  end.last_block = stored->first_block - 1;
-  end.last_sequence = stored->first_sequence - 1;
-  end.hash = stored->first_previous_hash;
+  ASSIGN_OR_RETURN(const bool continues, Continues(view, *stored));
+  if (!continues) {
+    end_ = JournalHead();
+    end_.last_block = stored->first_block - 1;
+    end_.last_sequence = stored->first_sequence - 1;
+    end_.hash = stored->first_previous_hash;
+    begun_ = true;
+  }
   while (true) {
-    if (end.last_block == stored->last_block) {
-      if (end.last_sequence != stored->last_sequence) {
-        return JournalDamage{end.last_sequence + 1,
-                             absl::StrCat("the head names entry ", stored->last_sequence, " as the last one")};
+    if (end_.last_block == stored->last_block) {
+      if (end_.last_sequence != stored->last_sequence) {
+        return Break(end_.last_sequence + 1,
+                     absl::StrCat("the head names entry ", stored->last_sequence, " as the last one"));
       }
-      if (end.hash != stored->hash) {
-        return JournalDamage{end.last_sequence, "the last entry is not the one that the head names"};
+      if (end_.hash != stored->hash) {
+        return Break(end_.last_sequence, "the last entry is not the one that the head names");
       }
     }
-    if (end.last_block >= stored->last_block) {
-      ASSIGN_OR_RETURN(const bool more, view.Contains(JournalBlockKey(org, end.last_block + 1)));
-      if (!more) return std::optional<JournalDamage>();
+    if (end_.last_block >= stored->last_block) {
+      ASSIGN_OR_RETURN(const bool more, view.Contains(JournalBlockKey(org_, end_.last_block + 1)));
+      if (!more) return true;
     }
-    const uint64_t sequence = end.last_sequence + 1;
-    const absl::StatusOr<JournalBlock> block = ReadJournalBlock(view, org, end.last_block + 1);
-    const absl::Status followed = block.ok() ? end.Follow(*block) : block.status();
-    if (absl::IsDataLoss(followed)) return JournalDamage{sequence, std::string(followed.message())};
+    if (blocks-- == 0) return false;
+    const uint64_t sequence = end_.last_sequence + 1;
+    const absl::StatusOr<JournalBlock> block = ReadJournalBlock(view, org_, end_.last_block + 1);
+    const absl::Status followed = block.ok() ? end_.Follow(*block) : block.status();
+    if (absl::IsDataLoss(followed)) return Break(sequence, std::string(followed.message()));
     RETURN_IF_ERROR(followed);
-    if (visit != nullptr) {
-      for (const JournalEntry& entry : block->entries) visit(entry);
-    }
+    if (visit == nullptr) continue;
+    for (const JournalEntry& entry : block->entries) visit(entry);
   }
 }
 

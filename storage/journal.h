@@ -1,10 +1,12 @@
 #ifndef KEYFERRY_STORAGE_JOURNAL_H_
 #define KEYFERRY_STORAGE_JOURNAL_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -96,6 +98,34 @@ struct JournalDamage {
 // What is wrong, or nullopt; an error only where the store cannot be read.
 absl::StatusOr<std::optional<JournalDamage>> VerifyJournal(const StoreView& view, absl::string_view org,
                                                            const std::function<void(const JournalEntry&)>& visit);
+
+// The same a piece at a time, each in a view of its own, so that none stands for as long as a long journal takes. What
+// is pruned meanwhile is passed over; where what was followed is not there any more, as that of an org that was made
+// anew, it begins at the beginning. Not thread-safe.
+class JournalCheck {
+ public:
+  explicit JournalCheck(std::string org) : org_(std::move(org)) {}
+
+  // Follows at most `blocks` more, in a view that is not older than the one before. False while there is more to
+  // follow; true at the end, or where the chain breaks. An error only where the store cannot be read.
+  absl::StatusOr<bool> Follow(const StoreView& view, size_t blocks,
+                              const std::function<void(const JournalEntry&)>& visit);
+
+  // After Follow has answered true.
+  const std::optional<JournalDamage>& damage() const { return damage_; }
+  // What the head, which has been checked, says.
+  uint64_t last_sequence() const { return end_.last_sequence; }
+
+ private:
+  bool Break(uint64_t sequence, std::string problem);
+  absl::StatusOr<bool> Continues(const StoreView& view, const JournalHead& stored) const;
+
+  const std::string org_;
+  // The end of what has been followed.
+  JournalHead end_;
+  bool begun_ = false;
+  std::optional<JournalDamage> damage_;
+};
 
 }  // namespace keyferry::storage
 

@@ -363,6 +363,65 @@ TEST_P(JournalTest, BeginsAnewForAnOrgThatWasDestroyed) {
   EXPECT_EQ(Entries(), std::vector<std::string>{"first"});
 }
 
+// In pieces of two blocks, with `meanwhile` between the first and the second; what it found, and in how many pieces.
+class JournalCheckTest : public JournalTest {
+ protected:
+  std::string Check(const std::function<void()>& meanwhile = nullptr) {
+    JournalCheck check("acme");
+    int pieces = 0;
+    for (bool done = false; !done; ++pieces) {
+      if (pieces == 1 && meanwhile != nullptr) meanwhile();
+      const absl::StatusOr<bool> followed = check.Follow(*store_->View(), 2, nullptr);
+      if (!followed.ok()) return followed.status().ToString();
+      done = *followed;
+    }
+    if (check.damage().has_value()) return absl::StrCat("breaks at ", check.damage()->sequence);
+    return absl::StrCat("intact to ", check.last_sequence(), " in ", pieces);
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Engines, JournalCheckTest, testing::Values(EngineKind::kMemory, EngineKind::kRocksDb),
+                         [](const auto& info) { return EngineName(info.param); });
+
+TEST_P(JournalCheckTest, FollowsAPieceAtATimeToTheEnd) {
+  EXPECT_EQ(Check(), "intact to 0 in 1");
+  AppendMany(7);
+  EXPECT_EQ(Check(), "intact to 7 in 4");
+  EXPECT_EQ(Check([&] { ASSERT_TRUE(Append("meanwhile").ok()); }), "intact to 8 in 4");
+}
+
+TEST_P(JournalCheckTest, FindsWhatIsDamagedBehindAndAheadOfIt) {
+  AppendMany(7);
+  const std::vector<EngineEntry> blocks = Stored(Table::kJournalBlock);
+  for (const size_t gone : {2, 3, 5, 7}) {
+    const EngineEntry& block = blocks[gone - 1];
+    EXPECT_EQ(Check([&] { Overwrite(block.key, std::nullopt); }), absl::StrCat("breaks at ", gone));
+    Overwrite(block.key, block.value);
+  }
+  // What it has left behind, the next one finds.
+  EXPECT_EQ(Check([&] { Overwrite(blocks[0].key, std::nullopt); }), "intact to 7 in 4");
+  EXPECT_EQ(Check(), "breaks at 1");
+}
+
+TEST_P(JournalCheckTest, WhatIsPrunedOrMadeAnewMeanwhileIsNoDamage) {
+  AppendMany(7);
+  const auto prune = [&](uint64_t first) {
+    const JournalBlock before = *ReadJournalBlock(*store_->View(), "acme", first - 1);
+    Mutation mutation;
+    mutation.PruneJournal("acme", first, before.last_sequence() + 1, before.last_hash());
+    mutation.Append("acme", "pruned");
+    ASSERT_TRUE(store_->Commit(mutation, Durability::kSynced).ok());
+  };
+  EXPECT_EQ(Check([&] { prune(3); }), "intact to 8 in 4");
+  EXPECT_EQ(Check([&] { prune(7); }), "intact to 9 in 3");
+  EXPECT_EQ(Check([&] {
+              ASSERT_TRUE(store_->DestroyOrg("acme").ok());
+              ASSERT_TRUE(store_->CreateKeyring("acme").ok());
+              AppendMany(3);
+            }),
+            "intact to 3 in 3");
+}
+
 TEST_P(JournalTest, RefusesWhatIsTooLarge) {
   EXPECT_TRUE(absl::IsInvalidArgument(Append(std::string((512 << 10) + 1, 'x'))));
   Mutation mutation;

@@ -202,9 +202,8 @@ class Store {
   // older keys. Interrupted work goes on after the next open.
   virtual absl::Status RotateDataKey(absl::string_view org) = 0;
 
-  // Rewraps the root key under `next`, durably, while the store is in use. The old KEK opens nothing afterwards.
-  // DEADLINE_EXCEEDED: it is rewrapped, but a view from before still lives, so that the bytes which the old KEK opens
-  // leave the files only later.
+  // Rewraps the root key under `next`, durably, while the store is in use. The old KEK opens nothing afterwards. The
+  // bytes that it opens leave the files as deleted values do, once no view from before lives; see WaitForPurge.
   virtual absl::Status RotateKek(const KeyProvider& next) = 0;
 
   // OK if the KEK opens the store, as its next open will need. PERMISSION_DENIED if it is another one.

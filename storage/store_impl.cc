@@ -243,22 +243,20 @@ absl::Status StoreImpl::RotateDataKey(absl::string_view org) {
 }
 
 absl::Status StoreImpl::RotateKek(const KeyProvider& next) {
-  {
-    absl::MutexLock lock(&header_mutex_);
-    ASSIGN_OR_RETURN(const std::optional<EngineEntry> entry, engine_->Snapshot()->Get(HeaderKey()));
-    if (!entry.has_value()) return absl::DataLossError("the store's header is missing");
-    ASSIGN_OR_RETURN(const StoreHeader header, StoreHeader::Parse(entry->value));
-    ASSIGN_OR_RETURN(const StoreHeader rewrapped, WrapHeader(next, header.store_id, root_->root_key()));
-    // It is about to become the only way in.
-    RETURN_IF_ERROR(UnwrapHeader(next, rewrapped).status());
-    EngineBatch batch;
-    batch.writes.push_back({HeaderKey(), rewrapped.Serialize()});
-    batch.preconditions.push_back({HeaderKey(), entry->revision});
-    Purger::Marker marker = Purger::AddMarker({HeaderKey()}, batch);
-    RETURN_IF_ERROR(engine_->Commit(batch, Durability::kSynced).status());
-    purger_.Add(std::move(marker));
-  }
-  return purger_.Wait(absl::Now() + kPurgeWait);
+  absl::MutexLock lock(&header_mutex_);
+  ASSIGN_OR_RETURN(const std::optional<EngineEntry> entry, engine_->Snapshot()->Get(HeaderKey()));
+  if (!entry.has_value()) return absl::DataLossError("the store's header is missing");
+  ASSIGN_OR_RETURN(const StoreHeader header, StoreHeader::Parse(entry->value));
+  ASSIGN_OR_RETURN(const StoreHeader rewrapped, WrapHeader(next, header.store_id, root_->root_key()));
+  // It is about to become the only way in.
+  RETURN_IF_ERROR(UnwrapHeader(next, rewrapped).status());
+  EngineBatch batch;
+  batch.writes.push_back({HeaderKey(), rewrapped.Serialize()});
+  batch.preconditions.push_back({HeaderKey(), entry->revision});
+  Purger::Marker marker = Purger::AddMarker({HeaderKey()}, batch);
+  RETURN_IF_ERROR(engine_->Commit(batch, Durability::kSynced).status());
+  purger_.Add(std::move(marker));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<BackupView> StoreImpl::TakeBackupView() {

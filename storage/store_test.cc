@@ -291,5 +291,19 @@ TEST_P(StoreTest, KekRotationShutsTheOldKekOut) {
   EXPECT_EQ(ReadOne(**store, ValueKey("acme", "", "A")), "1");
 }
 
+// As while a backup is being made.
+TEST_P(StoreTest, KekRotationDoesNotWaitForViewsFromBefore) {
+  const FakeKeyProvider next(2);
+  {
+    const std::unique_ptr<StoreView> view = store_->View();
+    ASSERT_TRUE(store_->RotateKek(next).ok());
+    EXPECT_TRUE(store_->CheckKek(next).ok());
+    EXPECT_EQ(store_->CheckKek(kek_).code(), absl::StatusCode::kPermissionDenied);
+    EXPECT_EQ(store_->WaitForPurge(absl::ZeroDuration()).code(), absl::StatusCode::kDeadlineExceeded);
+  }
+  const absl::Status purged = store_->WaitForPurge(absl::Minutes(5));
+  EXPECT_TRUE(purged.ok()) << purged;
+}
+
 }  // namespace
 }  // namespace keyferry::storage

@@ -79,6 +79,20 @@ Outcome SetUserRole(Context& context, const Arguments& arguments) {
   return std::nullopt;
 }
 
+// Says whose ID tokens call as the user; nobody's in particular without options.
+Outcome SetUserIdentity(Context& context, const Arguments& arguments) {
+  v1::UpdateUserRequest request;
+  v1::User& user = *request.mutable_user();
+  KEYFERRY_RETURN_IF_FAILED(context.ResourceName("users", arguments.Text("ID"), user.mutable_name()));
+  user.set_issuer(arguments.Text("--issuer"));
+  user.set_subject(arguments.Text("--subject"));
+  request.mutable_update_mask()->add_paths("issuer");
+  v1::User updated;
+  KEYFERRY_RETURN_IF_FAILED(context.Call(Idempotent::kYes, &Stub::UpdateUser, request, &updated));
+  context.printer().Message(updated);
+  return std::nullopt;
+}
+
 Outcome CreateTeam(Context& context, const Arguments& arguments) {
   v1::CreateTeamRequest request;
   KEYFERRY_RETURN_IF_FAILED(context.Org(request.mutable_parent()));
@@ -219,6 +233,18 @@ void AddUserCommands(CommandTree& tree) {
                            {},
                            {},
                            SetUserRole});
+  tree.commands.push_back(
+      {"user bind",
+       "Say whose ID tokens alone call as a user",
+       "The first token that comes for a user who is bound to nobody does this by itself, where the "
+       "issuer is configured for existing users.",
+       {id},
+       {{"--issuer", ValueKind::kText, "NAME", "The issuer, as keyferryd's configuration calls it", {}, true},
+        {"--subject", ValueKind::kText, "SUB", "`sub` of its tokens", {}, true}},
+       {},
+       SetUserIdentity});
+  tree.commands.push_back(
+      {"user unbind", "Let go of whose ID tokens call as a user", "", {id}, {}, {}, SetUserIdentity});
   tree.commands.push_back(
       {"user delete",
        "Delete a user with their credentials, memberships and tokens",

@@ -8,6 +8,7 @@
 namespace keyferry::client::cli {
 namespace {
 
+using injector::webhook::AskedServer;
 using injector::webhook::ChosenContainer;
 using injector::webhook::LaunchDefinition;
 
@@ -75,6 +76,18 @@ Outcome ReportOne(Context& context, const ChosenContainer& container, std::vecto
   return std::nullopt;
 }
 
+absl::StatusOr<LaunchDefinition> DefinitionOf(Context& context, const AskedServer& asked) {
+  std::vector<std::string> names;
+  v1::McpServer server;
+  Outcome outcome = NamesOf(context, asked.mcp_server, asked.team, &names);
+  if (!outcome.has_value()) {
+    outcome = FirstFound(context, names, &v1::McpServerService::Stub::GetMcpServer, v1::GetMcpServerRequest(), &server,
+                         [](v1::GetMcpServerRequest& ask, const std::string& name) { ask.set_name(name); });
+  }
+  if (outcome.has_value()) return absl::UnavailableError(outcome->line);
+  return LaunchDefinition{server.command(), {server.args().begin(), server.args().end()}};
+}
+
 }  // namespace
 
 Outcome ReportBindings(Context& context, const std::vector<ChosenContainer>& containers,
@@ -86,16 +99,10 @@ Outcome ReportBindings(Context& context, const std::vector<ChosenContainer>& con
 }
 
 injector::webhook::DefinitionSource DefinitionsOf(Context& context) {
-  return [&context](const std::string& mcp_server, const std::string& team) -> absl::StatusOr<LaunchDefinition> {
-    std::vector<std::string> names;
-    v1::McpServer server;
-    Outcome outcome = NamesOf(context, mcp_server, team, &names);
-    if (!outcome.has_value()) {
-      outcome = FirstFound(context, names, &v1::McpServerService::Stub::GetMcpServer, v1::GetMcpServerRequest(),
-                           &server, [](v1::GetMcpServerRequest& ask, const std::string& name) { ask.set_name(name); });
-    }
-    if (outcome.has_value()) return absl::UnavailableError(outcome->line);
-    return LaunchDefinition{server.command(), {server.args().begin(), server.args().end()}};
+  return [&context](const std::vector<AskedServer>& servers) {
+    std::vector<absl::StatusOr<LaunchDefinition>> definitions;
+    for (const AskedServer& server : servers) definitions.push_back(DefinitionOf(context, server));
+    return definitions;
   };
 }
 

@@ -27,7 +27,7 @@ struct BindingReport {
 Outcome ReportBindings(Context& context, const std::vector<injector::webhook::ChosenContainer>& containers,
                        std::vector<BindingReport>* reports);
 
-// Asks the server how an MCP server is started. Refers to `context`.
+// Asks the server how MCP servers are started. Refers to `context`.
 injector::webhook::DefinitionSource DefinitionsOf(Context& context);
 
 }  // namespace keyferry::client::cli

@@ -23,6 +23,31 @@ std::string DataDir(const Context& context, const Arguments& arguments) {
   return set == nullptr ? "" : set;
 }
 
+// How the caller came in.
+std::string WayOf(const v1::Caller& caller) {
+  if (caller.issuer().empty()) return "an API token";
+  return absl::StrCat("the issuer ", caller.issuer(), ", as ", caller.subject());
+}
+
+std::string ExpiryOf(Context& context, const v1::Caller& caller) {
+  if (!caller.has_token_expire_time()) return "";
+  const absl::Time expiry = absl::FromUnixSeconds(caller.token_expire_time().seconds());
+  std::string expires = absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", expiry, absl::UTCTimeZone());
+  if (context.printer().format() == OutputFormat::kTable) {
+    absl::StrAppend(&expires, " (", HumanTime(expiry, context.streams().now()), ")");
+  }
+  return expires;
+}
+
+Outcome WhoAmI(Context& context, const Arguments&) {
+  v1::Caller caller;
+  KEYFERRY_RETURN_IF_FAILED(context.Caller(&caller));
+  context.printer().Facts({{"principal", "You are", caller.principal()},
+                           {"identity", "By", WayOf(caller)},
+                           {"tokenExpireTime", "Token expires", ExpiryOf(context, caller)}});
+  return std::nullopt;
+}
+
 Outcome Status(Context& context, const Arguments& arguments) {
   const Connection* connection = nullptr;
   KEYFERRY_RETURN_IF_FAILED(context.Connect(&connection));
@@ -30,18 +55,13 @@ Outcome Status(Context& context, const Arguments& arguments) {
   KEYFERRY_RETURN_IF_FAILED(CheckHealth(*connection, context.Policy(Idempotent::kYes), &health));
   v1::Caller caller;
   KEYFERRY_RETURN_IF_FAILED(context.Caller(&caller));
-  const absl::Time expiry = absl::FromUnixSeconds(caller.token_expire_time().seconds());
-  std::string expires = absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", expiry, absl::UTCTimeZone());
-  if (context.printer().format() == OutputFormat::kTable) {
-    absl::StrAppend(&expires, " (", HumanTime(expiry, context.streams().now()), ")");
-  }
-  if (!caller.has_token_expire_time()) expires = "";
   std::vector<Fact> facts = {{"address", "Server", connection->options().address},
                              {"health", "Health", health},
                              {"serverVersion", "Server version", caller.server_version()},
                              {"clientVersion", "Client version", kClientVersion},
                              {"principal", "You are", caller.principal()},
-                             {"tokenExpireTime", "Token expires", expires}};
+                             {"identity", "By", WayOf(caller)},
+                             {"tokenExpireTime", "Token expires", ExpiryOf(context, caller)}};
   if (const std::string data_dir = DataDir(context, arguments); !data_dir.empty()) {
     for (Fact& fact : LastBackup(data_dir, context.printer().format())) facts.push_back(std::move(fact));
   }
@@ -77,6 +97,7 @@ void AddToolCommands(CommandTree& tree) {
                              "Data directory of the server, if it runs on this machine (default: KEYFERRYD_DATA_DIR)"}},
                            {},
                            Status});
+  tree.commands.push_back({"whoami", "Show who you are, and by what token", "", {}, {}, {}, WhoAmI});
   tree.commands.push_back({"completion",
                            "Print a completion script for your shell",
                            "bash:  source <(keyferry completion bash)\n"

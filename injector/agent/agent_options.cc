@@ -1,6 +1,5 @@
 #include "injector/agent/agent_options.h"
 
-#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -8,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/files.h"
 #include "injector/agent/container_options.h"
+#include "injector/exec/command_flags.h"
 
 namespace keyferry::injector::agent {
 namespace {
@@ -81,14 +81,7 @@ void Declare(CLI::App& app, RawOptions& raw) {
       ->type_name("DIR");
   app.add_flag("--check-live", options.check_live, "Ask whether a running agent answers");
   app.add_flag("--check-ready", options.check_ready, "Ask whether it would answer a launch in any container at once");
-  app.add_option("--address", options.connection.address, "keyferryd's HOST:PORT")->type_name("HOST:PORT");
-  app.add_option("--ca-file", options.connection.ca_file, "Certificates to trust, PEM")->type_name("FILE");
-  app.add_option("--token-file", options.connection.token_file, "File that holds the API token")->type_name("FILE");
-  app.add_option("--org", options.connection.org, "Organization")->type_name("ORG");
-  app.add_option("--client-cert-file", options.connection.client_cert_file, "Client certificate, PEM")
-      ->type_name("FILE");
-  app.add_option("--client-key-file", options.connection.client_key_file, "Its key, PEM")->type_name("FILE");
-  app.add_option("--profile", options.connection.profile, "Profile of the profile file")->type_name("NAME");
+  AddConnectionFlags(app, options.connection);
 }
 
 absl::Status ReadConfigFile(const std::string& path, AgentOptions& options) {
@@ -101,7 +94,7 @@ absl::Status ReadConfigFile(const std::string& path, AgentOptions& options) {
   return status;
 }
 
-absl::Status ReadFlags(const RawOptions& raw, AgentOptions& options) {
+absl::Status ReadRaw(const RawOptions& raw, AgentOptions& options) {
   if (!raw.max_stale.empty()) {
     if (absl::Status status = ReadAgentDuration("--max-stale", raw.max_stale, options.max_stale); !status.ok()) {
       return status;
@@ -120,7 +113,7 @@ absl::Status ReadFlags(const RawOptions& raw, AgentOptions& options) {
 absl::Status Check(RawOptions& raw) {
   AgentOptions& options = raw.parsed;
   if (absl::Status status = ReadConfigFile(raw.config, options); !status.ok()) return status;
-  if (absl::Status status = ReadFlags(raw, options); !status.ok()) return status;
+  if (absl::Status status = ReadRaw(raw, options); !status.ok()) return status;
   if (!options.check_live && !options.check_ready) return CheckContainers(options);
   if (options.control_directory.empty()) {
     return absl::InvalidArgumentError("which agent? Name the directory of its socket with --control-dir");
@@ -128,27 +121,16 @@ absl::Status Check(RawOptions& raw) {
   return absl::OkStatus();
 }
 
-std::string OneLine(std::string text) {
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  return text;
-}
-
 }  // namespace
 
 absl::StatusOr<AgentOptions> ParseAgentOptions(const std::vector<std::string>& arguments) {
-  // CLI11 takes them last first.
-  std::vector<std::string> flags(arguments.rbegin(), arguments.rend());
   RawOptions raw;
   CLI::App app(kDescription);
   Declare(app, raw);
-  try {
-    app.parse(flags);
-  } catch (const CLI::CallForHelp&) {
-    raw.parsed.help = true;
-    return std::move(raw.parsed);
-  } catch (const CLI::ParseError& error) {
-    return absl::InvalidArgumentError(OneLine(error.what()));
-  }
+  const absl::StatusOr<bool> read = ReadFlags(app, arguments);
+  if (!read.ok()) return read.status();
+  raw.parsed.help = !*read;
+  if (raw.parsed.help) return std::move(raw.parsed);
   if (absl::Status status = Check(raw); !status.ok()) return status;
   return std::move(raw.parsed);
 }

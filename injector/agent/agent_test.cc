@@ -200,6 +200,45 @@ TEST_F(AgentTest, AFloodIsCutOff) {
   EXPECT_TRUE(agent_.AwaitLog("it sends too many messages"));
 }
 
+// Each connection stays below its own limit.
+TEST_F(AgentTest, AFloodOverManyConnectionsIsItsContainersAlone) {
+  ServeTwo();
+  RawLauncher other(Directory("b"));
+  ASSERT_TRUE(other.Hello());
+  EXPECT_EQ(other.Next(), "environment 6 TOKEN=of b");
+  for (int i = 0; i < 100 && !absl::StrContains(agent_.Log(), "the container sends too many messages"); ++i) {
+    RawLauncher launcher(Directory("a"));
+    launcher.Hello();
+    launcher.Next();
+    for (int sent = 0; sent < 150 && launcher.Confirm(5, sent + 1); ++sent) {
+    }
+    // What is no message ends the connection once all before it was taken.
+    launcher.Send(std::string(8, '\xff'));
+    EXPECT_EQ(launcher.Next(), "end");
+  }
+  EXPECT_THAT(agent_.Log(), HasSubstr("container a: a launcher is dropped: the container sends too many messages"));
+  agent_.Give("b", {{"TOKEN", "next"}}, 8);
+  EXPECT_EQ(other.Next(), "environment 8 TOKEN=next");
+  ASSERT_TRUE(other.Confirm(8, 900));
+  EXPECT_EQ(agent_.AwaitReport("8 900"), "8 900");
+}
+
+TEST_F(AgentTest, ConnectionsThatComeTooFastWait) {
+  ServeTwo();
+  for (int i = 0; i < 1000 && !absl::StrContains(agent_.Log(), "too many connections in a short time"); ++i) {
+    RawLauncher launcher(Directory("a"));
+    launcher.Hello(LaunchMode::kTransient);
+    launcher.Next();
+  }
+  EXPECT_THAT(agent_.Log(), HasSubstr("container a: too many connections in a short time; further ones wait"));
+  RawLauncher waiting(Directory("a"));
+  ASSERT_TRUE(waiting.Hello());
+  RawLauncher other(Directory("b"));
+  ASSERT_TRUE(other.Hello());
+  EXPECT_EQ(other.Next(), "environment 6 TOKEN=of b");
+  EXPECT_EQ(waiting.Next(), "environment 5 TOKEN=of a") << "in the end it is served";
+}
+
 TEST_F(AgentTest, WhoDoesNotReadIsDropped) {
   ServeTwo();
   RawLauncher launcher(Directory("a"));

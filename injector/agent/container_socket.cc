@@ -25,7 +25,9 @@ ContainerSocket::ContainerSocket(EventLoop& loop, Descriptor listener, Feed& fee
       listener_(std::move(listener)),
       feed_(feed),
       options_(std::move(options)),
-      callbacks_(std::move(callbacks)) {
+      callbacks_(std::move(callbacks)),
+      frames_(options_.frames, options_.limits.window),
+      accepts_(options_.connections, options_.limits.window) {
   watch_ = loop_.Watch(listener_.get(), EPOLLIN, [this](uint32_t) { Accept(); });
 }
 
@@ -40,12 +42,12 @@ void ContainerSocket::Accept() {
   if (!socket.valid()) {
     if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) return;
     Log(absl::StrCat("a launcher cannot be accepted: ", strerror(errno)));
-    loop_.Change(watch_, 0);
-    again_ = loop_.After(kAcceptPause, [this] {
-      again_ = 0;
-      loop_.Change(watch_, EPOLLIN);
-    });
-    return;
+    return PauseAccepting(kAcceptPause);
+  }
+  accepts_.Take();
+  if (accepts_.empty()) {
+    Log("too many connections in a short time; further ones wait");
+    PauseAccepting(accepts_.left());
   }
   if (!Admits(socket.get())) return;
   const uint64_t id = next_++;
@@ -53,8 +55,17 @@ void ContainerSocket::Accept() {
   callbacks.ended = [this, id](const std::string& why) { Ended(id, why); };
   // Nobody says when such a command ends. A container runs one at a time, so the next one stands for it.
   callbacks.launched = [this](int64_t revision, int64_t pid) { feed_.Holds(this, revision, pid); };
-  connections_.emplace(
-      id, std::make_unique<LauncherConnection>(loop_, std::move(socket), feed_, options_.limits, std::move(callbacks)));
+  connections_.emplace(id, std::make_unique<LauncherConnection>(loop_, std::move(socket), feed_, frames_,
+                                                                options_.limits, std::move(callbacks)));
+}
+
+void ContainerSocket::PauseAccepting(absl::Duration pause) {
+  loop_.Change(watch_, 0);
+  loop_.Cancel(again_);
+  again_ = loop_.After(pause, [this] {
+    again_ = 0;
+    loop_.Change(watch_, EPOLLIN);
+  });
 }
 
 bool ContainerSocket::Admits(int socket) {

@@ -11,8 +11,10 @@
 #include <optional>
 #include <string>
 
+#include "absl/time/time.h"
 #include "injector/agent/feed.h"
 #include "injector/agent/launcher_connection.h"
+#include "injector/agent/message_budget.h"
 #include "injector/source/problem_lines.h"
 #include "injector/supervise/descriptor.h"
 #include "injector/supervise/event_loop.h"
@@ -30,6 +32,10 @@ class ContainerSocket {
     std::optional<uid_t> uid;
     // Further ones are closed at once.
     size_t most_connections = 16;
+    // Of all its launchers within limits.window: frames, above which whoever sends one is dropped, and connections,
+    // above which new ones wait.
+    int frames = 1000;
+    int connections = 200;
     LauncherConnection::Limits limits;
   };
   // `log` gets lines about launchers that misbehave. `changed` is called when serving() may have changed.
@@ -50,6 +56,8 @@ class ContainerSocket {
 
  private:
   void Accept();
+  // Others wait in the socket's queue.
+  void PauseAccepting(absl::Duration pause);
   bool Admits(int socket);
   void Ended(uint64_t id, const std::string& why);
   void Log(const std::string& line);
@@ -62,6 +70,8 @@ class ContainerSocket {
   EventLoop::WatchId watch_ = 0;
   EventLoop::TimerId again_ = 0;
   uint64_t next_ = 1;
+  MessageBudget frames_;
+  MessageBudget accepts_;
   // So that one container cannot crowd out what is to be said of the others.
   ProblemLines lines_;
   std::map<uint64_t, std::unique_ptr<LauncherConnection>> connections_;

@@ -11,7 +11,6 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 
 namespace keyferry::injector::agent {
 namespace {
@@ -22,14 +21,16 @@ constexpr size_t kKnownRevisions = 16;
 
 }  // namespace
 
-LauncherConnection::LauncherConnection(EventLoop& loop, Descriptor socket, Feed& feed, const Limits& limits,
-                                       Callbacks callbacks)
+LauncherConnection::LauncherConnection(EventLoop& loop, Descriptor socket, Feed& feed, MessageBudget& budget,
+                                       const Limits& limits, Callbacks callbacks)
     : loop_(loop),
       socket_(std::move(socket)),
       feed_(feed),
+      budget_(budget),
       limits_(limits),
       callbacks_(std::move(callbacks)),
-      writer_(loop, socket_.get(), limits.reading, [this] { End("it does not read what it is sent"); }) {
+      writer_(loop, socket_.get(), limits.reading, [this] { End("it does not read what it is sent"); }),
+      own_budget_(limits.frames, limits.window) {
   watch_ = loop_.Watch(socket_.get(), EPOLLIN, [this](uint32_t events) { Ready(events); });
   hello_timer_ = loop_.After(limits_.hello, [this] {
     hello_timer_ = 0;
@@ -70,20 +71,12 @@ void LauncherConnection::ReadSome() {
       case FrameReader::Result::kBroken:
         return End("it sent something that is not a message");
       case FrameReader::Result::kFrame:
-        if (!WithinRate()) return End("it sends too many messages");
+        if (!own_budget_.Take()) return End("it sends too many messages");
+        if (!budget_.Take()) return End("the container sends too many messages");
         OnFrame();
         break;
     }
   }
-}
-
-bool LauncherConnection::WithinRate() {
-  const absl::Time now = absl::Now();
-  if (now - window_start_ >= limits_.window || now < window_start_) {
-    window_start_ = now;
-    frames_in_window_ = 0;
-  }
-  return ++frames_in_window_ <= limits_.frames;
 }
 
 void LauncherConnection::OnFrame() {

@@ -11,6 +11,7 @@
 #include "injector/agent/feed.h"
 #include "injector/agent/frame_reader.h"
 #include "injector/agent/frame_writer.h"
+#include "injector/agent/message_budget.h"
 #include "injector/agent/protocol.h"
 #include "injector/supervise/descriptor.h"
 #include "injector/supervise/event_loop.h"
@@ -37,8 +38,9 @@ class LauncherConnection : private FeedObserver {
     std::function<void(int64_t revision, int64_t pid)> launched;
   };
 
-  // `feed` outlives this.
-  LauncherConnection(EventLoop& loop, Descriptor socket, Feed& feed, const Limits& limits, Callbacks callbacks);
+  // `feed` and `budget`, that of the frames of all launchers of the container, outlive this.
+  LauncherConnection(EventLoop& loop, Descriptor socket, Feed& feed, MessageBudget& budget, const Limits& limits,
+                     Callbacks callbacks);
   ~LauncherConnection() override;
   LauncherConnection(const LauncherConnection&) = delete;
   LauncherConnection& operator=(const LauncherConnection&) = delete;
@@ -65,13 +67,13 @@ class LauncherConnection : private FeedObserver {
   void Update();
   void Serve(const Feed::Ready& ready);
   void Say(NoticeKind kind, const std::string& line);
-  bool WithinRate();
   void EndAfterWriting();
   void End(const std::string& why);
 
   EventLoop& loop_;
   const Descriptor socket_;
   Feed& feed_;
+  MessageBudget& budget_;
   const Limits limits_;
   const Callbacks callbacks_;
   EventLoop::WatchId watch_ = 0;
@@ -85,8 +87,7 @@ class LauncherConnection : private FeedObserver {
   std::deque<int64_t> sent_;
   absl::Time stale_since_ = absl::InfiniteFuture();
   std::string told_waiting_;
-  absl::Time window_start_ = absl::InfinitePast();
-  int frames_in_window_ = 0;
+  MessageBudget own_budget_;
 };
 
 }  // namespace keyferry::injector::agent

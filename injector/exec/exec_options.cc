@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "injector/exec/command_flags.h"
 #include "injector/supervise/supervise_flags.h"
 
 namespace keyferry::injector {
@@ -107,14 +108,7 @@ void Declare(CLI::App& app, RawOptions& raw) {
                  "How long to keep trying to reach keyferryd: 1s to 1h (default 30s)")
       ->type_name("DURATION");
   DeclareSupervise(app, raw);
-  app.add_option("--address", options.connection.address, "keyferryd's HOST:PORT")->type_name("HOST:PORT");
-  app.add_option("--ca-file", options.connection.ca_file, "Certificates to trust, PEM")->type_name("FILE");
-  app.add_option("--token-file", options.connection.token_file, "File that holds the API token")->type_name("FILE");
-  app.add_option("--org", options.connection.org, "Organization")->type_name("ORG");
-  app.add_option("--client-cert-file", options.connection.client_cert_file, "Client certificate, PEM")
-      ->type_name("FILE");
-  app.add_option("--client-key-file", options.connection.client_key_file, "Its key, PEM")->type_name("FILE");
-  app.add_option("--profile", options.connection.profile, "Profile of the profile file")->type_name("NAME");
+  AddConnectionFlags(app, options.connection);
 }
 
 absl::Status CheckSupervise(const RawOptions& raw, std::optional<SuperviseOptions>& result) {
@@ -145,29 +139,17 @@ absl::Status CheckParsed(RawOptions& raw) {
   return absl::OkStatus();
 }
 
-// Text of CLI11's without its line breaks.
-std::string OneLine(std::string text) {
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  return text;
-}
-
 }  // namespace
 
 absl::StatusOr<ExecOptions> ParseExecOptions(const std::vector<std::string>& arguments) {
   const auto separator = std::find(arguments.begin(), arguments.end(), "--");
-  // CLI11 takes them last first.
-  std::vector<std::string> flags(std::make_reverse_iterator(separator), arguments.rend());
   RawOptions raw;
   CLI::App app(kDescription);
   Declare(app, raw);
-  try {
-    app.parse(flags);
-  } catch (const CLI::CallForHelp&) {
-    raw.parsed.help = true;
-    return std::move(raw.parsed);
-  } catch (const CLI::ParseError& error) {
-    return absl::InvalidArgumentError(OneLine(error.what()));
-  }
+  const absl::StatusOr<bool> read = ReadFlags(app, {arguments.begin(), separator});
+  if (!read.ok()) return read.status();
+  raw.parsed.help = !*read;
+  if (raw.parsed.help) return std::move(raw.parsed);
   if (separator != arguments.end()) raw.parsed.command.assign(separator + 1, arguments.end());
   if (absl::Status status = CheckParsed(raw); !status.ok()) return status;
   return std::move(raw.parsed);

@@ -124,6 +124,7 @@ void EnvironmentSource::ConfirmRunning() {
 
 void EnvironmentSource::OnConfirmed() {
   const std::optional<client::ApiError>& error = link_.confirmation_error();
+  confirm_after_ = absl::Now() + options_.between_confirmations;
   if (error.has_value() && MayPass(error->code)) {
     confirm_after_ = absl::Now() + std::max(kConfirmAgain, error->retry_delay);
     return;

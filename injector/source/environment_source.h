@@ -46,6 +46,8 @@ class EnvironmentSource : public ReportSink {
     Backoff::Limits refused = {absl::Seconds(1), absl::Minutes(1)};
     // How often the files of a refused identity are looked at.
     absl::Duration file_check = absl::Seconds(2);
+    // Between two confirmations of what runs, whatever is reported meanwhile: the newest report is then confirmed.
+    absl::Duration between_confirmations = absl::Seconds(1);
     // Asked now and then by Open, which gives up once it answers true.
     std::function<bool()> give_up;
   };
@@ -63,7 +65,8 @@ class EnvironmentSource : public ReportSink {
   // Begins to tell of changes. Call once, soon after Open; `listener` must outlive this.
   void Start(EnvironmentListener* listener);
 
-  // ReportSink: confirms to the server what runs, as soon as it can be reached.
+  // ReportSink: confirms to the server what runs, as soon as it can be reached, and not more often than the options
+  // say.
   void Running(int64_t revision, int64_t pid) override ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
@@ -128,7 +131,7 @@ class EnvironmentSource : public ReportSink {
   Backoff unreachable_;
   Backoff refused_;
   ProblemLines lines_;
-  // What was confirmed over the current stream, or refused for good; and when to try again what failed.
+  // What was confirmed over the current stream, or refused for good; and when the next confirmation may follow.
   Report settled_;
   Report confirming_;
   absl::Time confirm_after_ = absl::InfinitePast();

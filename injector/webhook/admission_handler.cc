@@ -1,14 +1,19 @@
 #include "injector/webhook/admission_handler.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 
 namespace keyferry::injector::webhook {
 namespace {
 
 constexpr size_t kLongestLine = 1024;
+constexpr absl::Duration kLongestPatience = absl::Seconds(4);
 
 HttpAnswer Plain(int status, std::string text) {
   HttpAnswer answer;
@@ -26,16 +31,28 @@ std::string Line(std::string text) {
   return text;
 }
 
+// Of a request's questions. Kubernetes writes how long it waits as "10s".
+absl::Duration Patience(absl::string_view target) {
+  const std::pair<absl::string_view, absl::string_view> parts = absl::StrSplit(target, absl::MaxSplits('?', 1));
+  for (absl::string_view parameter : absl::StrSplit(parts.second, '&')) {
+    absl::Duration timeout;
+    if (!absl::ConsumePrefix(&parameter, "timeout=") || !absl::ParseDuration(parameter, &timeout)) continue;
+    return std::clamp(timeout / 2, absl::ZeroDuration(), kLongestPatience);
+  }
+  return kLongestPatience;
+}
+
 }  // namespace
 
-HttpHandler MakeAdmissionHandler(RewriteConfig config, ReviewServices services,
+HttpHandler MakeAdmissionHandler(RewriteConfig config, ServicesUntil services,
                                  std::function<void(const std::string& line)> log) {
   return [config = std::move(config), services = std::move(services), log = std::move(log)](const HttpAsked& asked) {
     const std::string path = asked.target.substr(0, asked.target.find('?'));
     if (path == kHealthPath) return asked.method == "GET" ? Plain(200, "ok") : Plain(405, "GET only");
     if (path != "/mutate") return Plain(404, "there are /mutate and /healthz");
     if (asked.method != "POST") return Plain(405, "POST only");
-    absl::StatusOr<ReviewOutcome> outcome = AnswerReview(asked.body, config, services);
+    absl::StatusOr<ReviewOutcome> outcome =
+        AnswerReview(asked.body, config, services(asked.received + Patience(asked.target)));
     if (!outcome.ok()) {
       log(Line(absl::StrCat("a request was not understood: ", outcome.status().message())));
       return Plain(400, std::string(outcome.status().message()));

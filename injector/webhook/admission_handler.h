@@ -4,15 +4,21 @@
 #include <functional>
 #include <string>
 
+#include "absl/time/time.h"
 #include "injector/webhook/https/http_exchange.h"
 #include "injector/webhook/rewrite/admission_review.h"
 #include "injector/webhook/rewrite/rewrite_config.h"
 
 namespace keyferry::injector::webhook {
 
-// POST /mutate answers an AdmissionReview, GET /healthz says "ok". `log` is given a line, printable and without a
-// value, for each pod that is rewritten or refused. Thread-safe if `services` and `log` are.
-HttpHandler MakeAdmissionHandler(RewriteConfig config, ReviewServices services,
+// What one review may ask; all of it is answered by `deadline`, or not at all.
+using ServicesUntil = std::function<ReviewServices(absl::Time deadline)>;
+
+// POST /mutate answers an AdmissionReview, GET /healthz says "ok". Of the time that Kubernetes waits (the request's
+// `timeout`) a review's questions may take half, and never more than 4 seconds from when it was received. `log` is
+// given a line, printable and without a value, for each pod that is rewritten or refused. Thread-safe if `services`,
+// what it answers and `log` are.
+HttpHandler MakeAdmissionHandler(RewriteConfig config, ServicesUntil services,
                                  std::function<void(const std::string& line)> log);
 
 }  // namespace keyferry::injector::webhook

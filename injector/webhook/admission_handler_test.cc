@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "injector/webhook/rewrite/bounded_json.h"
@@ -32,11 +33,15 @@ class AdmissionHandlerTest : public testing::Test {
     services.check = [](const std::vector<ChosenContainer>& containers) {
       return std::vector<std::string>{"container " + containers[0].name + ": GITHUB_TOKEN would have no value"};
     };
-    handler_ = MakeAdmissionHandler(config, services, [this](const std::string& line) { log_.push_back(line); });
+    const auto until = [this, services](absl::Time deadline) {
+      deadline_ = deadline;
+      return services;
+    };
+    handler_ = MakeAdmissionHandler(config, until, [this](const std::string& line) { log_.push_back(line); });
   }
 
   HttpAnswer Ask(const std::string& method, const std::string& target, const std::string& body = "") {
-    return handler_({method, target, body});
+    return handler_({method, target, body, kReceived});
   }
 
   Json Answer(const Json& review) {
@@ -46,7 +51,9 @@ class AdmissionHandlerTest : public testing::Test {
     return Json::parse(answer.body)["response"];
   }
 
+  const absl::Time kReceived = absl::FromUnixSeconds(1000);
   HttpHandler handler_;
+  absl::Time deadline_;
   std::vector<std::string> log_;
 };
 
@@ -105,6 +112,25 @@ TEST_F(AdmissionHandlerTest, OnlyADryRunAsksForBindings) {
               ElementsAre("keyferry: container server: GITHUB_TOKEN would have no value"));
   dry["request"]["object"]["metadata"]["labels"] = Json::object();
   EXPECT_FALSE(Answer(dry).contains("warnings"));
+}
+
+// The questions of a review leave time for the answer, however long Kubernetes waits.
+TEST_F(AdmissionHandlerTest, AReviewHasOneDeadline) {
+  const struct {
+    const char* target;
+    absl::Duration patience;
+  } kCases[] = {{"/mutate", absl::Seconds(4)},
+                {"/mutate?timeout=10s", absl::Seconds(4)},
+                {"/mutate?timeout=30s", absl::Seconds(4)},
+                {"/mutate?x=y&timeout=5s", absl::Milliseconds(2500)},
+                {"/mutate?timeout=1s", absl::Milliseconds(500)},
+                {"/mutate?timeout=-1s", absl::ZeroDuration()},
+                {"/mutate?timeout=inf", absl::Seconds(4)},
+                {"/mutate?timeout=soon", absl::Seconds(4)}};
+  for (const auto& one : kCases) {
+    Ask("POST", one.target, Review().dump());
+    EXPECT_EQ(deadline_ - kReceived, one.patience) << one.target;
+  }
 }
 
 TEST_F(AdmissionHandlerTest, OtherResourcesAndOperationsPass) {

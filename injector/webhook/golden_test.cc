@@ -22,7 +22,7 @@
 namespace keyferry::injector::webhook {
 namespace {
 
-constexpr size_t kReviews = 80;
+constexpr size_t kReviews = 83;
 
 std::string* testdata = new std::string("injector/webhook/testdata");
 
@@ -49,10 +49,15 @@ RewriteConfig Config() {
   return ParseRewriteConfig(ReadFile(path), path).value();
 }
 
-absl::StatusOr<LaunchDefinition> Define(const std::string& mcp_server, const std::string& /*team*/) {
-  if (mcp_server != "defined") return absl::NotFoundError("there is no such MCP server");
-  return LaunchDefinition{"npx",
-                          {"-y", "@modelcontextprotocol/server-everything", "--home=$(HOME)", "$$", "$$(X)", "cost$"}};
+std::vector<absl::StatusOr<LaunchDefinition>> Define(const std::vector<AskedServer>& servers) {
+  std::vector<absl::StatusOr<LaunchDefinition>> definitions;
+  for (const AskedServer& server : servers) {
+    definitions.push_back(absl::NotFoundError("there is no such MCP server"));
+    if (server.mcp_server != "defined") continue;
+    definitions.back() = LaunchDefinition{
+        "npx", {"-y", "@modelcontextprotocol/server-everything", "--home=$(HOME)", "$$", "$$(X)", "cost$"}};
+  }
+  return definitions;
 }
 
 // A review, what is answered, and the pod after the patch.

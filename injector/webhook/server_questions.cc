@@ -1,141 +1,122 @@
 #include "injector/webhook/server_questions.h"
 
-#include <grpcpp/channel.h>
-#include <grpcpp/client_context.h>
-
-#include <optional>
+#include <cstddef>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
-#include "client/retry.h"
-#include "injector/exec/exec_options.h"
-#include "keyferry/v1/mcp_servers.grpc.pb.h"
-#include "keyferry/v1/resolution.grpc.pb.h"
 
 namespace keyferry::injector::webhook {
 namespace {
 
-constexpr absl::Duration kPatience = absl::Seconds(2);
-constexpr absl::Duration kConnectionAge = absl::Minutes(1);
-constexpr absl::Duration kDefinitionAge = absl::Seconds(10);
-constexpr size_t kMostKept = 1000;
+constexpr absl::Duration kDefinitionHolds = absl::Seconds(10);
+constexpr absl::Duration kFailureHolds = absl::Seconds(2);
+constexpr absl::Duration kOutage = absl::Seconds(3);
 
-client::CallPolicy Policy() {
-  client::CallPolicy policy;
-  policy.timeout = kPatience;
-  policy.retry_for = absl::ZeroDuration();
-  policy.idempotent = true;
-  return policy;
-}
+// The questions that are asked for one MCP server, by its names in their order; or why none are.
+template <typename Question>
+using Asked = absl::StatusOr<std::vector<std::shared_ptr<const Question>>>;
 
-absl::StatusOr<ResolveTarget> Target(const std::string& mcp_server, const std::string& team, const std::string& org) {
-  ExecOptions options;
-  options.mcp_server = mcp_server;
-  options.team = team;
-  return TargetOf(options, org);
-}
-
-// Calls `ask` with each name in turn until one is found.
-template <typename Ask>
-absl::Status FirstFound(const ResolveTarget& target, const Ask& ask) {
-  absl::Status last = absl::NotFoundError("there is no such MCP server");
-  for (const std::string& name : target.mcp_servers) {
-    const std::optional<client::ApiError> error = ask(name);
-    if (!error.has_value()) return absl::OkStatus();
-    last = absl::Status(error->code, error->message);
-    if (error->code != absl::StatusCode::kNotFound) break;
+// The answer of the first name that is not NOT_FOUND.
+template <typename Answer>
+absl::StatusOr<Answer> FirstFound(const Asked<typename SharedAnswers<Answer>::Question>& asked, absl::Time deadline) {
+  if (!asked.ok()) return asked.status();
+  absl::StatusOr<Answer> answer = absl::NotFoundError("there is no such MCP server");
+  for (const auto& question : *asked) {
+    answer = question->Await(deadline);
+    if (!absl::IsNotFound(answer.status())) break;
   }
-  return last;
+  return answer;
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<ServerQuestions>> ServerQuestions::Open(const client::ConnectionOptions& options) {
-  std::unique_ptr<ServerQuestions> questions(new ServerQuestions(options));
-  const absl::StatusOr<std::shared_ptr<client::Connection>> connection = questions->Connect();
-  if (!connection.ok()) return connection.status();
-  return questions;
+ServerQuestions::ServerQuestions(std::unique_ptr<ServerCalls> calls, std::string org, std::function<absl::Time()> clock)
+    : org_(std::move(org)),
+      clock_(clock),
+      definitions_({kDefinitionHolds, kFailureHolds}, clock),
+      // Whoever sets a credential looks again at once.
+      explanations_({absl::ZeroDuration(), absl::ZeroDuration()}, clock),
+      calls_(std::move(calls)) {}
+
+absl::StatusOr<ResolveTarget> ServerQuestions::Target(const std::string& mcp_server, const std::string& team) const {
+  ExecOptions options;
+  options.mcp_server = mcp_server;
+  options.team = team;
+  return TargetOf(options, org_);
 }
 
-absl::StatusOr<std::shared_ptr<client::Connection>> ServerQuestions::Connect() {
+absl::Status ServerQuestions::outage() {
   absl::MutexLock lock(&mutex_);
-  const absl::Time now = absl::Now();
-  if (connection_ != nullptr && now - opened_ < kConnectionAge) return connection_;
-  absl::StatusOr<std::unique_ptr<client::Connection>> opened = client::Connection::Open(options_);
-  if (!opened.ok()) return opened.status();
-  connection_ = *std::move(opened);
-  opened_ = now;
-  return connection_;
+  return clock_() < outage_until_ ? outage_ : absl::OkStatus();
 }
 
-absl::StatusOr<LaunchDefinition> ServerQuestions::Define(const std::string& mcp_server, const std::string& team) {
-  const std::pair<std::string, std::string> key(mcp_server, team);
-  {
-    absl::MutexLock lock(&mutex_);
-    const auto found = kept_.find(key);
-    if (found != kept_.end() && absl::Now() < found->second.until) return found->second.definition;
-  }
-  absl::StatusOr<LaunchDefinition> definition = Ask(mcp_server, team);
-  if (!definition.ok()) return definition;
+void ServerQuestions::Note(const absl::Status& status) {
+  if (!absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status)) return;
   absl::MutexLock lock(&mutex_);
-  if (kept_.size() >= kMostKept) kept_.clear();
-  kept_[key] = {*definition, absl::Now() + kDefinitionAge};
-  return definition;
+  outage_ = status;
+  outage_until_ = clock_() + kOutage;
 }
 
-absl::StatusOr<LaunchDefinition> ServerQuestions::Ask(const std::string& mcp_server, const std::string& team) {
-  const absl::StatusOr<std::shared_ptr<client::Connection>> connection = Connect();
-  if (!connection.ok()) return connection.status();
-  const absl::StatusOr<ResolveTarget> target = Target(mcp_server, team, options_.org);
-  if (!target.ok()) return target.status();
-  v1::McpServerService::Stub stub((*connection)->channel());
-  v1::McpServer found;
-  const absl::Status status = FirstFound(*target, [&](const std::string& name) {
-    v1::GetMcpServerRequest request;
-    request.set_name(name);
-    return (*connection)->Call(Policy(), [&](grpc::ClientContext* context) {
-      return stub.GetMcpServer(context, request, &found);
+std::shared_ptr<const ServerQuestions::Definitions::Question> ServerQuestions::AskDefinition(const std::string& name) {
+  return definitions_.Ask(name, [&](Definitions::Settle settle) {
+    if (absl::Status status = outage(); !status.ok()) return settle(status);
+    calls_->Define(name, [this, settle = std::move(settle)](absl::StatusOr<LaunchDefinition> answer) {
+      Note(answer.status());
+      settle(std::move(answer));
     });
   });
-  if (!status.ok()) return status;
-  return LaunchDefinition{found.command(), {found.args().begin(), found.args().end()}};
 }
 
-std::vector<std::string> ServerQuestions::Check(const std::vector<ChosenContainer>& containers) {
-  std::vector<std::string> lines;
-  const absl::Time deadline = absl::Now() + 2 * kPatience;
-  for (const ChosenContainer& container : containers) {
-    if (absl::Now() > deadline) {
-      lines.push_back("not all bindings were checked; the server is slow");
-      break;
-    }
-    for (std::string& line : CheckOne(container)) lines.push_back(std::move(line));
-  }
-  return lines;
-}
-
-std::vector<std::string> ServerQuestions::CheckOne(const ChosenContainer& container) {
-  const std::string what = absl::StrCat("container ", container.name, ": ");
-  const absl::StatusOr<std::shared_ptr<client::Connection>> connection = Connect();
-  const absl::StatusOr<ResolveTarget> target = Target(container.mcp_server, container.team, options_.org);
-  absl::Status status = !connection.ok() ? connection.status() : target.status();
-  v1::ExplainResponse explained;
-  if (status.ok()) {
-    v1::ResolutionService::Stub stub((*connection)->channel());
-    status = FirstFound(*target, [&](const std::string& name) {
-      v1::ExplainRequest request;
-      request.set_mcp_server(name);
-      request.set_team(target->team);
-      return (*connection)->Call(Policy(), [&](grpc::ClientContext* context) {
-        return stub.Explain(context, request, &explained);
-      });
+std::shared_ptr<const ServerQuestions::Explanations::Question> ServerQuestions::AskExplanation(
+    const std::string& name, const std::string& team) {
+  return explanations_.Ask(absl::StrCat(name, " ", team), [&](Explanations::Settle settle) {
+    if (absl::Status status = outage(); !status.ok()) return settle(status);
+    calls_->Explain(name, team, [this, settle = std::move(settle)](absl::StatusOr<std::vector<std::string>> answer) {
+      Note(answer.status());
+      settle(std::move(answer));
     });
+  });
+}
+
+std::vector<absl::StatusOr<LaunchDefinition>> ServerQuestions::Define(const std::vector<AskedServer>& servers,
+                                                                      absl::Time deadline) {
+  std::vector<Asked<Definitions::Question>> all;
+  for (const AskedServer& server : servers) {
+    const absl::StatusOr<ResolveTarget> target = Target(server.mcp_server, server.team);
+    if (!target.ok()) {
+      all.emplace_back(target.status());
+      continue;
+    }
+    std::vector<std::shared_ptr<const Definitions::Question>> asked;
+    for (const std::string& name : target->mcp_servers) asked.push_back(AskDefinition(name));
+    all.emplace_back(std::move(asked));
   }
-  if (!status.ok()) return {absl::StrCat(what, "its bindings could not be checked: ", status.message())};
+  std::vector<absl::StatusOr<LaunchDefinition>> definitions;
+  for (const auto& asked : all) definitions.push_back(FirstFound<LaunchDefinition>(asked, deadline));
+  return definitions;
+}
+
+std::vector<std::string> ServerQuestions::Check(const std::vector<ChosenContainer>& containers, absl::Time deadline) {
+  std::vector<Asked<Explanations::Question>> all;
+  for (const ChosenContainer& container : containers) {
+    const absl::StatusOr<ResolveTarget> target = Target(container.mcp_server, container.team);
+    if (!target.ok()) {
+      all.emplace_back(target.status());
+      continue;
+    }
+    std::vector<std::shared_ptr<const Explanations::Question>> asked;
+    for (const std::string& name : target->mcp_servers) asked.push_back(AskExplanation(name, target->team));
+    all.emplace_back(std::move(asked));
+  }
   std::vector<std::string> lines;
-  for (const v1::VariableExplanation& variable : explained.variables()) {
-    if (variable.resolved() || !variable.required()) continue;
-    lines.push_back(absl::StrCat(what, variable.variable(), " would have no value: ", variable.summary()));
+  for (size_t i = 0; i < containers.size(); ++i) {
+    const std::string what = absl::StrCat("container ", containers[i].name, ": ");
+    const auto answer = FirstFound<std::vector<std::string>>(all[i], deadline);
+    if (!answer.ok()) {
+      lines.push_back(absl::StrCat(what, "its bindings could not be checked: ", answer.status().message()));
+      continue;
+    }
+    for (const std::string& line : *answer) lines.push_back(absl::StrCat(what, line));
   }
   return lines;
 }

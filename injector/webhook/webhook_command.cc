@@ -8,14 +8,17 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "client/connection_options.h"
 #include "client/files.h"
 #include "injector/exec/exit_code.h"
 #include "injector/webhook/admission_handler.h"
+#include "injector/webhook/grpc_server_calls.h"
 #include "injector/webhook/https/https_listener.h"
 #include "injector/webhook/rewrite/rewrite_config.h"
 #include "injector/webhook/rewrite/setting_forms.h"
@@ -54,26 +57,24 @@ absl::StatusOr<RewriteConfig> ReadConfig(const std::string& path) {
   return ParseRewriteConfig(*text, path);
 }
 
-absl::StatusOr<std::shared_ptr<ServerQuestions>> OpenQuestions(const WebhookOptions& options) {
-  absl::StatusOr<client::ConnectionOptions> connection = client::LoadConnectionOptions(options.connection, ::getenv);
+absl::StatusOr<ServicesUntil> OpenServices(const WebhookOptions& options) {
+  if (!options.ask_server) return ServicesUntil([](absl::Time /*deadline*/) { return ReviewServices(); });
+  const absl::StatusOr<client::ConnectionOptions> connection =
+      client::LoadConnectionOptions(options.connection, ::getenv);
   if (!connection.ok()) return connection.status();
-  absl::StatusOr<std::unique_ptr<ServerQuestions>> questions = ServerQuestions::Open(*connection);
-  if (!questions.ok()) return questions.status();
-  return std::shared_ptr<ServerQuestions>(*std::move(questions));
-}
-
-absl::StatusOr<ReviewServices> OpenServices(const WebhookOptions& options) {
-  ReviewServices services;
-  if (!options.ask_server) return services;
-  const absl::StatusOr<std::shared_ptr<ServerQuestions>> questions = OpenQuestions(options);
-  if (!questions.ok()) return questions.status();
-  services.definitions = [questions = *questions](const std::string& mcp_server, const std::string& team) {
-    return questions->Define(mcp_server, team);
-  };
-  services.check = [questions = *questions](const std::vector<ChosenContainer>& containers) {
-    return questions->Check(containers);
-  };
-  return services;
+  absl::StatusOr<std::unique_ptr<GrpcServerCalls>> calls = GrpcServerCalls::Open(*connection);
+  if (!calls.ok()) return calls.status();
+  const auto questions = std::make_shared<ServerQuestions>(*std::move(calls), connection->org, absl::Now);
+  return ServicesUntil([questions](absl::Time deadline) {
+    ReviewServices services;
+    services.definitions = [questions, deadline](const std::vector<AskedServer>& servers) {
+      return questions->Define(servers, deadline);
+    };
+    services.check = [questions, deadline](const std::vector<ChosenContainer>& containers) {
+      return questions->Check(containers, deadline);
+    };
+    return services;
+  });
 }
 
 void Reload(CertificateFiles& files, HttpsListener& listener) {
@@ -110,7 +111,7 @@ Failure RunWebhook(const WebhookOptions& options) {
   CertificateFiles files(options.files);
   const absl::StatusOr<TlsIdentity> identity = files.Read();
   if (!identity.ok()) return UsageFailure(identity.status());
-  absl::StatusOr<ReviewServices> services = OpenServices(options);
+  absl::StatusOr<ServicesUntil> services = OpenServices(options);
   if (!services.ok()) return UsageFailure(services.status());
   const absl::StatusOr<std::unique_ptr<HttpsListener>> listener = HttpsListener::Start(
       options.listen, *identity, ListenerLimits(), MakeAdmissionHandler(*std::move(config), *std::move(services), Log));

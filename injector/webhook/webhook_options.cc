@@ -1,11 +1,11 @@
 #include "injector/webhook/webhook_options.h"
 
-#include <algorithm>
 #include <memory>
 #include <utility>
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
+#include "injector/exec/command_flags.h"
 
 namespace keyferry::injector::webhook {
 namespace {
@@ -68,14 +68,7 @@ void Declare(CLI::App& app, RawOptions& raw) {
       ->type_name("DURATION");
   app.add_option("--drain-timeout", raw.drain_timeout, "Then: how long requests may take to be answered (default 10s)")
       ->type_name("DURATION");
-  app.add_option("--address", options.connection.address, "keyferryd's HOST:PORT")->type_name("HOST:PORT");
-  app.add_option("--ca-file", options.connection.ca_file, "Certificates to trust, PEM")->type_name("FILE");
-  app.add_option("--token-file", options.connection.token_file, "File that holds the API token")->type_name("FILE");
-  app.add_option("--org", options.connection.org, "Organization")->type_name("ORG");
-  app.add_option("--client-cert-file", options.connection.client_cert_file, "Client certificate, PEM")
-      ->type_name("FILE");
-  app.add_option("--client-key-file", options.connection.client_key_file, "Its key, PEM")->type_name("FILE");
-  app.add_option("--profile", options.connection.profile, "Profile of the profile file")->type_name("NAME");
+  AddConnectionFlags(app, options.connection);
 }
 
 absl::Status ReadDuration(const char* flag, const std::string& text, absl::Duration* duration) {
@@ -89,21 +82,13 @@ absl::Status ReadDuration(const char* flag, const std::string& text, absl::Durat
 }  // namespace
 
 absl::StatusOr<WebhookOptions> ParseWebhookOptions(const std::vector<std::string>& arguments) {
-  // CLI11 takes them last first.
-  std::vector<std::string> flags(arguments.rbegin(), arguments.rend());
   RawOptions raw;
   CLI::App app(kDescription);
   Declare(app, raw);
-  try {
-    app.parse(flags);
-  } catch (const CLI::CallForHelp&) {
-    raw.parsed.help = true;
-    return std::move(raw.parsed);
-  } catch (const CLI::ParseError& error) {
-    std::string line = error.what();
-    std::replace(line.begin(), line.end(), '\n', ' ');
-    return absl::InvalidArgumentError(line);
-  }
+  const absl::StatusOr<bool> read = ReadFlags(app, arguments);
+  if (!read.ok()) return read.status();
+  raw.parsed.help = !*read;
+  if (raw.parsed.help) return std::move(raw.parsed);
   WebhookOptions& options = raw.parsed;
   if (options.files.certificate.empty() || options.files.key.empty()) {
     return absl::InvalidArgumentError(

@@ -50,9 +50,10 @@ class AuditRules {
     uint64_t damaged_logs = 0;
   };
   Checks checks() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Counts a check of the org's log ("" for the system's) among them.
+  void NoteCheck(const std::string& org, bool damaged) const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  void NoteCheck(const std::string& org, bool damaged) const ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<v1::VerifyAuditLogResponse> Verify(const std::string& org, const v1::AuditHead& expected) const;
 
   storage::Store* const store_;

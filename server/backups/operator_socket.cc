@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <thread>
@@ -23,6 +24,8 @@ namespace {
 constexpr size_t kMaxRequestBytes = size_t{16} << 10;
 constexpr absl::Duration kRequestTime = absl::Seconds(5);
 constexpr int kWriteSeconds = 10;
+// That are served at once.
+constexpr size_t kConnections = 4;
 
 absl::Status Failed(absl::string_view what, const std::string& path) {
   return absl::UnavailableError(absl::StrCat("cannot ", what, " ", path, ": ", std::strerror(errno)));
@@ -73,12 +76,13 @@ class ListeningSocket : public OperatorSocket {
         listener_(listener),
         wake_read_(wake_read),
         wake_write_(wake_write),
-        handler_(std::move(handler)),
-        thread_([this] { Run(); }) {}
+        handler_(std::move(handler)) {
+    for (std::thread& thread : threads_) thread = std::thread([this] { Run(); });
+  }
 
   ~ListeningSocket() override {
     close(wake_write_);
-    thread_.join();
+    for (std::thread& thread : threads_) thread.join();
     close(listener_);
     close(wake_read_);
     unlink(path_.c_str());
@@ -96,6 +100,7 @@ class ListeningSocket : public OperatorSocket {
   }
 
   void ServeOne() {
+    // Another thread may have been faster.
     const int fd = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
     if (fd < 0) return;
     const absl::Cleanup close_fd = [fd] { close(fd); };
@@ -111,7 +116,7 @@ class ListeningSocket : public OperatorSocket {
   const int wake_read_;
   const int wake_write_;
   const Handler handler_;
-  std::thread thread_;
+  std::array<std::thread, kConnections> threads_;
 };
 
 }  // namespace
@@ -121,7 +126,7 @@ absl::StatusOr<std::unique_ptr<OperatorSocket>> OperatorSocket::Listen(const std
   const int at = open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (at < 0) return Failed("open", directory);
   const absl::Cleanup close_at = [at] { close(at); };
-  const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (listener < 0) return Failed("make a socket for", path);
   absl::Cleanup close_listener = [listener] { close(listener); };
   // A path of any length, although the address of a socket holds 107 bytes.

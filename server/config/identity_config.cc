@@ -5,6 +5,8 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "server/config/people_config.h"
 #include "server/config/trusted_org.h"
 #include "server/http/url.h"
 #include "server/identity/jwt/jwt_algorithm.h"
@@ -84,10 +86,13 @@ absl::Status CompleteIssuer(const std::string& key, config::Issuer* issuer) {
     return Wrong(absl::StrCat(key, ".name"), "must be 1 to 63 of `a` to `z`, `0` to `9`, `.`, `_` and `-`");
   }
   if (issuer->issuer().empty()) return Wrong(absl::StrCat(key, ".issuer"), "is not set; it is the `iss` of its tokens");
-  if (issuer->kind() != "kubernetes") return Wrong(absl::StrCat(key, ".kind"), "must be kubernetes");
-  if (issuer->audience().empty()) issuer->set_audience("keyferry");
   RETURN_IF_ERROR(CheckKeys(key, *issuer));
   RETURN_IF_ERROR(CompleteAlgorithms(key, issuer));
+  if (issuer->kind() == "oidc") return CompletePeople(key, issuer);
+  if (issuer->kind() != "kubernetes") return Wrong(absl::StrCat(key, ".kind"), "must be kubernetes or oidc");
+  if (issuer->has_people()) return Wrong(absl::StrCat(key, ".people"), "goes with `kind: oidc`");
+  if (issuer->audience().empty()) issuer->add_audience("keyferry");
+  if (issuer->audience_size() > 1) return Wrong(absl::StrCat(key, ".audience"), "must be one, of kubernetes");
   RETURN_IF_ERROR(CheckOrgs(absl::StrCat(key, ".orgs"), issuer->orgs(), /*has_namespaces=*/true));
   if (!issuer->has_token_review()) return absl::OkStatus();
   return CompleteReview(absl::StrCat(key, ".token_review"), issuer->mutable_token_review());
@@ -111,7 +116,8 @@ absl::Status CompleteIdentity(config::Identity* identity) {
     config::Issuer* const issuer = identity->mutable_issuers(i);
     RETURN_IF_ERROR(CompleteIssuer(key, issuer));
     if (!names.insert(issuer->name()).second) return Wrong(absl::StrCat(key, ".name"), "is that of another issuer");
-    if (!issuers.insert(issuer->issuer()).second) {
+    // One with a `/` at its end is another issuer to OpenID Connect, and the same to people.
+    if (!issuers.emplace(absl::StripSuffix(issuer->issuer(), "/")).second) {
       return Wrong(absl::StrCat(key, ".issuer"), "is that of another issuer");
     }
   }

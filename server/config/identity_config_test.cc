@@ -44,13 +44,14 @@ TEST(IdentityConfigTest, ReadsAndCompletes) {
   const config::Issuer& cluster = identity->issuers(0);
   EXPECT_EQ(cluster.name(), "cluster");
   EXPECT_TRUE(cluster.discovery());
-  EXPECT_EQ(cluster.audience(), "keyferry");
+  ASSERT_EQ(cluster.audience_size(), 1);
+  EXPECT_EQ(cluster.audience(0), "keyferry");
   EXPECT_EQ(cluster.algorithms_size(), 3);
   ASSERT_EQ(cluster.orgs_size(), 2);
   EXPECT_EQ(cluster.orgs(1), "rival=tools-*,ml");
   EXPECT_EQ(cluster.token_review().url(), "https://kubernetes.default.svc");
   EXPECT_EQ(cluster.token_review().cache_seconds(), 10u);
-  EXPECT_EQ(identity->issuers(1).audience(), "kf");
+  EXPECT_EQ(identity->issuers(1).audience(0), "kf");
   EXPECT_EQ(identity->issuers(1).algorithms_size(), 1);
   EXPECT_FALSE(identity->issuers(1).has_token_review());
   EXPECT_EQ(identity->spiffe(0).trust_domain(), "prod.example.com");
@@ -63,7 +64,11 @@ TEST(IdentityConfigTest, SaysWhatIsWrong) {
     const char* problem;
   } cases[] = {
       {"name: cluster", "name: Cluster", "identity.issuers[0].name` must be 1 to 63"},
-      {"kind: kubernetes\n", "kind: github\n", "identity.issuers[0].kind` must be kubernetes"},
+      {"kind: kubernetes\n", "kind: github\n", "identity.issuers[0].kind` must be kubernetes or oidc"},
+      {"kind: kubernetes\n", "kind: kubernetes\n      people: {users: create}\n",
+       "issuers[0].people` goes with `kind: oidc`"},
+      {"audience: kf", "audience: [a, b]", "identity.issuers[1].audience` must be one"},
+      {"issuer: other", "issuer: https://kubernetes.default.svc/", "identity.issuers[1].issuer` is that of another"},
       {"discovery: true", "discovery: 1", "`identity.issuers[0].discovery` must be true or false"},
       {"discovery: true", "discovery: false", "needs exactly one of"},
       {"discovery: true", "discovery: true\n      jwks_url: https://a.example", "needs exactly one of"},

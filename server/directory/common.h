@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "google/protobuf/field_mask.pb.h"
 #include "google/protobuf/timestamp.pb.h"
+#include "server/credentials/parent_counts.h"
 #include "server/identity/external_identities.h"
 #include "server/names.h"
 #include "server/pagination.h"
@@ -30,6 +31,8 @@ struct DirectoryContext {
   absl::Mutex* changes = nullptr;
   // Whose identities may be granted; null: nobody's.
   const ExternalIdentities* external = nullptr;
+  // How many users each org holds, for all who make users. Null: each rule counts by itself.
+  ParentCounts* user_counts = nullptr;
 
   int64_t NowNanos() const { return absl::ToUnixNanos(clock()); }
 };

@@ -41,9 +41,15 @@ TestDirectory::TestDirectory(v1::Tier tier) : TestDirectory(OpenNewStore(), tier
 
 TestDirectory::TestDirectory(std::unique_ptr<storage::Store> opened, v1::Tier tier)
     : store(std::move(opened)),
-      context{store.get(), [this] { return now; }, &pages, &changes, &external},
+      user_counts(store.get(), storage::Table::kUser, UserRules::kMaxUsers, "users"),
+      context{store.get(), [this] { return now; }, &pages, &changes, &external, &user_counts},
+      enrolment(context,
+                [](const std::string&, const std::function<void()>& work) {
+                  work();
+                  return true;
+                }),
       authenticator(
-          store.get(), [this] { return now; }, &external),
+          store.get(), [this] { return now; }, &external, &enrolment),
       orgs(context),
       users(context),
       teams(context),

@@ -7,7 +7,9 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "server/credentials/parent_counts.h"
 #include "server/directory/common.h"
+#include "server/directory/enrolment.h"
 #include "server/directory/orgs.h"
 #include "server/directory/principals.h"
 #include "server/directory/teams.h"
@@ -51,7 +53,10 @@ class TestDirectory {
   PageTokens pages;
   absl::Mutex changes;
   FakeExternalIdentities external;
+  ParentCounts user_counts;
   DirectoryContext context;
+  // Runs at once.
+  Enrolment enrolment;
   Authenticator authenticator;
   OrgRules orgs;
   UserRules users;

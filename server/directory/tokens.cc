@@ -225,6 +225,10 @@ absl::StatusOr<v1::Caller> TokenRules::GetCaller(const Caller& caller, const v1:
   answer.set_principal(caller.Name());
   *answer.mutable_token_expire_time() = ToTimestamp(absl::ToUnixNanos(caller.token_expire_time));
   answer.set_server_version(kServerVersion);
+  if (caller.external != nullptr) {
+    answer.set_issuer(caller.external->issuer);
+    answer.set_subject(caller.external->subject);
+  }
   return answer;
 }
 

@@ -28,6 +28,8 @@ v1::User ToProto(const std::string& org, const records::UserRecord& record) {
   user.set_role(static_cast<v1::OrgRole>(record.role()));
   *user.mutable_create_time() = ToTimestamp(record.create_time());
   user.set_etag(EtagOf(record));
+  user.set_issuer(record.issuer());
+  user.set_subject(record.subject());
   return user;
 }
 
@@ -43,6 +45,21 @@ absl::Status CheckRole(v1::OrgRole role, absl::string_view field) {
   return InvalidField(field, "not a role", "Use ORG_ROLE_MEMBER or ORG_ROLE_ADMIN.");
 }
 
+// Whose tokens are to call as a user.
+absl::Status CheckBinding(const DirectoryContext& context, const v1::User& user, const std::string& org) {
+  constexpr size_t kMaxSubjectBytes = 256;
+  if (user.issuer().empty() != user.subject().empty()) {
+    return InvalidField("user.subject", "does not go with user.issuer", "Set both, or none to let go of it.");
+  }
+  if (user.issuer().empty()) return absl::OkStatus();
+  RETURN_IF_ERROR(CheckText(user.subject(), kMaxSubjectBytes, "user.subject"));
+  if (context.external != nullptr && context.external->MayEnter(user.issuer(), /*name_space=*/"", org)) {
+    return absl::OkStatus();
+  }
+  return InvalidField("user.issuer", "not an issuer whose people may enter this organization",
+                      "Ask the operator of keyferryd: its configuration names who may (`identity`).");
+}
+
 }  // namespace
 
 absl::StatusOr<v1::User> UserRules::CreateUser(const Caller& caller, const v1::CreateUserRequest& request) const {
@@ -52,28 +69,25 @@ absl::StatusOr<v1::User> UserRules::CreateUser(const Caller& caller, const v1::C
   RETURN_IF_ERROR(Authorize(caller, Action::kCreate, UserResource(name)));
   RETURN_IF_ERROR(CheckDisplayName(request.user().display_name(), "user.display_name"));
   RETURN_IF_ERROR(CheckRole(request.user().role(), "user.role"));
+  RETURN_IF_ERROR(CheckBinding(context_, request.user(), parent.org));
   absl::MutexLock lock(context_.changes);
   const auto view = context_.store->View();
   ASSIGN_OR_RETURN(const OrgState org, ReadOrg(*view, parent.org));
-  const storage::RecordKey key{Table::kUser, parent.org, "", name.id};
-  const auto exists = view->Contains(key);
+  const auto exists = view->Contains({Table::kUser, parent.org, "", name.id});
   if (!exists.ok()) return FromStore(exists.status(), name.Name("users"));
   if (*exists) return AlreadyExists(name.Name("users"));
   storage::Mutation mutation;
-  // A write that raced with the deletion of an earlier user of this id must not become this one's.
-  RETURN_IF_ERROR(
-      DeleteEverythingBelow(*view, parent.org, absl::StrCat("users/", name.id), context_.clock(), &mutation));
   records::UserRecord user;
   user.set_id(name.id);
   user.set_display_name(request.user().display_name());
   user.set_role(request.user().role());
+  user.set_issuer(request.user().issuer());
+  user.set_subject(request.user().subject());
   user.set_create_time(context_.NowNanos());
   user.set_update_time(user.create_time());
-  mutation.Put(key, storage::SerializeSecret(user), /*version=*/1, /*expected=*/0);
-  if (org.record.tier() == v1::TIER_TEAM) {
-    PutMembership(parent.org, std::string(kDefaultTeam), name.id, v1::TEAM_ROLE_MEMBER, user.create_time(), &mutation);
-  }
-  const auto committed = CommitCounted(context_.store, &counts_, caller, parent.org, std::move(mutation));
+  RETURN_IF_ERROR(StageNewUser(context_, *view, static_cast<v1::Tier>(org.record.tier()), parent.org, user, &mutation));
+  ParentCounts* const counts = context_.user_counts == nullptr ? &own_counts_ : context_.user_counts;
+  const auto committed = CommitCounted(context_.store, counts, caller, parent.org, std::move(mutation));
   if (!committed.ok()) return FromStore(committed, name.Name("users"));
   return ToProto(parent.org, user);
 }
@@ -112,9 +126,12 @@ absl::StatusOr<v1::User> UserRules::UpdateUser(const Caller& caller, const v1::U
   absl::flat_hash_set<std::string> set;
   if (!request.user().display_name().empty()) set.insert("display_name");
   if (request.user().role() != v1::ORG_ROLE_UNSPECIFIED) set.insert("role");
-  ASSIGN_OR_RETURN(const auto paths, MaskPaths(request.update_mask(), {"display_name", "role"}, std::move(set)));
+  if (!request.user().issuer().empty()) set.insert("issuer");
+  ASSIGN_OR_RETURN(const auto paths,
+                   MaskPaths(request.update_mask(), {"display_name", "role", "issuer"}, std::move(set)));
   RETURN_IF_ERROR(CheckDisplayName(request.user().display_name(), "user.display_name"));
   if (paths.contains("role")) RETURN_IF_ERROR(CheckRole(request.user().role(), "user.role"));
+  if (paths.contains("issuer")) RETURN_IF_ERROR(CheckBinding(context_, request.user(), name.parent.org));
   absl::MutexLock lock(context_.changes);
   const auto view = context_.store->View();
   ASSIGN_OR_RETURN(auto user, ReadUser(*view, name));
@@ -125,6 +142,10 @@ absl::StatusOr<v1::User> UserRules::UpdateUser(const Caller& caller, const v1::U
       RETURN_IF_ERROR(CheckNotLastAdmin(*view, name.parent.org, name.id));
     }
     user.record.set_role(request.user().role());
+  }
+  if (paths.contains("issuer")) {
+    user.record.set_issuer(request.user().issuer());
+    user.record.set_subject(request.user().subject());
   }
   user.record.set_update_time(context_.NowNanos());
   storage::Mutation mutation;
@@ -160,8 +181,17 @@ absl::StatusOr<google::protobuf::Empty> UserRules::DeleteUser(const Caller& call
   return google::protobuf::Empty();
 }
 
-absl::Status UserRules::CheckNotLastAdmin(const storage::StoreView& view, const std::string& org,
-                                          const std::string& user) const {
+absl::Status StageNewUser(const DirectoryContext& context, const storage::StoreView& view, v1::Tier tier,
+                          const std::string& org, const records::UserRecord& user, storage::Mutation* mutation) {
+  RETURN_IF_ERROR(DeleteEverythingBelow(view, org, absl::StrCat("users/", user.id()), context.clock(), mutation));
+  mutation->Put({Table::kUser, org, "", user.id()}, storage::SerializeSecret(user), /*version=*/1, /*expected=*/0);
+  if (tier == v1::TIER_TEAM) {
+    PutMembership(org, std::string(kDefaultTeam), user.id(), v1::TEAM_ROLE_MEMBER, user.create_time(), mutation);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckNotLastAdmin(const storage::StoreView& view, const std::string& org, const std::string& user) {
   const std::string name = absl::StrCat("orgs/", org, "/users/", user);
   const auto users = ScanRecords<records::UserRecord>(view, Table::kUser, org, "");
   if (!users.ok()) return FromStore(users.status(), name);

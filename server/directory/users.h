@@ -19,7 +19,7 @@ class UserRules {
   static constexpr int kMaxUsers = 50000;
 
   explicit UserRules(DirectoryContext context)
-      : context_(std::move(context)), counts_(context_.store, storage::Table::kUser, kMaxUsers, "users") {}
+      : context_(std::move(context)), own_counts_(context_.store, storage::Table::kUser, kMaxUsers, "users") {}
 
   // On tier TEAM the user also joins the team `default`.
   absl::StatusOr<v1::User> CreateUser(const Caller& caller, const v1::CreateUserRequest& request) const;
@@ -31,12 +31,18 @@ class UserRules {
   absl::StatusOr<google::protobuf::Empty> DeleteUser(const Caller& caller, const v1::DeleteUserRequest& request) const;
 
  private:
-  // FAILED_PRECONDITION with reason LAST_ADMIN if nobody but `user` is ADMIN.
-  absl::Status CheckNotLastAdmin(const storage::StoreView& view, const std::string& org, const std::string& user) const;
-
   const DirectoryContext context_;
-  mutable ParentCounts counts_;
+  mutable ParentCounts own_counts_;
 };
+
+// FAILED_PRECONDITION with reason LAST_ADMIN if nobody but `user` is ADMIN.
+absl::Status CheckNotLastAdmin(const storage::StoreView& view, const std::string& org, const std::string& user);
+
+// Adds a new user, on tier TEAM also to the team `default`. Whatever a write that raced with the deletion of an earlier
+// user of this id has left is deleted.
+absl::Status StageNewUser(const DirectoryContext& context, const storage::StoreView& view, v1::Tier tier,
+                          const std::string& org, const storage::records::UserRecord& user,
+                          storage::Mutation* mutation);
 
 }  // namespace keyferry::server
 

@@ -153,7 +153,8 @@ RawPeer::~RawPeer() {
   close(socket_);
 }
 
-std::unique_ptr<RawPeer> RawPeer::Connect(uint16_t port, const TestCa& ca, uint16_t max_version) {
+std::unique_ptr<RawPeer> RawPeer::Connect(uint16_t port, const TestCa& ca, uint16_t max_version,
+                                          const TestIdentity* client) {
   const int connecting = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const sockaddr_in address = Loopback(port);
   Check(connecting >= 0, "socket");
@@ -166,6 +167,11 @@ std::unique_ptr<RawPeer> RawPeer::Connect(uint16_t port, const TestCa& ca, uint1
   SSL_CTX_set_max_proto_version(peer->context_.get(), max_version);
   X509_STORE_add_cert(SSL_CTX_get_cert_store(peer->context_.get()), FromPem(ca.certificate()).get());
   SSL_CTX_set_verify(peer->context_.get(), SSL_VERIFY_PEER, nullptr);
+  if (client != nullptr) {
+    Check(SSL_CTX_use_certificate(peer->context_.get(), FromPem(client->certificate).get()) == 1 &&
+              SSL_CTX_use_PrivateKey(peer->context_.get(), KeyFromPem(client->key).get()) == 1,
+          "client identity");
+  }
   peer->ssl_.reset(SSL_new(peer->context_.get()));
   SSL_set_fd(peer->ssl_.get(), connecting);
   peer->connected_ = SSL_connect(peer->ssl_.get()) == 1;

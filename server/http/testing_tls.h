@@ -52,8 +52,10 @@ class TestCa {
 // A peer on a blocking socket that says exactly what a test tells it to, byte for byte.
 class RawPeer {
  public:
-  // Connects to 127.0.0.1 with TLS of at most `max_version`, which trusts `ca`; 0 for no TLS.
-  static std::unique_ptr<RawPeer> Connect(uint16_t port, const TestCa& ca, uint16_t max_version = TLS1_3_VERSION);
+  // Connects to 127.0.0.1 with TLS of at most `max_version`, which trusts `ca` and shows the certificate of `client` if
+  // that is not null; 0 for no TLS.
+  static std::unique_ptr<RawPeer> Connect(uint16_t port, const TestCa& ca, uint16_t max_version = TLS1_3_VERSION,
+                                          const TestIdentity* client = nullptr);
 
   RawPeer(int socket, bssl::UniquePtr<SSL> ssl);
   ~RawPeer();

@@ -10,6 +10,7 @@
 #include "absl/strings/strip.h"
 #include "server/errors.h"
 #include "server/identity/find_granted.h"
+#include "server/identity/find_person.h"
 #include "server/identity/jwt/jwt.h"
 #include "server/identity/load_user.h"
 #include "server/identity/token_text.h"
@@ -25,8 +26,9 @@ namespace records = storage::records;
 using storage::RecordKey;
 using storage::Table;
 
-constexpr Table kDependencies[] = {Table::kOrg,        Table::kTokenIndex, Table::kToken,    Table::kUser,
-                                   Table::kMembership, Table::kService,    Table::kWorkload, Table::kWorkloadIdentity};
+constexpr Table kDependencies[] = {Table::kOrg,     Table::kTokenIndex, Table::kToken,
+                                   Table::kUser,    Table::kTeam,       Table::kMembership,
+                                   Table::kService, Table::kWorkload,   Table::kWorkloadIdentity};
 
 absl::Status Unauthenticated(absl::string_view reason, absl::string_view message, absl::string_view next_step) {
   v1::ErrorDetail detail;
@@ -43,6 +45,14 @@ absl::Status Unknown() {
 absl::Status Expired() {
   return Unauthenticated("TOKEN_EXPIRED", "the token has expired",
                          "Create a new one, or ask an ADMIN of the organization for one.");
+}
+
+absl::Status BeingEnrolled() {
+  v1::ErrorDetail detail;
+  detail.set_reason("IDENTITY_UNAVAILABLE");
+  detail.set_next_step("Repeat the call after the delay.");
+  detail.set_retry_delay_ms(250);
+  return MakeError(absl::StatusCode::kUnavailable, "the directory is being brought up to what the token says", detail);
 }
 
 // Reads a record that must exist for the token to mean anything.
@@ -98,13 +108,14 @@ absl::Status LoadPrincipal(const storage::StoreView& view, ParentName::Kind kind
 
 }  // namespace
 
-Authenticator::Authenticator(storage::Store* store, Clock clock, ExternalIdentities* external, size_t max_cached)
-    : store_(store), clock_(std::move(clock)), external_(external), max_cached_(max_cached) {}
+Authenticator::Authenticator(storage::Store* store, Clock clock, ExternalIdentities* external, PeopleEnrolment* people,
+                             size_t max_cached)
+    : store_(store), clock_(std::move(clock)), external_(external), people_(people), max_cached_(max_cached) {}
 
 absl::StatusOr<std::shared_ptr<const Caller>> Authenticator::Authenticate(const CallCredentials& credentials,
                                                                           ExternalIdentities::Pending* pending) {
-  const ExternalIdentities::Question question{
-      [this](const ExternalIdentity& identity) { return Granted(identity).status(); }, credentials.stream, pending};
+  const ExternalIdentities::Question question{[this](const ExternalIdentity& identity) { return MayCall(identity); },
+                                              credentials.stream, pending, credentials.may_verify};
   constexpr char kHowTo[] = "Send the metadata `authorization: Bearer TOKEN`.";
   if (credentials.authorization.empty() && external_ != nullptr && !credentials.certificates.empty()) {
     std::string hash;
@@ -121,41 +132,72 @@ absl::StatusOr<std::shared_ptr<const Caller>> Authenticator::Authenticate(const 
   if (!IsTokenText(text)) {
     if (external_ != nullptr && external_->TakesTokens() && LooksLikeJwt(text)) {
       const std::string hash = HashTokenText(text);
-      return FinishExternal(hash, external_->VerifyToken(text, hash, question));
+      const auto admitted = external_->VerifyToken(text, hash, question);
+      if (admitted.ok() && admitted->identity->person != nullptr) return FinishPerson(hash, *admitted, pending);
+      return FinishExternal(hash, admitted);
     }
     return Unauthenticated("TOKEN_MALFORMED", "the token is malformed: its form or checksum is wrong",
                            "Check that the token was copied whole and unchanged.");
   }
   const std::string hash = HashTokenText(text);
-  return FindOrLoad(hash, [&] { return Load(hash); });
+  return FindOrLoad(hash, [&](bool*) { return Load(hash); });
 }
 
 absl::StatusOr<std::shared_ptr<const Caller>> Authenticator::AuthenticateAgain(const std::string& hash, bool external) {
-  if (!external) return FindOrLoad(hash, [&] { return Load(hash); });
+  if (!external) return FindOrLoad(hash, [&](bool*) { return Load(hash); });
   if (external_ == nullptr) return Unknown();
   const auto admitted =
-      external_->VerifyAgain(hash, [this](const ExternalIdentity& identity) { return Granted(identity).status(); });
+      external_->VerifyAgain(hash, [this](const ExternalIdentity& identity) { return MayCall(identity); });
   if (absl::IsNotFound(admitted.status())) return Unknown();
+  if (admitted.ok() && admitted->identity->person != nullptr) {
+    // What goes on is judged by the directory as it is.
+    return FindOrLoad(hash, [&](bool* keep) {
+      bool enrol = false;
+      auto caller = LoadPerson(hash, *admitted, &enrol);
+      *keep = !enrol;
+      return caller;
+    });
+  }
   return FinishExternal(hash, admitted);
 }
 
 absl::StatusOr<std::shared_ptr<const Caller>> Authenticator::FinishExternal(
     const std::string& hash, const absl::StatusOr<ExternalIdentities::Admitted>& admitted) {
   if (!admitted.ok()) return admitted.status();
-  return FindOrLoad(hash, [&] { return LoadExternal(hash, *admitted); });
+  return FindOrLoad(hash, [&](bool*) { return LoadExternal(hash, *admitted); });
+}
+
+absl::StatusOr<std::shared_ptr<const Caller>> Authenticator::FinishPerson(const std::string& hash,
+                                                                          const ExternalIdentities::Admitted& admitted,
+                                                                          ExternalIdentities::Pending* pending) {
+  bool enrol = false;
+  auto caller = FindOrLoad(hash, [&](bool* keep) {
+    auto loaded = LoadPerson(hash, admitted, &enrol);
+    *keep = !enrol;
+    return loaded;
+  });
+  if (!enrol) return caller;
+  if (people_ == nullptr) return BeingEnrolled();
+  RETURN_IF_ERROR(people_->Failure(*admitted.identity));
+  const std::shared_ptr<OneShot> enrolment = people_->Begin(admitted.identity);
+  if (pending != nullptr) {
+    *pending = [enrolment](std::function<void()> end) { enrolment->WhenFired(std::move(end)); };
+  }
+  return BeingEnrolled();
 }
 
 absl::StatusOr<std::shared_ptr<const Caller>> Authenticator::FindOrLoad(
-    const std::string& hash, const std::function<absl::StatusOr<Caller>()>& load) {
+    const std::string& hash, const std::function<absl::StatusOr<Caller>(bool* keep)>& load) {
   // Before the view, so that a change between the two drops what is cached below.
   const uint64_t stamp = Stamp();
   std::shared_ptr<const Caller> caller = Find(hash, stamp);
   if (caller == nullptr) {
-    ASSIGN_OR_RETURN(Caller loaded, load());
+    bool keep = true;
+    ASSIGN_OR_RETURN(Caller loaded, load(&keep));
     caller = std::make_shared<const Caller>(std::move(loaded));
     absl::MutexLock lock(&mutex_);
     if (cached_stamp_ < stamp || cached_.size() >= max_cached_) cached_.clear();
-    if (cached_stamp_ <= stamp) {
+    if (keep && cached_stamp_ <= stamp) {
       cached_stamp_ = stamp;
       cached_[hash] = caller;
     }
@@ -169,9 +211,9 @@ std::vector<RecordKey> RecordsOf(const Caller& caller) {
   if (caller.kind == PrincipalKind::kService) principal = Table::kService;
   if (caller.kind == PrincipalKind::kWorkload) principal = Table::kWorkload;
   std::vector<RecordKey> records = {{Table::kOrg, "", "", caller.org}, {principal, caller.org, "", caller.id}};
-  if (caller.external != nullptr) {
+  if (!caller.identity_id.empty()) {
     records.push_back({Table::kWorkloadIdentity, "", "", caller.identity_id});
-  } else if (!caller.token_hash.empty()) {
+  } else if (caller.external == nullptr && !caller.token_hash.empty()) {
     records.push_back({Table::kTokenIndex, "", "", absl::BytesToHexString(caller.token_hash)});
     records.push_back({Table::kToken, caller.org, caller.token_parent, caller.token_id});
   }
@@ -180,7 +222,7 @@ std::vector<RecordKey> RecordsOf(const Caller& caller) {
 
 uint64_t Authenticator::Stamp() const {
   // Each counter only grows, so the sum changes whenever one does.
-  uint64_t stamp = 0;
+  uint64_t stamp = external_ == nullptr ? 0 : external_->Generation();
   for (Table table : kDependencies) stamp += store_->Generation(table);
   return stamp;
 }
@@ -220,8 +262,39 @@ absl::StatusOr<Caller> Authenticator::Granted(const ExternalIdentity& identity) 
   ASSIGN_OR_RETURN(std::optional<Caller> granted, FindGranted(*view, identity, [&](const std::string& org) {
                      return external_->MayEnter(identity.issuer, identity.name_space, org);
                    }));
-  if (!granted.has_value()) return external_->RefuseUngranted(identity);
+  if (!granted.has_value()) {
+    return external_->RefuseUngranted(identity, "it is granted to no workload; see `keyferry workload grant`");
+  }
   return *std::move(granted);
+}
+
+absl::Status Authenticator::MayCall(const ExternalIdentity& identity) const {
+  if (identity.person == nullptr) return Granted(identity).status();
+  if (!external_->MayEnter(identity.issuer, /*name_space=*/"", identity.person->org)) {
+    return external_->RefuseUngranted(identity, "its people may not enter this organization");
+  }
+  const auto found = FindPerson(*store_->View(), identity);
+  if (!found.ok()) return FromStore(found.status(), "the user");
+  return found->refusal.empty() ? absl::OkStatus() : external_->RefuseUngranted(identity, found->refusal);
+}
+
+absl::StatusOr<Caller> Authenticator::LoadPerson(const std::string& hash, const ExternalIdentities::Admitted& admitted,
+                                                 bool* enrol) const {
+  const ExternalIdentity& identity = *admitted.identity;
+  if (!external_->MayEnter(identity.issuer, /*name_space=*/"", identity.person->org)) {
+    return external_->RefuseUngranted(identity, "its people may not enter this organization");
+  }
+  auto found = FindPerson(*store_->View(), identity);
+  if (!found.ok()) return FromStore(found.status(), "the user");
+  if (!found->refusal.empty()) return external_->RefuseUngranted(identity, found->refusal);
+  *enrol = !found->plan.empty();
+  // Nobody yet.
+  if (found->plan.create || found->plan.bind) return Unknown();
+  Caller caller = std::move(found->caller);
+  caller.token_expire_time = admitted.expire_time;
+  caller.token_hash = hash;
+  caller.external = admitted.identity;
+  return caller;
 }
 
 absl::StatusOr<Caller> Authenticator::LoadExternal(const std::string& hash,

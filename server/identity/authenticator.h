@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "server/identity/caller.h"
 #include "server/identity/external_identities.h"
+#include "server/identity/people_enrolment.h"
 #include "storage/store.h"
 
 namespace keyferry::server {
@@ -29,6 +30,8 @@ struct CallCredentials {
   absl::string_view certificates;
   // The call opens a stream (ExternalIdentities::Question).
   bool stream = false;
+  // Asked before a token is verified that is not known yet (ExternalIdentities::Question).
+  std::function<absl::Status()> may_verify = nullptr;
 };
 
 // Turns an API token, or the word of a platform that is trusted, into the caller that it speaks for, read from one
@@ -39,13 +42,16 @@ struct CallCredentials {
 // Expiry is checked at every call. A token is found by its SHA-256, so that no comparison sees its text.
 class Authenticator {
  public:
-  // `store` and `external` must outlive this. `external` may be null: API tokens alone are taken.
-  Authenticator(storage::Store* store, Clock clock, ExternalIdentities* external = nullptr, size_t max_cached = 65536);
+  // `store`, `external` and `people` must outlive this. `external` may be null: API tokens alone are taken. `people`
+  // may be null: the directory is changed for nobody.
+  Authenticator(storage::Store* store, Clock clock, ExternalIdentities* external = nullptr,
+                PeopleEnrolment* people = nullptr, size_t max_cached = 65536);
 
   // UNAUTHENTICATED with reason TOKEN_MISSING, TOKEN_MALFORMED (form or checksum; the store is not asked),
   // TOKEN_UNKNOWN (never made, revoked, or its principal was deleted) or TOKEN_EXPIRED. For what is no API token, what
   // ExternalIdentities answers, with its `pending`; an identity that is granted to no workload is refused in the same
-  // way. Otherwise what the store answers. No message holds any part of a token.
+  // way. A person for whom the directory must be changed first is UNAVAILABLE meanwhile, with `pending`, and then what
+  // the change failed with, if it did. Otherwise what the store answers. No message holds any part of a token.
   absl::StatusOr<std::shared_ptr<const Caller>> Authenticate(const CallCredentials& credentials,
                                                              ExternalIdentities::Pending* pending = nullptr)
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -65,17 +71,26 @@ class Authenticator {
   // The workload to which the identity is granted, or the refusal.
   absl::StatusOr<Caller> Granted(const ExternalIdentity& identity) const;
   absl::StatusOr<Caller> LoadExternal(const std::string& hash, const ExternalIdentities::Admitted& admitted) const;
-  // The caller, from the cache or by `load`; refused if it has expired.
-  absl::StatusOr<std::shared_ptr<const Caller>> FindOrLoad(const std::string& hash,
-                                                           const std::function<absl::StatusOr<Caller>()>& load)
+  // The caller, from the cache or by `load`, which says whether to keep it; refused if it has expired.
+  absl::StatusOr<std::shared_ptr<const Caller>> FindOrLoad(
+      const std::string& hash, const std::function<absl::StatusOr<Caller>(bool* keep)>& load)
       ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<std::shared_ptr<const Caller>> FinishExternal(
       const std::string& hash, const absl::StatusOr<ExternalIdentities::Admitted>& admitted);
+  // OK if the person may call, now or once the directory says so, or the refusal.
+  absl::Status MayCall(const ExternalIdentity& identity) const;
+  // The person as the directory has them; `enrol`: it must be changed first.
+  absl::StatusOr<Caller> LoadPerson(const std::string& hash, const ExternalIdentities::Admitted& admitted,
+                                    bool* enrol) const;
+  absl::StatusOr<std::shared_ptr<const Caller>> FinishPerson(const std::string& hash,
+                                                             const ExternalIdentities::Admitted& admitted,
+                                                             ExternalIdentities::Pending* pending);
   std::shared_ptr<const Caller> Find(const std::string& hash, uint64_t stamp) ABSL_LOCKS_EXCLUDED(mutex_);
 
   storage::Store* const store_;
   const Clock clock_;
   ExternalIdentities* const external_;
+  PeopleEnrolment* const people_;
   const size_t max_cached_;
 
   absl::Mutex mutex_;

@@ -63,7 +63,8 @@ TEST(AuthenticatorTest, ServesRepeatedCallsFromTheCache) {
 
 TEST(AuthenticatorTest, TheCacheIsBounded) {
   TestDirectory directory;
-  Authenticator small(directory.store.get(), directory.context.clock, /*external=*/nullptr, /*max_cached=*/2);
+  Authenticator small(directory.store.get(), directory.context.clock, /*external=*/nullptr, /*people=*/nullptr,
+                      /*max_cached=*/2);
   const std::string bearers[] = {directory.Login("orgs/acme/users/root"), directory.Login("orgs/acme/users/root"),
                                  directory.Login("orgs/acme/users/root")};
   const auto first = small.Authenticate(bearers[0]);

@@ -50,8 +50,8 @@ struct Caller {
   std::string token_hash;
   std::string token_parent;
   std::string token_id;
-  // Who the caller is to the platform that runs it, if that is how they came in, and the id of the record in
-  // Table::kWorkloadIdentity that says which workload they call as.
+  // Who the caller is to the platform that runs it, or to the issuer of their ID token, if that is how they came in;
+  // and of a workload the id of the record in Table::kWorkloadIdentity that says which one they call as.
   std::shared_ptr<const ExternalIdentity> external;
   std::string identity_id;
   // Where the call came from; set for streams alone, which record what they give out by themselves.

@@ -1,6 +1,7 @@
 #ifndef KEYFERRY_SERVER_IDENTITY_EXTERNAL_IDENTITIES_H_
 #define KEYFERRY_SERVER_IDENTITY_EXTERNAL_IDENTITIES_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -16,9 +17,9 @@ namespace keyferry::server {
 // Says who somebody is who brings no API token but the word of a platform: a signed token or a client certificate. What
 // they may call as is not known here. Thread-safe.
 //
-// Every refusal is the same UNAUTHENTICATED, reason IDENTITY_REFUSED, so that nobody learns from outside how far they
-// came; the log says why. UNAVAILABLE, reason IDENTITY_UNAVAILABLE, while it cannot be known. No message and no log
-// line holds any part of a token.
+// Every refusal is UNAUTHENTICATED, reason IDENTITY_REFUSED, and in the same words, so that nobody learns from outside
+// how far they came; the log says why. (A person who was verified is told what is missing.) UNAVAILABLE, reason
+// IDENTITY_UNAVAILABLE, while it cannot be known. No message and no log line holds any part of a token.
 class ExternalIdentities {
  public:
   struct Admitted {
@@ -37,12 +38,17 @@ class ExternalIdentities {
     bool stream = false;
     // May be null.
     Pending* pending = nullptr;
+    // Asked before a token is verified that is not known yet; an error is the answer. May be null.
+    std::function<absl::Status()> may_verify = nullptr;
   };
 
   virtual ~ExternalIdentities() = default;
 
   // Whether any issuer is trusted, so that a token may be one of theirs.
   virtual bool TakesTokens() const = 0;
+
+  // Changes with what is trusted.
+  virtual uint64_t Generation() const = 0;
 
   // `hash` is the SHA-256 of the token. Where an answer needs the network, it is UNAVAILABLE for now; the question's
   // `pending` is then set to what to wait for before the caller asks again.
@@ -61,8 +67,8 @@ class ExternalIdentities {
   // Whether identities of the issuer's namespace, or of the trust domain (that has none), may enter the organization.
   virtual bool MayEnter(absl::string_view issuer, absl::string_view name_space, absl::string_view org) const = 0;
 
-  // The refusal of somebody who was admitted and to whom nothing is granted.
-  virtual absl::Status RefuseUngranted(const ExternalIdentity& identity) = 0;
+  // The refusal of somebody who was admitted and may call as nobody, for the reason `why`. A person is told.
+  virtual absl::Status RefuseUngranted(const ExternalIdentity& identity, absl::string_view why) = 0;
 };
 
 }  // namespace keyferry::server

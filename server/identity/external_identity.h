@@ -1,15 +1,34 @@
 #ifndef KEYFERRY_SERVER_IDENTITY_EXTERNAL_IDENTITY_H_
 #define KEYFERRY_SERVER_IDENTITY_EXTERNAL_IDENTITY_H_
 
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/time/time.h"
+#include "keyferry/v1/directory.pb.h"
 #include "storage/records/records.pb.h"
 
 namespace keyferry::server {
 
-// Who somebody is to the platform that runs them, as that has attested. Either a pod of a service account or a SPIFFE
-// identity.
+// A person, as the issuer's configuration reads the claims of their ID token.
+struct PersonClaims {
+  // Ids of the organization and the user.
+  std::string org;
+  std::string user;
+  // Whoever is no user yet is made one.
+  bool may_be_created = false;
+  // When the token was issued.
+  absl::Time issue_time;
+  // What the directory must say; unspecified: it is not the claims that say it.
+  v1::OrgRole role = v1::ORG_ROLE_UNSPECIFIED;
+  // Each team of which the claims say who is in it, with the role there; unspecified: not in it.
+  std::vector<std::pair<std::string, v1::TeamRole>> teams;
+};
+
+// Who somebody is to the platform that runs them, as that has attested: a pod of a service account, a SPIFFE identity,
+// or a person.
 struct ExternalIdentity {
   // Name of the issuer in the configuration, or the trust domain.
   std::string issuer;
@@ -20,8 +39,10 @@ struct ExternalIdentity {
   std::string service_account;
   std::string pod;
   std::string pod_uid;
-  // "" for Kubernetes.
+  // "" for all others.
   std::string spiffe_id;
+  // Null for all others.
+  std::shared_ptr<const PersonClaims> person = nullptr;
 };
 
 // The id in Table::kWorkloadIdentity of what is granted: hex of SHA-256 over the fields, each after its length, so that

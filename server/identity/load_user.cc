@@ -24,6 +24,9 @@ absl::StatusOr<std::optional<LoadedUser>> LoadUser(const storage::StoreView& vie
   loaded.create_time = user->record.create_time();
   loaded.caller.user_create_time = loaded.create_time;
   loaded.revision = user->revision;
+  loaded.issuer = user->record.issuer();
+  loaded.subject = user->record.subject();
+  loaded.claims_time = user->record.claims_time();
   ASSIGN_OR_RETURN(const auto memberships,
                    ScanRecords<records::MembershipRecord>(view, Table::kMembership, org, absl::StrCat("users/", id)));
   for (const auto& membership : memberships) {

@@ -18,6 +18,10 @@ struct LoadedUser {
   // Of the user's record. A later user of the same id has another time.
   int64_t create_time = 0;
   storage::Revision revision = 0;
+  // Whose tokens call as them, and how new the claims are that were taken over (UserRecord).
+  std::string issuer;
+  std::string subject;
+  int64_t claims_time = 0;
 };
 
 // The user with their role and teams, or nullopt if the org has no such user. Errors are the store's own.

@@ -40,7 +40,11 @@ class FakeExternalIdentities : public ExternalIdentities {
   bool MayEnter(absl::string_view issuer, absl::string_view, absl::string_view org) const override {
     return entered.count(std::string(org)) != 0 && (issuer == "cluster" || issuer == "prod");
   }
-  absl::Status RefuseUngranted(const ExternalIdentity&) override { return Refused(); }
+  absl::Status RefuseUngranted(const ExternalIdentity&, absl::string_view why) override {
+    refused_for = std::string(why);
+    return Refused();
+  }
+  uint64_t Generation() const override { return generation; }
 
   void Add(const std::string& token, ExternalIdentity identity, absl::Time expire_time = absl::InfiniteFuture()) {
     known[token] = {std::make_shared<const ExternalIdentity>(std::move(identity)), expire_time};
@@ -48,6 +52,10 @@ class FakeExternalIdentities : public ExternalIdentities {
 
   // Organizations that may be entered.
   std::set<std::string> entered = {"acme"};
+  // To be changed with `entered`.
+  uint64_t generation = 0;
+  // Why somebody was refused last to whom nothing is granted.
+  std::string refused_for;
   // How many were asked about for a stream.
   int streams = 0;
   // What is said of those whom nobody knows any more.

@@ -80,6 +80,15 @@ absl::Status CallLimits::AfterFailure(absl::string_view peer, const absl::Status
   if (!absl::IsUnauthenticated(failure)) return failure;
   const absl::Duration wait = peers_.Take(absl::HashOf(PeerNetwork(peer)), clock_());
   if (wait == absl::ZeroDuration()) return failure;
+  return TooManyFailures(wait);
+}
+
+absl::Status CallLimits::BeforeVerifying(absl::string_view peer) {
+  const absl::Duration wait = peers_.WaitOf(absl::HashOf(PeerNetwork(peer)), clock_());
+  return wait == absl::ZeroDuration() ? absl::OkStatus() : TooManyFailures(wait);
+}
+
+absl::Status CallLimits::TooManyFailures(absl::Duration wait) {
   refused_by_address_.Add();
   return RateLimited("", "too many calls from this address with tokens that were refused", wait);
 }

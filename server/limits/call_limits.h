@@ -39,8 +39,12 @@ class CallLimits {
 
   // What to answer a call from `peer` (as gRPC names it: "ipv4:192.0.2.1:4711") whose authentication failed with
   // `failure`: that, or a refusal if the address has had too many. An IPv6 address counts with all of its /64. A call
-  // with a good token is never refused for its address: many callers can share one.
+  // with a good token that is known is never refused for its address: many callers can share one.
   absl::Status AfterFailure(absl::string_view peer, const absl::Status& failure);
+
+  // Whether a token of a platform that is not known yet may be verified for a call from `peer`, which costs a
+  // signature: not while the address has had too many failures. Counts nothing.
+  absl::Status BeforeVerifying(absl::string_view peer);
 
   void SetRates(const CallRates& rates);
 
@@ -50,6 +54,8 @@ class CallLimits {
   uint64_t refused_by_address() const { return refused_by_address_.Value(); }
 
  private:
+  absl::Status TooManyFailures(absl::Duration wait);
+
   const MonotonicClock clock_;
   storage::Counter refused_by_identity_;
   storage::Counter refused_by_org_;

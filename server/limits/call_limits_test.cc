@@ -91,6 +91,22 @@ TEST_F(CallLimitsTest, FailedAuthenticationIsCountedByAddress) {
   EXPECT_EQ(limits_.AfterFailure("ipv4:192.0.2.1:4711", store), store) << "not the peer's fault";
 }
 
+TEST_F(CallLimitsTest, NothingNewIsVerifiedForAnAddressWithTooManyFailures) {
+  const absl::Status failure = absl::UnauthenticatedError("no");
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(limits_.BeforeVerifying("ipv4:192.0.2.1:1").ok());
+    EXPECT_TRUE(limits_.BeforeVerifying("ipv4:192.0.2.1:1").ok()) << "asking takes nothing";
+    EXPECT_EQ(limits_.AfterFailure("ipv4:192.0.2.1:1", failure), failure);
+  }
+  const absl::Status refused = limits_.BeforeVerifying("ipv4:192.0.2.1:2");
+  EXPECT_EQ(DetailOf(refused).reason(), "RATE_LIMITED");
+  EXPECT_TRUE(limits_.BeforeVerifying("ipv4:192.0.2.2:1").ok());
+  now_ += DetailOf(refused).retry_delay_ms() * kMillisecond;
+  EXPECT_TRUE(limits_.BeforeVerifying("ipv4:192.0.2.1:2").ok());
+  limits_.SetRates({});
+  EXPECT_TRUE(limits_.BeforeVerifying("ipv4:192.0.2.1:2").ok());
+}
+
 TEST_F(CallLimitsTest, RatesCanChange) {
   const Caller ada = User("acme", "ada");
   EXPECT_EQ(Admitted(ada, 50), 5);

@@ -50,6 +50,18 @@ absl::Duration RateLimiter::Take(uint64_t key, int64_t now) {
   return absl::ZeroDuration();
 }
 
+absl::Duration RateLimiter::WaitOf(uint64_t key, int64_t now) const {
+  const int64_t interval = interval_.load(std::memory_order_relaxed);
+  if (interval == 0) return absl::ZeroDuration();
+  const int64_t depth = depth_.load(std::memory_order_relaxed);
+  const Shard& shard = ShardOf(key);
+  absl::MutexLock lock(&shard.mutex);
+  const auto found = shard.full_at.find(key);
+  if (found == shard.full_at.end()) return absl::ZeroDuration();
+  const int64_t next = std::max(found->second, now) + interval;
+  return absl::Nanoseconds(std::max<int64_t>(0, next - now - depth));
+}
+
 void RateLimiter::GiveBack(uint64_t key, int64_t now) {
   const int64_t interval = interval_.load(std::memory_order_relaxed);
   if (interval == 0) return;

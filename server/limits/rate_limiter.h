@@ -35,6 +35,8 @@ class RateLimiter {
 
   // Takes one token of `key`'s bucket and answers zero, or takes none and answers how long until there is one.
   absl::Duration Take(uint64_t key, int64_t now);
+  // What Take would answer, and takes none. Zero for a key that has no bucket of its own.
+  absl::Duration WaitOf(uint64_t key, int64_t now) const;
   // Puts back the token that a Take at about this time took.
   void GiveBack(uint64_t key, int64_t now);
 

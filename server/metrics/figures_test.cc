@@ -35,6 +35,7 @@ TEST(FiguresTest, EachFigureIsShownUnderItsOwnName) {
   figures.refresh.longest_overdue = absl::Seconds(18);
   figures.audit_failures = 19;
   figures.audit_checks = {/*done=*/7, /*damaged=*/2, /*damaged_logs=*/1};
+  figures.audit_checked = absl::FromUnixSeconds(1800000000);
   figures.refused_by_address = 21;
   figures.watchers = 22;
   figures.sessions = 23;
@@ -57,6 +58,7 @@ TEST(FiguresTest, EachFigureIsShownUnderItsOwnName) {
                                       {"keyferry_audit_checks_total{result=\"intact\"}", 5},
                                       {"keyferry_audit_checks_total{result=\"damaged\"}", 2},
                                       {"keyferry_audit_damaged_logs", 1},
+                                      {"keyferry_audit_checked_timestamp_seconds", 1800000000},
                                       {"keyferry_rate_limit_refusals_total{limit=\"address\"}", 21},
                                       {"keyferry_watchers", 22},
                                       {"keyferry_sessions", 23}}) {

@@ -49,6 +49,9 @@ void WriteAudit(const ServerFigures& figures, Exposition* out) {
   out->Sample(figures.audit_checks.damaged, {{"result", "damaged"}});
   out->Gauge("keyferry_audit_damaged_logs", "Audit logs whose last check found damage.");
   out->Sample(figures.audit_checks.damaged_logs);
+  out->Gauge("keyferry_audit_checked_timestamp_seconds",
+             "When the server had checked all audit logs last, since the epoch; 0 before the first time.",
+             static_cast<double>(absl::ToUnixSeconds(figures.audit_checked)));
   out->Gauge("keyferry_audit_stream_failing", "1 while the audit stream cannot be written; it is tried again.",
              figures.audit_stream_failing ? 1 : 0);
 }

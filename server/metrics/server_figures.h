@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "absl/time/time.h"
 #include "server/audit/audit_rules.h"
 #include "server/metrics/exposition.h"
 #include "server/oauth/refresh/refresh_context.h"
@@ -20,6 +21,8 @@ struct ServerFigures {
   uint64_t audit_entries = 0;
   uint64_t audit_failures = 0;
   AuditRules::Checks audit_checks;
+  // When all logs had been checked last; UnixEpoch if they have not been.
+  absl::Time audit_checked = absl::UnixEpoch();
   bool audit_stream_failing = false;
 
   uint64_t refused_by_identity = 0;

@@ -16,6 +16,8 @@ namespace {
 
 using google::protobuf::Message;
 
+// What is awaited to know a caller: keys of an issuer, and then a review or a change of the directory.
+constexpr int kMaxWaits = 2;
 constexpr absl::Duration kTimeToAnswer = absl::Milliseconds(500);
 
 absl::Status Refuse(absl::StatusCode code, absl::string_view reason, absl::string_view message,
@@ -73,6 +75,7 @@ Dispatcher::Admission Dispatcher::Admit(Call* call, ExternalIdentities::Pending*
   const Presented presented(*call->context);
   CallCredentials credentials = presented.all();
   credentials.stream = call->streams;
+  credentials.may_verify = [this, call] { return call_limits_->BeforeVerifying(call->record.entry.peer()); };
   Admission caller = authenticator_->Authenticate(credentials, pending);
   Note(caller, call);
   if (!caller.ok()) return call_limits_->AfterFailure(call->record.entry.peer(), caller.status());
@@ -101,26 +104,24 @@ grpc::ServerUnaryReactor* Dispatcher::Start(grpc::CallbackServerContext* context
   call->request = request;
   call->rule = std::move(rule);
   grpc::ServerUnaryReactor* const reactor = call->reactor = context->DefaultReactor();
+  AdmitOrHold(std::move(call), kMaxWaits);
+  return reactor;
+}
+
+void Dispatcher::AdmitOrHold(std::unique_ptr<UnaryCall> call, int waits) {
   ExternalIdentities::Pending pending;
-  const Admission caller = Admit(call.get(), &pending);
-  if (pending == nullptr) {
-    GoOn(std::move(call), caller);
-    return reactor;
-  }
-  if (const absl::Status checked = CheckRequest(*call, *request); !checked.ok()) {
-    Finish(std::move(call), checked);
-    return reactor;
+  const Admission caller = Admit(call.get(), waits > 0 ? &pending : nullptr);
+  if (pending == nullptr) return GoOn(std::move(call), caller);
+  if (const absl::Status checked = CheckRequest(*call, *call->request); !checked.ok()) {
+    return Finish(std::move(call), checked);
   }
   // Who is calling becomes known without a thread that waits for it. Until then they count as their network; no id of
   // an organization has an `@`.
   Hold hold;
   hold.until = std::move(pending);
   const std::string network = absl::StrCat("@", PeerNetwork(call->record.entry.peer()));
-  KeepThen(std::move(call), network, hold, [this](std::unique_ptr<UnaryCall> held) {
-    const Admission known = Admit(held.get(), /*pending=*/nullptr);
-    GoOn(std::move(held), known);
-  });
-  return reactor;
+  KeepThen(std::move(call), network, hold,
+           [this, waits](std::unique_ptr<UnaryCall> held) { AdmitOrHold(std::move(held), waits - 1); });
 }
 
 void Dispatcher::GoOn(std::unique_ptr<UnaryCall> call, const Admission& caller) {

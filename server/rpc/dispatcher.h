@@ -123,7 +123,7 @@ class Dispatcher {
                                   const google::protobuf::Message* request, BoundRule rule);
   void Fill(grpc::CallbackServerContext* context, const MethodTraits& traits, const google::protobuf::Message& request,
             Call* call) const;
-  // Who is calling, if that is known and they may call now. Once for each call; once more if `pending` was set.
+  // Who is calling, if that is known and they may call now. Once for each call, and once more after each `pending`.
   Admission Admit(Call* call, ExternalIdentities::Pending* pending) const;
   // Whether there is still time for a request of this size.
   absl::Status CheckRequest(const Call& call, const google::protobuf::Message& request) const;
@@ -136,7 +136,9 @@ class Dispatcher {
   // Holds the call until `then` goes on with it, or ends it.
   void KeepThen(std::unique_ptr<UnaryCall> call, const std::string& org, const Hold& hold,
                 std::function<void(std::unique_ptr<UnaryCall>)> then);
-  // Everything after the first admission.
+  // Holds the call while it is not known who makes it, up to `waits` times, and goes on.
+  void AdmitOrHold(std::unique_ptr<UnaryCall> call, int waits);
+  // Everything after the admission.
   void GoOn(std::unique_ptr<UnaryCall> call, const Admission& caller);
   // Stores the entry, then answers. Ends the call.
   void Finish(std::unique_ptr<UnaryCall> call, const absl::Status& status) const;

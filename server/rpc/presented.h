@@ -13,7 +13,7 @@ class Presented {
  public:
   explicit Presented(const grpc::CallbackServerContext& context);
 
-  CallCredentials all() const { return {authorization_, certificates_}; }
+  CallCredentials all() const { return CallCredentials{authorization_, certificates_}; }
 
  private:
   absl::string_view authorization_;

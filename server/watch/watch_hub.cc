@@ -137,6 +137,7 @@ absl::StatusOr<WatchId> WatchHub::Open(const Caller& caller, const v1::WatchRequ
   watcher->principal = caller.Name();
   watcher->token_hash = caller.token_hash;
   watcher->external = caller.external != nullptr;
+  watcher->user_create_time = caller.user_create_time;
   watcher->peer = caller.peer;
   *watcher->request = request.resolve();
   watcher->resume = static_cast<storage::Revision>(request.resume_revision());
@@ -162,6 +163,14 @@ void WatchHub::OnChange(const storage::StoreChange& change) {
       if (watchers == index->end()) continue;
       for (Watcher* watcher : watchers->second) Touch(watcher, urgent);
     }
+  }
+}
+
+void WatchHub::CheckCallers() {
+  absl::MutexLock lock(&mutex_);
+  for (const auto& [id, watcher] : watchers_) {
+    watcher->check = true;
+    if (watcher->state == Watcher::kIdle || watcher->state == Watcher::kWaiting) Enqueue(watcher.get());
   }
 }
 

@@ -90,6 +90,9 @@ class WatchHub {
   // Ends every watch with UNAVAILABLE, each after the message that it is writing, and lets no new one begin.
   void Drain() ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Looks at once whether the caller of each watch still is who they were; those who are nobody any more are ended.
+  void CheckCallers() ABSL_LOCKS_EXCLUDED(mutex_);
+
   size_t open() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // For tests without threads: runs what is due by the clocks until nothing is; waits until the commit was noticed.

@@ -161,6 +161,32 @@ TEST_P(WatchHubTest, ARevokedTokenEndsItWithoutWaiting) {
   EXPECT_EQ(other->sink.Take(), "");
 }
 
+TEST_P(WatchHubTest, ALaterUserOfTheSameIdDoesNotGoOnWithIt) {
+  auto watch = w_.Open("ada", kServer);
+  watch->sink.Take();
+  Caller later = w_.world.As("ada");
+  later.user_create_time += 1;
+  w_.callers.emplace("ada", later);
+  Touch({Table::kUser, "acme", "", "ada"}, /*remove=*/false);
+  w_.Settle();
+  EXPECT_EQ(watch->sink.Take(), "end UNAUTHENTICATED");
+}
+
+// Whoever is trusted changes without any record.
+TEST_P(WatchHubTest, CallersAreCheckedWhenAsked) {
+  auto watch = w_.Open("ada", kServer);
+  auto other = w_.Open("bob", kServer);
+  watch->sink.Take();
+  other->sink.Take();
+  w_.callers.emplace("ada", absl::UnauthenticatedError("not trusted any more"));
+  w_.Settle();
+  EXPECT_EQ(watch->sink.Take(), "");
+  w_.hub->CheckCallers();
+  w_.Settle();
+  EXPECT_EQ(watch->sink.Take(), "end UNAUTHENTICATED");
+  EXPECT_EQ(other->sink.Take(), "");
+}
+
 TEST_P(WatchHubTest, EveryRecordOfTheCallerIsLookedIntoWithoutWaiting) {
   const std::vector<storage::RecordKey> records = {{Table::kOrg, "", "", "acme"},
                                                    {Table::kUser, "acme", "", "ada"},

@@ -15,6 +15,13 @@ namespace {
 // How long nothing is sent for a token that is being refreshed.
 constexpr absl::Duration kLongestWait = absl::Seconds(20);
 
+absl::Status SomebodyElse() {
+  v1::ErrorDetail detail;
+  detail.set_reason("TOKEN_UNKNOWN");
+  detail.set_next_step("Watch again, if you still may.");
+  return MakeError(absl::StatusCode::kUnauthenticated, "whoever began the watch is not there any more", detail);
+}
+
 // Whether Resolve's refusal ends the watch; others are states that may pass.
 bool Ends(const absl::Status& status) {
   if (status.ok() || absl::IsFailedPrecondition(status)) return false;
@@ -75,6 +82,7 @@ void WatchHub::Run(Watcher* watcher) {
   if (ending) return Settle(watcher);
   const auto caller = callers_(watcher->token_hash, watcher->external);
   if (!caller.ok()) return End(watcher, caller.status());
+  if ((*caller)->user_create_time != watcher->user_create_time) return End(watcher, SomebodyElse());
   if (!resolve) {
     const absl::Status allowed = resolver_->Check(**caller, *watcher->request);
     if (Ends(allowed)) return End(watcher, allowed);

@@ -1,6 +1,7 @@
 #ifndef KEYFERRY_SERVER_WATCH_WATCHER_H_
 #define KEYFERRY_SERVER_WATCH_WATCHER_H_
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,6 +31,8 @@ struct WatchHub::Watcher {
   std::string token_hash;
   // The caller brought the word of a platform.
   bool external = false;
+  // Of a user: a later one of the same id is somebody else.
+  int64_t user_create_time = 0;
   std::string peer;
   absl::Duration debounce;
   // What is sent waits for a confirmation until it counts as held.

@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { secret, serverFile, startServer, temporaryDirectory } from './lib/fixture.mjs';
 import { everything, launch, memory } from './lib/mcp.mjs';
 import { Identity, programs } from './lib/platform.mjs';
-import { commandLineOf, coreLimitOf, environOf, linkedLibrariesOf, run } from './lib/process.mjs';
+import { childEnvironmentsOf, childrenOf, commandLineOf, coreLimitOf, environOf, linkedLibrariesOf, run } from './lib/process.mjs';
 
 // Socket paths are short.
 const pod = fs.mkdtempSync(path.join(os.tmpdir(), 'kfpod-'));
@@ -76,8 +76,6 @@ class Agent {
   }
 }
 
-const childrenOf = (pid) => fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(/\s+/).filter(Boolean).map(Number);
-
 async function rotate(changes) {
   const file = path.join(directory, 'values.json');
   fs.writeFileSync(file, JSON.stringify(changes), { mode: 0o600 });
@@ -120,7 +118,7 @@ describe('two containers of one pod', () => {
 
   after(() => Promise.all([a?.close(), b?.close()]));
 
-  const stepOfB = () => childrenOf(b.pid).map((pid) => environOf(pid).STEP);
+  const stepOfB = () => childEnvironmentsOf(b.pid).map((env) => env.STEP);
 
   test('each command has its own environment and nothing of the other\'s', async () => {
     const env = await a.env();
@@ -141,12 +139,15 @@ describe('two containers of one pod', () => {
       (async () => { for (; rotating; counts.a += 1) await a.tool('echo', { message: 'x' }); })(),
       (async () => { for (; rotating; counts.b += 1) await b.tool('read_graph'); })(),
     ];
-    for (let step = 1; step <= 5; step += 1) {
-      await rotate({ TOKEN: remember(secret('token')), OTHER: remember(secret('other')), STEP: `s${step}` });
-      await until('both have moved', async () => (await a.env()).STEP === `s${step}` && stepOfB().includes(`s${step}`));
+    try {
+      for (let step = 1; step <= 5; step += 1) {
+        await rotate({ TOKEN: remember(secret('token')), OTHER: remember(secret('other')), STEP: `s${step}` });
+        await until('both have moved', async () => (await a.env()).STEP === `s${step}` && stepOfB().includes(`s${step}`));
+      }
+    } finally {
+      rotating = false;
+      await Promise.all(work);
     }
-    rotating = false;
-    await Promise.all(work);
     assert.ok(counts.a > 10 && counts.b > 10, JSON.stringify(counts));
     assert.deepEqual([...a.errors, ...b.errors], []);
     await until('the rollout has both on the newest version', async () => {

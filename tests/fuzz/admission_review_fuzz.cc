@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/string_view.h"
@@ -12,6 +13,7 @@
 namespace {
 
 using keyferry::injector::webhook::AnswerReview;
+using keyferry::injector::webhook::AskedServer;
 using keyferry::injector::webhook::Json;
 using keyferry::injector::webhook::LaunchDefinition;
 using keyferry::injector::webhook::ReviewServices;
@@ -35,8 +37,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   RewriteConfig config;
   config.org = "acme";
   ReviewServices services;
-  services.definitions = [](const std::string& mcp_server, const std::string&) {
-    return LaunchDefinition{mcp_server, {"$(X)"}};
+  services.definitions = [](const std::vector<AskedServer>& servers) {
+    std::vector<absl::StatusOr<LaunchDefinition>> definitions;
+    for (const AskedServer& server : servers) definitions.push_back(LaunchDefinition{server.mcp_server, {"$(X)"}});
+    return definitions;
   };
   const absl::string_view text(reinterpret_cast<const char*>(data), size);
   const auto outcome = AnswerReview(text, config, services);

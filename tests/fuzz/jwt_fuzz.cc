@@ -1,15 +1,53 @@
-// The token of an external issuer that an attacker presents: no key that did not sign it verifies it, and claims that
-// pass say what was asked for.
+// The token of an external issuer that an attacker presents: no key that did not sign it verifies it, claims that pass
+// say what was asked for, and a person is one whom the issuer's configuration lets in.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "server/identity/external/person_identity.h"
 #include "server/identity/jwt/jwt.h"
+#include "server/names.h"
+
+namespace {
+
+using namespace keyferry::server;
+
+keyferry::config::Issuer* MakeIssuer() {
+  auto* const issuer = new keyferry::config::Issuer();
+  issuer->set_name("corp");
+  issuer->set_issuer("joe");
+  issuer->add_audience("keyferry");
+  issuer->add_orgs("acme");
+  issuer->add_orgs("rival");
+  keyferry::config::People& people = *issuer->mutable_people();
+  people.set_org_claim("org");
+  people.set_user_claim("email");
+  people.set_email_domain("example.com");
+  people.set_role_claim("groups");
+  people.add_roles()->set_value("staff");
+  people.mutable_roles(0)->set_role("member");
+  people.set_teams_claim("groups");
+  people.add_teams()->set_value("leads");
+  people.mutable_teams(0)->set_team("eng");
+  people.mutable_teams(0)->set_role("owner");
+  people.set_max_age_seconds(86400);
+  return issuer;
+}
+
+void ReadPerson(const Jws& jws, const VerifiedClaims& claims, absl::Time now) {
+  static const auto* const issuer = MakeIssuer();
+  const auto token = ReadIdToken(jws, claims, *issuer, now);
+  if (!token.ok()) return;
+  const PersonClaims& person = *token->identity.person;
+  if (!CheckId(person.user, "user").ok() || (person.org != "acme" && person.org != "rival")) std::abort();
+  if (person.role != keyferry::v1::ORG_ROLE_MEMBER || token->expire_time > claims.expire_time) std::abort();
+}
+
+}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace keyferry::server;
   static const auto* const keys = new std::unique_ptr<const JwkSet>(
       *JwkSet::Parse(R"({"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},)"
                      R"({"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",)"
@@ -26,7 +64,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     (void)UnverifiedIssuer(*jws);
   }
   const std::string payload = jws.ok() ? jws->payload : std::string(text);
-  const auto claims = CheckClaims(payload, {"joe", "keyferry"}, absl::FromUnixSeconds(1300819300));
+  const absl::Time now = absl::FromUnixSeconds(1300819300);
+  const auto claims = CheckClaims(payload, {"joe", {"keyferry"}}, now);
   if (claims.ok() && (claims->subject.empty() || claims->expire_time < absl::FromUnixSeconds(1300819240))) std::abort();
+  if (claims.ok()) ReadPerson(jws.ok() ? *jws : Jws(), *claims, now);
   return 0;
 }

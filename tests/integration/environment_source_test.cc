@@ -121,6 +121,22 @@ TEST_F(EnvironmentSourceTest, ARotationMovesFromOutdatedToCurrentAsItIsConfirmed
   AwaitRollout("current:43=v2");
 }
 
+// A pod's container can report as often as it likes: the server is not asked as often, and changes come all the same.
+TEST_F(EnvironmentSourceTest, AFloodOfReportsIsNotPassedOn) {
+  options_.between_confirmations = absl::Hours(1);
+  EXPECT_EQ(Open(), "GITHUB_TOKEN=v1 LEVEL=v0");
+  source_->Running(revision_, 41);
+  AwaitRollout("current:41=v1");
+  for (int pid = 1000; pid < 2000; ++pid) source_->Running(revision_, pid);
+  Rotate();
+  EXPECT_EQ(listener_.Next(), "environment GITHUB_TOKEN=v2 LEVEL=v0");
+  source_->Running(listener_.revision(), 42);
+  // The reports were seen by then: what wakes the thread is taken in its order.
+  Rotate();
+  EXPECT_EQ(listener_.Next(), "environment GITHUB_TOKEN=v3 LEVEL=v0");
+  EXPECT_EQ(Rollout(), "outdated:41=v1");
+}
+
 TEST_F(EnvironmentSourceTest, ARotationThatIsSupersededIsNeverConfirmed) {
   EXPECT_EQ(Open(), "GITHUB_TOKEN=v1 LEVEL=v0");
   source_->Running(revision_, 41);

@@ -2,8 +2,10 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include <algorithm>
+#include <fstream>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -12,6 +14,8 @@
 #include "keyferry/v1/resolution.pb.h"
 #include "keyferry/v1/sessions.pb.h"
 #include "keyferry/v1/tokens.pb.h"
+#include "server/config/identity_config.h"
+#include "storage/testing_store.h"
 #include "tests/integration/counting_store.h"
 #include "tests/integration/world_connections.h"
 
@@ -29,6 +33,25 @@ std::string Credential(const PlaceName& place, const std::string& id) {
 std::string Server(const std::string& name, const std::string& source) {
   return absl::StrCat("mcp_server { name: '", name, "' transport: MCP_TRANSPORT_STDIO command: 'run' ",
                       "env { variable: 'KEY' ", source, ": 'KEY' } }");
+}
+
+constexpr char kIssuer[] = "https://login.example.com";
+constexpr int kTtlSeconds = 300000;
+
+config::Identity PeopleOf(const server::TestJwtKey& key) {
+  const std::string file = storage::MakeTestDirectory() + "/jwks.json";
+  std::ofstream(file) << server::TestJwks(key.Jwk());
+  config::Identity identity;
+  config::Issuer& issuer = *identity.add_issuers();
+  issuer.set_name("corp");
+  issuer.set_kind("oidc");
+  issuer.set_issuer(kIssuer);
+  issuer.set_jwks_file(file);
+  issuer.add_audience("keyferry-cli");
+  issuer.add_orgs("acme");
+  issuer.mutable_people()->set_max_age_seconds(kTtlSeconds);
+  if (chmod(file.c_str(), 0600) != 0 || !server::CompleteIdentity(&identity).ok()) abort();
+  return identity;
 }
 
 std::string Member(const std::string& team, const std::string& user, const std::string& role) {
@@ -117,7 +140,8 @@ char ExpectedLetter(const MatrixRow& row, const PlaceName& place, const Identity
 }
 
 MatrixWorld::MatrixWorld()
-    : world_([this](std::unique_ptr<storage::Store> store) { return MakeCountingStore(std::move(store), &reads_); }) {
+    : world_([this](std::unique_ptr<storage::Store> store) { return MakeCountingStore(std::move(store), &reads_); },
+             PeopleOf(key_)) {
   places_ = {{Place::kOrg, "acme", ""},     {Place::kOrg, "rival", ""},        {Place::kTeam, "acme", "eng"},
              {Place::kTeam, "acme", "ops"}, {Place::kTeam, "acme", "default"}, {Place::kUser, "acme", "mia"},
              {Place::kUser, "acme", "eli"}, {Place::kUser, "acme", "root"}};
@@ -180,7 +204,7 @@ void MatrixWorld::AddIdentities() {
   const auto token = [this](Who admin, const std::string& name) {
     v1::CreateTokenResponse created;
     created.ParseFromString(world_.MustCall(admin, "TokenService.CreateToken",
-                                            absl::StrCat("parent: '", name, "' ttl { seconds: 300000 }")));
+                                            absl::StrCat("parent: '", name, "' ttl { seconds: ", kTtlSeconds, " }")));
     return absl::StrCat("Bearer ", created.token());
   };
   identities_ = {
@@ -199,6 +223,13 @@ void MatrixWorld::AddIdentities() {
   };
   for (Identity& identity : identities_) {
     identity.bearer = token(identity.org == "acme" ? Who::kAdmin : Who::kRival, identity.Name());
+    if (identity.id != "eli") continue;
+    const int64_t now = absl::ToUnixSeconds(world_.now());
+    identity.bearer = absl::StrCat(
+        "Bearer ", key_.Sign(absl::StrCat(R"({"iss":")", kIssuer, R"(","sub":"eli","aud":"keyferry-cli","iat":)", now,
+                                          R"(,"exp":)", now + kTtlSeconds, "}")));
+    // The first call binds the user.
+    Must(identity, "TokenService.GetCaller", "");
   }
 }
 

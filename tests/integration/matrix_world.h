@@ -9,6 +9,7 @@
 
 #include "grpcpp/support/status.h"
 #include "keyferry/v1/directory.pb.h"
+#include "server/identity/jwt/testing_jwt.h"
 #include "tests/integration/access_matrix.h"
 #include "tests/integration/world.h"
 
@@ -82,6 +83,8 @@ class MatrixWorld {
   void FillPlace(const PlaceName& place);
 
   std::atomic<int64_t> reads_{0};
+  // Of an issuer of OpenID Connect, by whose word users/eli calls.
+  const server::TestJwtKey key_{server::JwtAlgorithm::kEs256, "k1"};
   World world_;
   std::vector<Identity> identities_;
   std::vector<PlaceName> places_;

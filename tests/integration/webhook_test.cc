@@ -74,11 +74,18 @@ class WebhookTest : public ::testing::Test {
     port_ = static_cast<uint16_t>(port);
   }
 
-  std::unique_ptr<server::RawPeer> Connect() { return server::RawPeer::Connect(port_, ca_); }
+  std::unique_ptr<server::RawPeer> Connect(const server::TestIdentity* client = nullptr,
+                                           uint16_t max_version = TLS1_3_VERSION) {
+    return server::RawPeer::Connect(port_, ca_, max_version, client);
+  }
 
-  // What a review of that pod is answered.
-  Json Review(const Json& container, bool dry_run = false) {
-    const Json review = {
+  static std::string Post(const std::string& body, const std::string& headers = "") {
+    return absl::StrCat("POST /mutate?timeout=10s HTTP/1.1\r\nHost: keyferry-webhook.keyferry.svc\r\n", headers,
+                        "Content-Type: application/json\r\nContent-Length: ", body.size(), "\r\n\r\n", body);
+  }
+
+  static Json ReviewOf(const Json& container, bool dry_run = false) {
+    return {
         {"apiVersion", "admission.k8s.io/v1"},
         {"kind", "AdmissionReview"},
         {"request",
@@ -90,11 +97,14 @@ class WebhookTest : public ::testing::Test {
            {{"metadata",
              {{"labels", {{"keyferry.dev/inject", "true"}}}, {"annotations", {{"keyferry.dev/mcp-server", "github"}}}}},
             {"spec", {{"containers", Json::array({container})}}}}}}}};
-    const std::string body = review.dump();
-    const std::unique_ptr<server::RawPeer> peer = Connect();
-    EXPECT_TRUE(
-        peer->Write(absl::StrCat("POST /mutate?timeout=10s HTTP/1.1\r\nHost: keyferry-webhook.keyferry.svc\r\n",
-                                 "Content-Type: application/json\r\nContent-Length: ", body.size(), "\r\n\r\n", body)));
+  }
+
+  // What a review of that pod is answered.
+  Json Review(const Json& container, bool dry_run = false) { return Answer(ReviewOf(container, dry_run)); }
+
+  Json Answer(const Json& review, const server::TestIdentity* client = nullptr) {
+    const std::unique_ptr<server::RawPeer> peer = Connect(client);
+    EXPECT_TRUE(peer->Write(Post(review.dump())));
     const std::string answer = peer->ReadMessage();
     EXPECT_THAT(answer, ::testing::StartsWith("HTTP/1.1 200 "));
     const size_t start = answer.find("\r\n\r\n");
@@ -149,6 +159,64 @@ TEST_F(WebhookTest, TakesANewCertificate) {
   process_->Signal(SIGHUP);
   const absl::Time deadline = absl::Now() + kPatience;
   while (Connect()->PeerCertificate() == before) ASSERT_LT(absl::Now(), deadline);
+}
+
+// The certificate decides who is answered; each refusal is of a certificate that differs in one thing.
+TEST_F(WebhookTest, OnlyClientsOfTheCaAreAnswered) {
+  const server::TestCa clients;
+  Write("clients.pem", clients.certificate());
+  Start({"--client-ca", Path("clients.pem")});
+  const Json review = ReviewOf({{"name", "server"}, {"command", Json::array({"node"})}});
+  const server::TestIdentity api_server = clients.Issue();
+  EXPECT_TRUE(Answer(review, &api_server).contains("patch"));
+
+  server::TestCa::Form ended, for_servers;
+  ended.valid_for = -absl::Minutes(1);
+  for_servers.usage = "serverAuth";
+  const struct {
+    const char* name;
+    server::TestIdentity identity;
+  } kRefused[] = {
+      {"another CA's", ca_.Issue()}, {"ended", clients.Issue(ended)}, {"for servers", clients.Issue(for_servers)}};
+  for (const auto& one : kRefused) {
+    for (const uint16_t version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+      const std::unique_ptr<server::RawPeer> peer = Connect(&one.identity, version);
+      // With TLS 1.3 a client learns it only when it reads.
+      if (peer->connected()) peer->Write(Post(review.dump(), "Connection: close\r\n"));
+      EXPECT_EQ(peer->ReadToEnd(), "") << one.name;
+    }
+  }
+  const std::unique_ptr<server::RawPeer> nobody = Connect();
+  ASSERT_TRUE(nobody->Write(Post(review.dump())));
+  EXPECT_THAT(nobody->ReadToEnd(), ::testing::StartsWith("HTTP/1.1 403 "));
+  const std::unique_ptr<server::RawPeer> kubelet = Connect();
+  ASSERT_TRUE(kubelet->Write("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"));
+  EXPECT_THAT(kubelet->ReadMessage(), ::testing::StartsWith("HTTP/1.1 200 "));
+  // Nobody else's review left a trace.
+  const std::string log = ReadWholeFile(Path("log"));
+  EXPECT_EQ(log.find("rewrote"), log.rfind("rewrote"));
+}
+
+// A pod's containers and all pods behind it are refused in the time of one question.
+TEST_F(WebhookTest, AServerThatNeverAnswersHoldsNoReviewUp) {
+  server::RawServer::Options silent;
+  silent.tls = false;
+  server::RawServer dead(ca_.Issue(), silent, [](server::RawPeer& peer) { peer.ReadToEnd(); });
+  Write("ca.pem", ca_.certificate());
+  Write("token", "kf_nobody");
+  Start({"--ask-server", "--address", absl::StrCat("127.0.0.1:", dead.port()), "--ca-file", Path("ca.pem"),
+         "--token-file", Path("token"), "--org", "dev"});
+  Json review = ReviewOf({{"name", "server-0"}}, /*dry_run=*/true);
+  std::string chosen = "server-0=mcp-0";
+  for (int i = 1; i < 16; ++i) {
+    review["request"]["object"]["spec"]["containers"].push_back({{"name", absl::StrCat("server-", i)}});
+    absl::StrAppend(&chosen, ",server-", i, "=mcp-", i);
+  }
+  review["request"]["object"]["metadata"]["annotations"]["keyferry.dev/mcp-server"] = chosen;
+  const Json refused = Answer(review);
+  EXPECT_EQ(refused["allowed"], false);
+  EXPECT_THAT(refused["status"]["message"].get<std::string>(), HasSubstr("could not be had"));
+  EXPECT_GE(dead.accepted(), 1);
 }
 
 TEST_F(WebhookTest, AsksTheServer) {

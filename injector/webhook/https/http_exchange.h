@@ -4,6 +4,8 @@
 #include <functional>
 #include <string>
 
+#include "absl/time/time.h"
+
 namespace keyferry::injector::webhook {
 
 // Whether the server lives: asked by those who have no certificate, as kubelets.
@@ -14,6 +16,8 @@ struct HttpAsked {
   // The path, with a query if there is one.
   std::string target;
   std::string body;
+  // When it had come.
+  absl::Time received;
 };
 
 struct HttpAnswer {

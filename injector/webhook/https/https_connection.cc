@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "openssl/ssl.h"
 
@@ -54,6 +55,7 @@ HttpsConnection::HttpsConnection(Shared& shared, Socket socket, std::shared_ptr<
       tls_(std::move(tls)),
       stream_(beast::tcp_stream(std::move(socket)), *tls_),
       on_end_(std::move(on_end)),
+      unused_since_(absl::ToUnixNanos(absl::Now())),
       buffer_(shared.limits.head_bytes + shared.limits.body_bytes) {}
 
 HttpsConnection::~HttpsConnection() {
@@ -68,6 +70,13 @@ void HttpsConnection::Start() {
 void HttpsConnection::Drain() {
   asio::dispatch(stream_.get_executor(), [self = shared_from_this()] {
     if (self->idle_) self->DoClose();
+  });
+}
+
+void HttpsConnection::Retire() {
+  asio::dispatch(stream_.get_executor(), [self = shared_from_this()] {
+    self->retired_ = true;
+    if (!self->answering_) self->DoClose();
   });
 }
 
@@ -165,17 +174,20 @@ void HttpsConnection::CallHandler() {
   asked.method = std::string(request.method_string());
   asked.target = std::string(request.target());
   asked.body = std::move(request.body());
+  asked.received = absl::Now();
+  answering_ = true;
   const bool close = !request.keep_alive();
   asio::post(*shared_.workers, [self = shared_from_this(), asked = std::move(asked), close] {
     HttpAnswer answer = Handle(self->shared_.handler, asked);
     asio::dispatch(self->stream_.get_executor(), [self, close, answer = std::move(answer)]() mutable {
+      self->answering_ = false;
       if (!self->closed_) self->Answer(std::move(answer), close);
     });
   });
 }
 
 void HttpsConnection::Answer(HttpAnswer answer, bool close) {
-  close = close || shared_.draining;
+  close = close || retired_ || shared_.draining;
   response_.emplace(static_cast<http::status>(answer.status), 11);
   response_->set(http::field::content_type, answer.content_type);
   response_->set(http::field::cache_control, "no-store");
@@ -184,6 +196,7 @@ void HttpsConnection::Answer(HttpAnswer answer, bool close) {
   response_->body() = std::move(answer.body);
   response_->prepare_payload();
   parser_.reset();
+  unused_since_ = absl::ToUnixNanos(absl::Now());
   Bound(shared_.limits.write);
   http::async_write(stream_, *response_, [self = shared_from_this(), close](const ErrorCode& error, size_t) {
     if (!self->closed_) self->OnWritten(error, close);

@@ -12,10 +12,12 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 
+#include "absl/time/time.h"
 #include "injector/webhook/https/http_exchange.h"
 #include "injector/webhook/https/listener_limits.h"
 
@@ -47,7 +49,14 @@ class HttpsConnection : public std::enable_shared_from_this<HttpsConnection> {
   void Start();
   // Closes it once what has begun to arrive is answered.
   void Drain();
+  // Closes it for another one: at once, or after the answer that is being made.
+  void Retire();
   void Close();
+
+  // Whether an answer is being made, and since when the connection has been no use otherwise: when it came, or was last
+  // answered. For any thread.
+  bool answering() const { return answering_; }
+  absl::Time unused_since() const { return absl::FromUnixNanos(unused_since_); }
 
  private:
   using ErrorCode = boost::system::error_code;
@@ -78,6 +87,9 @@ class HttpsConnection : public std::enable_shared_from_this<HttpsConnection> {
   std::function<void()> on_end_;
   bool idle_ = false;
   bool closed_ = false;
+  bool retired_ = false;
+  std::atomic<bool> answering_{false};
+  std::atomic<int64_t> unused_since_;
   size_t reserved_ = 0;
   boost::beast::flat_buffer buffer_;
   std::optional<Parser> parser_;

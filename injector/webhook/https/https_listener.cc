@@ -33,6 +33,8 @@ using ErrorCode = boost::system::error_code;
 constexpr int kThreads = 2;
 constexpr int kWorkers = 8;
 constexpr int kBacklog = 128;
+// Connections that are being closed for others; beyond it new ones come faster than old ones can be closed.
+constexpr size_t kMostRetired = 256;
 // After accepting has failed, most likely since no descriptor is left.
 constexpr std::chrono::milliseconds kPause(100);
 
@@ -108,7 +110,9 @@ class HttpsListener::Core {
     });
     stopped.WaitForNotification();
     for (const auto& connection : Connections()) connection->Drain();
-    const auto none_left = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return connections_.empty(); };
+    const auto none_left = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return connections_.empty() && retired_.empty();
+    };
     {
       absl::MutexLock lock(&mutex_);
       mutex_.AwaitWithTimeout(absl::Condition(&none_left), grace);
@@ -141,9 +145,11 @@ class HttpsListener::Core {
 
   void Take(HttpsConnection::Socket socket) ABSL_LOCKS_EXCLUDED(mutex_) {
     std::shared_ptr<HttpsConnection> connection;
+    // Let go of only after the lock: the end of a connection takes it.
+    std::vector<std::shared_ptr<HttpsConnection>> held;
     {
       absl::MutexLock lock(&mutex_);
-      if (static_cast<int>(connections_.size()) >= shared_.limits.connections) return;
+      if (static_cast<int>(connections_.size()) >= shared_.limits.connections && !RetireOne(&held)) return;
       const uint64_t id = next_id_++;
       connection = std::make_shared<HttpsConnection>(shared_, std::move(socket), tls_, [this, id] { Forget(id); });
       connections_.emplace(id, connection);
@@ -151,16 +157,39 @@ class HttpsListener::Core {
     connection->Start();
   }
 
+  // Closes the connection that has been unused for longest, so that whoever only holds connections keeps nobody out;
+  // false if there is none, or too many are being closed already.
+  bool RetireOne(std::vector<std::shared_ptr<HttpsConnection>>* held) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (retired_.size() >= kMostRetired) return false;
+    uint64_t id = 0;
+    HttpsConnection* longest = nullptr;
+    for (const auto& [other_id, weak] : connections_) {
+      held->push_back(weak.lock());
+      HttpsConnection* const other = held->back().get();
+      if (other == nullptr || other->answering()) continue;
+      if (longest != nullptr && other->unused_since() >= longest->unused_since()) continue;
+      id = other_id;
+      longest = other;
+    }
+    if (longest == nullptr) return false;
+    retired_.insert(connections_.extract(id));
+    longest->Retire();
+    return true;
+  }
+
   void Forget(uint64_t id) ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
     connections_.erase(id);
+    retired_.erase(id);
   }
 
   std::vector<std::shared_ptr<HttpsConnection>> Connections() ABSL_LOCKS_EXCLUDED(mutex_) {
     std::vector<std::shared_ptr<HttpsConnection>> alive;
     absl::MutexLock lock(&mutex_);
-    for (const auto& [id, connection] : connections_) {
-      if (auto locked = connection.lock()) alive.push_back(std::move(locked));
+    for (const auto* const map : {&connections_, &retired_}) {
+      for (const auto& [id, connection] : *map) {
+        if (auto locked = connection.lock()) alive.push_back(std::move(locked));
+      }
     }
     return alive;
   }
@@ -176,6 +205,8 @@ class HttpsListener::Core {
   absl::Mutex mutex_;
   std::shared_ptr<asio::ssl::context> tls_ ABSL_GUARDED_BY(mutex_);
   std::map<uint64_t, std::weak_ptr<HttpsConnection>> connections_ ABSL_GUARDED_BY(mutex_);
+  // Those that are closed for others, until they are.
+  std::map<uint64_t, std::weak_ptr<HttpsConnection>> retired_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_id_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<std::thread> threads_;
 };

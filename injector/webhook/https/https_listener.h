@@ -21,8 +21,9 @@ struct TlsIdentity {
   std::string client_ca;
 };
 
-// Serves HTTP/1.1 over TLS (see server_tls.h) within ListenerLimits. Connections beyond the limit are closed right
-// away; requests that are too long, too many or unreadable are answered with 400, 413, 431 or 503. Thread-safe.
+// Serves HTTP/1.1 over TLS (see server_tls.h) within ListenerLimits. At the limit a new connection takes
+// the place of the one that has been unused for longest, and is refused only if all are being answered; requests that
+// are too long, too many or unreadable are answered with 400, 413, 431 or 503. Thread-safe.
 class HttpsListener {
  public:
   // Listens on `address`, "IP:PORT". INVALID_ARGUMENT for the address or the identity, UNAVAILABLE if the address

@@ -5,6 +5,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -131,19 +132,61 @@ TEST_F(HttpsListenerTest, AnswersForAHandlerThatThrows) {
   EXPECT_THAT(Ask(Post("good")), StartsWith("HTTP/1.1 200 "));
 }
 
-TEST_F(HttpsListenerTest, BoundsConnections) {
+// Whoever opens connections and holds them keeps nobody out: at the limit the one that is unused for longest goes.
+TEST_F(HttpsListenerTest, ANewConnectionTakesThePlaceOfTheLongestUnused) {
   ListenerLimits limits;
-  limits.connections = 2;
+  limits.connections = 3;
+  limits.handshake = limits.head = absl::Minutes(10);
   Start(limits);
-  std::unique_ptr<RawPeer> first = Connect();
-  const std::unique_ptr<RawPeer> second = Connect();
-  ASSERT_TRUE(first->connected() && second->connected());
+  const std::unique_ptr<RawPeer> used = Connect();
+  // One that says nothing, and one in the middle of a request.
+  const std::unique_ptr<RawPeer> silent = RawPeer::Connect(listener_->port(), ca_, /*max_version=*/0);
+  const std::unique_ptr<RawPeer> slow = Connect();
+  ASSERT_TRUE(slow->Write("POST / HT"));
+  ASSERT_TRUE(used->Write(Post("x")));
+  EXPECT_THAT(used->ReadMessage(), StartsWith("HTTP/1.1 200 "));
+  std::vector<std::unique_ptr<RawPeer>> newer;
+  for (RawPeer* const goes : {silent.get(), slow.get()}) {
+    newer.push_back(Connect());
+    ASSERT_TRUE(newer.back()->Write(Post("new")));
+    EXPECT_THAT(newer.back()->ReadMessage(), StartsWith("HTTP/1.1 200 "));
+    ASSERT_TRUE(goes->WaitForInput(absl::Seconds(30))) << "it is not closed";
+    EXPECT_EQ(goes->ReadToEnd(), "");
+  }
+  ASSERT_TRUE(used->Write(Post("x")));
+  EXPECT_THAT(used->ReadMessage(), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(HttpsListenerTest, ManyThatHoldConnectionsKeepNobodyOut) {
+  ListenerLimits limits;
+  limits.connections = 4;
+  Start(limits);
+  std::vector<std::unique_ptr<RawPeer>> holding;
+  for (int i = 0; i < 40; ++i) {
+    holding.push_back(RawPeer::Connect(listener_->port(), ca_, /*max_version=*/0));
+    EXPECT_LE(listener_->connections(), 4);
+  }
+  EXPECT_THAT(Ask(Post("x")), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(HttpsListenerTest, WhatIsBeingAnsweredIsNotClosedForAnother) {
+  ListenerLimits limits;
+  limits.connections = 1;
+  absl::Notification entered, leave;
+  Start(limits, [&](const HttpAsked& asked) {
+    if (asked.body == "hold") {
+      entered.Notify();
+      leave.WaitForNotification();
+    }
+    return Echo(asked);
+  });
+  const std::unique_ptr<RawPeer> holding = Connect();
+  ASSERT_TRUE(holding->Write(Post("hold")));
+  entered.WaitForNotification();
   EXPECT_FALSE(Connect()->connected());
-  first.reset();
-  std::unique_ptr<RawPeer> third = Connect();
-  while (!third->connected()) third = Connect();
-  ASSERT_TRUE(third->Write(Post("x")));
-  EXPECT_THAT(third->ReadMessage(), StartsWith("HTTP/1.1 200 "));
+  leave.Notify();
+  EXPECT_THAT(holding->ReadMessage(), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(Ask(Post("x")), StartsWith("HTTP/1.1 200 "));
 }
 
 TEST_F(HttpsListenerTest, ClosesThoseWhoAreSlow) {

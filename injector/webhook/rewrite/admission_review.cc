@@ -100,7 +100,8 @@ absl::StatusOr<PodRewrite> Review(const Json& request, const RewriteConfig& conf
   if (operation == "UPDATE") {
     absl::Status status;
     if (part == "ephemeralcontainers") status = CheckDebugging(*object);
-    if (part.empty()) status = CheckChange(Member(request, "oldObject"), *object);
+    // Labels and annotations can be changed with the status, too.
+    if (part.empty() || part == "status") status = CheckChange(Member(request, "oldObject"), *object);
     if (!status.ok()) return status;
   }
   if (operation != "CREATE" || !part.empty()) return PodRewrite();

@@ -20,11 +20,10 @@
 namespace keyferry::injector::webhook {
 namespace {
 
-constexpr char kPrefix[] = "keyferry.dev/";
 constexpr char kMcpServer[] = "mcp-server";
 constexpr int64_t kDay = 24 * 3600;
 
-std::string Where(absl::string_view name) { return absl::StrCat("annotation ", kPrefix, name); }
+std::string Where(absl::string_view name) { return absl::StrCat("annotation ", kAnnotationPrefix, name); }
 
 absl::Status WrongValue(absl::string_view name, absl::string_view meant) {
   return Refuse("a value that is not taken", Where(name), meant);
@@ -61,7 +60,7 @@ class Reader {
     std::map<std::string, std::string> annotations;
     for (auto& [key, value] : pod_.Annotations()) {
       absl::string_view name = key;
-      if (absl::ConsumePrefix(&name, kPrefix)) annotations[std::string(name)] = value;
+      if (absl::ConsumePrefix(&name, kAnnotationPrefix)) annotations[std::string(name)] = value;
     }
     const std::map<std::string, Setting> settings = Settings();
     for (const auto& [name, value] : annotations) {
@@ -103,6 +102,7 @@ class Reader {
         {"memory-limit", Text(&wishes_.resources.memory_limit, memory, kMemoryForm)},
         {"supervise", Flag([](bool on, ChosenContainer* c) { c->launch.supervise = on; })},
         {"redact", Flag([](bool on, ChosenContainer* c) { c->launch.redact = on; })},
+        {"allow-debug", Flag([](bool on, ChosenContainer* c) { c->allow_debug = on; })},
         {"wrap-probes", Flag([](bool on, ChosenContainer* c) { c->wrap_probes = on; })},
         {"on-rotate", Each("give mcp, restart, signal:NAME, exit or ignore",
                            [](const std::string& value, ChosenContainer* c) {
@@ -135,7 +135,7 @@ class Reader {
     const std::string nearest = NearestName(name, names);
     return Refuse("an annotation that Keyferry does not know", Where(name),
                   nearest.empty() ? absl::StrCat("remove it; there are ", absl::StrJoin(names, ", "))
-                                  : absl::StrCat("is ", kPrefix, nearest, " meant? Else remove it"));
+                                  : absl::StrCat("is ", kAnnotationPrefix, nearest, " meant? Else remove it"));
   }
 
   // "NAME=VALUE, ..." or one value for all; `for_all` is what the latter stands for.
@@ -223,8 +223,9 @@ class Reader {
       for (const auto& [container, one] : divided) {
         const auto found = std::find(chosen.begin(), chosen.end(), container);
         if (found == chosen.end()) {
-          return Refuse(absl::StrCat("container \"", container, "\" is not among those of ", kPrefix, kMcpServer),
-                        Where(name), absl::StrCat("there are ", absl::StrJoin(chosen, ", ")));
+          return Refuse(
+              absl::StrCat("container \"", container, "\" is not among those of ", kAnnotationPrefix, kMcpServer),
+              Where(name), absl::StrCat("there are ", absl::StrJoin(chosen, ", ")));
         }
         if (!take(one, &wishes_.containers[static_cast<size_t>(found - chosen.begin())]))
           return WrongValue(name, meant);
@@ -270,7 +271,7 @@ class Reader {
 absl::StatusOr<bool> WantsInjection(const PodView& pod) {
   for (const auto& [name, value] : pod.Labels()) {
     if (name != kInjectLabel) continue;
-    if (value == "true") return true;
+    if (absl::StripAsciiWhitespace(value) == "true") return true;
     if (value == "false") return false;
     return Refuse("neither \"true\" nor \"false\"", absl::StrCat("label ", kInjectLabel), "set it to one of them");
   }
@@ -291,6 +292,20 @@ absl::StatusOr<PodWishes> ReadAnnotations(const PodView& pod, const RewriteConfi
                   "give its name (orgs/ORG/mcpServers/ID), or set `org` in the configuration");
   }
   return wishes;
+}
+
+bool AllowsDebugging(const PodView& pod, absl::string_view container) {
+  for (const auto& [name, value] : pod.Annotations()) {
+    if (name != kAllowDebugAnnotation) continue;
+    if (absl::StripAsciiWhitespace(value) == "true") return true;
+    for (const absl::string_view part : absl::StrSplit(value, ',')) {
+      const std::pair<absl::string_view, absl::string_view> one = absl::StrSplit(part, absl::MaxSplits('=', 1));
+      if (absl::StripAsciiWhitespace(one.first) == container && absl::StripAsciiWhitespace(one.second) == "true") {
+        return true;
+      }
+    }
+  }
+  return false;
 }
 
 }  // namespace keyferry::injector::webhook

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "injector/webhook/rewrite/agent_interface.h"
 #include "injector/webhook/rewrite/pod_view.h"
 #include "injector/webhook/rewrite/rewrite_config.h"
@@ -17,6 +18,9 @@ inline constexpr char kInjectLabel[] = "keyferry.dev/inject";
 // Set by the rewrite; people do not write it.
 inline constexpr char kInjectedAnnotation[] = "keyferry.dev/injected";
 inline constexpr char kInjectedValue[] = "v1";
+// All annotations of Keyferry's begin with it.
+inline constexpr char kAnnotationPrefix[] = "keyferry.dev/";
+inline constexpr char kAllowDebugAnnotation[] = "keyferry.dev/allow-debug";
 
 // A container that gets the environment of an MCP server.
 struct ChosenContainer {
@@ -30,6 +34,8 @@ struct ChosenContainer {
   bool allow_partial = false;
   LaunchCall launch;
   bool wrap_probes = false;
+  // Debugging containers may share its processes.
+  bool allow_debug = false;
   // Of its process, if an annotation says it.
   std::optional<int64_t> uid;
 };
@@ -51,6 +57,9 @@ absl::StatusOr<bool> WantsInjection(const PodView& pod);
 // Reads the annotations of a labelled pod. A refusal, naming the annotation, for one that Keyferry does not know, a
 // value that it does not take, or a container that is not there.
 absl::StatusOr<PodWishes> ReadAnnotations(const PodView& pod, const RewriteConfig& config);
+
+// Whether kAllowDebugAnnotation lets debugging containers share the processes of that container.
+bool AllowsDebugging(const PodView& pod, absl::string_view container);
 
 }  // namespace keyferry::injector::webhook
 

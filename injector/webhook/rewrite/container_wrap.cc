@@ -19,27 +19,26 @@ std::string Literal(const std::string& text) { return absl::StrReplaceAll(text, 
 
 // The command that the container would run, and the arguments that are not among its own.
 absl::StatusOr<std::vector<std::string>> CommandOf(const ContainerView& container, const ChosenContainer& chosen,
-                                                   const DefinitionSource& definitions) {
-  auto command = MemberTexts(*container.json, "command");
-  if (command.has_value() && !command->empty()) return *std::move(command);
-  if (definitions == nullptr) {
+                                                   const absl::StatusOr<LaunchDefinition>* definition) {
+  if (!NeedsDefinition(container)) return *MemberTexts(*container.json, "command");
+  if (definition == nullptr) {
     return Refuse("the container has no command, and its image's entrypoint is not known here", container.Path(),
                   "set `command`, or let the webhook ask the server for the MCP server's (--ask-server)");
   }
-  const absl::StatusOr<LaunchDefinition> definition = definitions(chosen.mcp_server, chosen.team);
-  if (!definition.ok()) {
+  if (!definition->ok()) {
     return Refuse(absl::StrCat("the container has no command, and that of MCP server ", chosen.mcp_server,
-                               " could not be had (", definition.status().message(), ")"),
+                               " could not be had (", definition->status().message(), ")"),
                   container.Path(), "set `command`, or mend that");
   }
-  if (definition->command.empty()) {
+  const LaunchDefinition& found = **definition;
+  if (found.command.empty()) {
     return Refuse(absl::StrCat("the container has no command, and MCP server ", chosen.mcp_server, " defines none"),
                   container.Path(), "set `command`");
   }
-  std::vector<std::string> defined = {Literal(definition->command)};
+  std::vector<std::string> defined = {Literal(found.command)};
   const auto args = MemberTexts(*container.json, "args");
   if (args.has_value() && !args->empty()) return defined;
-  for (const std::string& arg : definition->args) defined.push_back(Literal(arg));
+  for (const std::string& arg : found.args) defined.push_back(Literal(arg));
   return defined;
 }
 
@@ -78,9 +77,14 @@ absl::Status WrapHandlers(const ContainerView& container, JsonPatch* patch) {
 
 }  // namespace
 
+bool NeedsDefinition(const ContainerView& container) {
+  const auto command = MemberTexts(*container.json, "command");
+  return !command.has_value() || command->empty();
+}
+
 absl::Status WrapContainer(const ContainerView& container, const ChosenContainer& chosen,
-                           const DefinitionSource& definitions, JsonPatch* patch) {
-  const absl::StatusOr<std::vector<std::string>> command = CommandOf(container, chosen, definitions);
+                           const absl::StatusOr<LaunchDefinition>* definition, JsonPatch* patch) {
+  const absl::StatusOr<std::vector<std::string>> command = CommandOf(container, chosen, definition);
   if (!command.ok()) return command.status();
   patch->Add(container.Pointer() + "/command", Wrapped(LaunchPrefix(chosen.launch), *command));
   if (chosen.wrap_probes) KEYFERRY_RETURN_IF_REFUSED(WrapHandlers(container, patch));

@@ -15,10 +15,16 @@ struct LaunchDefinition {
   std::vector<std::string> args;
 };
 
-// Finds the definition of an MCP server (an id or a full name) for a team ("" for none). NOT_FOUND, PERMISSION_DENIED,
-// UNAVAILABLE; the message is for the person who makes the pod.
+// An MCP server (an id or a full name) for a team ("" for none).
+struct AskedServer {
+  std::string mcp_server;
+  std::string team;
+};
+
+// Finds the definitions of MCP servers, all at once, and answers in their order. NOT_FOUND, PERMISSION_DENIED,
+// UNAVAILABLE, DEADLINE_EXCEEDED; the messages are for the person who makes the pod.
 using DefinitionSource =
-    std::function<absl::StatusOr<LaunchDefinition>(const std::string& mcp_server, const std::string& team)>;
+    std::function<std::vector<absl::StatusOr<LaunchDefinition>>(const std::vector<AskedServer>& servers)>;
 
 }  // namespace keyferry::injector::webhook
 

@@ -148,6 +148,10 @@ std::vector<std::string> PodWarnings(const PodView& pod, const PodWishes& wishes
       warnings.push_back(absl::StrCat("keyferry: the output of ", container.Path(),
                                       " is not redacted; values that it prints are in the pod's log"));
     }
+    if (chosen != nullptr && chosen->allow_debug) {
+      warnings.push_back(absl::StrCat("keyferry: ", container.Path(),
+                                      " may be debugged; whoever may do that can read its credentials"));
+    }
   }
   return warnings;
 }

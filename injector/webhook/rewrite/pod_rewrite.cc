@@ -1,5 +1,6 @@
 #include "injector/webhook/rewrite/pod_rewrite.h"
 
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -20,6 +21,35 @@ void AddContainers(const PodView& pod, std::vector<Json> added, JsonPatch* patch
     return;
   }
   for (size_t i = 0; i < added.size(); ++i) patch->Add(absl::StrCat("/spec/initContainers/", i), std::move(added[i]));
+}
+
+// By the names of the containers that need one; empty if nobody can be asked.
+using Definitions = std::map<std::string, absl::StatusOr<LaunchDefinition>>;
+
+Definitions AskFor(const PodView& pod, const std::vector<ChosenContainer>& containers, const DefinitionSource& source) {
+  std::vector<std::string> names;
+  std::vector<AskedServer> asked;
+  for (const ChosenContainer& chosen : containers) {
+    if (!NeedsDefinition(*pod.Find(chosen.name))) continue;
+    names.push_back(chosen.name);
+    asked.push_back({chosen.mcp_server, chosen.team});
+  }
+  Definitions definitions;
+  if (source == nullptr || asked.empty()) return definitions;
+  std::vector<absl::StatusOr<LaunchDefinition>> found = source(asked);
+  for (size_t i = 0; i < names.size(); ++i) definitions.emplace(names[i], std::move(found[i]));
+  return definitions;
+}
+
+absl::Status WrapContainers(const PodView& pod, const std::vector<ChosenContainer>& containers,
+                            const DefinitionSource& source, JsonPatch* patch) {
+  const Definitions definitions = AskFor(pod, containers, source);
+  for (const ChosenContainer& chosen : containers) {
+    const auto found = definitions.find(chosen.name);
+    const absl::StatusOr<LaunchDefinition>* const definition = found == definitions.end() ? nullptr : &found->second;
+    KEYFERRY_RETURN_IF_REFUSED(WrapContainer(*pod.Find(chosen.name), chosen, definition, patch));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -43,9 +73,7 @@ absl::StatusOr<PodRewrite> RewritePod(const Json& pod, const RewriteConfig& conf
   }
   KEYFERRY_RETURN_IF_REFUSED(CheckNoConflict(*view, *wishes));
   JsonPatch patch;
-  for (const ChosenContainer& chosen : wishes->containers) {
-    KEYFERRY_RETURN_IF_REFUSED(WrapContainer(*view->Find(chosen.name), chosen, definitions, &patch));
-  }
+  KEYFERRY_RETURN_IF_REFUSED(WrapContainers(*view, wishes->containers, definitions, &patch));
   // After the containers were changed, whose places in the list move now.
   AddContainers(*view, AddedContainers(*view, *wishes, config), &patch);
   for (Json& volume : AddedVolumes(*wishes, config)) {

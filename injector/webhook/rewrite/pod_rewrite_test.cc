@@ -39,6 +39,12 @@ std::string Refusal(const Json& pod, const DefinitionSource& definitions = nullp
   return std::string(rewrite.status().message());
 }
 
+DefinitionSource EachIs(const absl::StatusOr<LaunchDefinition>& definition) {
+  return [definition](const std::vector<AskedServer>& servers) {
+    return std::vector<absl::StatusOr<LaunchDefinition>>(servers.size(), definition);
+  };
+}
+
 TEST(PodRewriteTest, ARewrittenPodIsDone) {
   const absl::StatusOr<PodRewrite> again = RewritePod(Rewritten(), Config(), nullptr);
   ASSERT_TRUE(again.ok()) << again.status();
@@ -194,9 +200,9 @@ TEST(PodRewriteTest, TheDefinitionIsAskedForTheRightMcpServer) {
   pod["spec"]["containers"][1].erase("command");
   pod["metadata"]["annotations"]["keyferry.dev/team"] = "other=eng";
   std::vector<std::string> asked;
-  const auto define = [&](const std::string& server, const std::string& team) {
-    asked.push_back(server + " " + team);
-    return LaunchDefinition{"uvx", {"$(A)", "b"}};
+  const auto define = [&](const std::vector<AskedServer>& servers) {
+    for (const AskedServer& server : servers) asked.push_back(server.mcp_server + " " + server.team);
+    return EachIs(LaunchDefinition{"uvx", {"$(A)", "b"}})(servers);
   };
   const absl::StatusOr<PodRewrite> rewrite = RewritePod(pod, Config(), define);
   ASSERT_TRUE(rewrite.ok()) << rewrite.status();
@@ -205,6 +211,26 @@ TEST(PodRewriteTest, TheDefinitionIsAskedForTheRightMcpServer) {
   EXPECT_EQ(command[command.size() - 3], "uvx");
   // Kubernetes would replace $(A) by a variable.
   EXPECT_EQ(command[command.size() - 2], "$$(A)");
+}
+
+TEST(PodRewriteTest, AllDefinitionsAreAskedForAtOnce) {
+  Json pod = Pod();
+  for (const int container : {0, 1}) pod["spec"]["containers"][container].erase("command");
+  std::vector<size_t> asked;
+  const auto define = [&](const std::vector<AskedServer>& servers) {
+    asked.push_back(servers.size());
+    std::vector<absl::StatusOr<LaunchDefinition>> definitions;
+    for (const AskedServer& server : servers) definitions.push_back(LaunchDefinition{"run-" + server.mcp_server, {}});
+    return definitions;
+  };
+  const absl::StatusOr<PodRewrite> rewrite = RewritePod(pod, Config(), define);
+  ASSERT_TRUE(rewrite.ok()) << rewrite.status();
+  EXPECT_THAT(asked, testing::ElementsAre(2));
+  const Json after = pod.patch(rewrite->patch)["spec"]["containers"];
+  EXPECT_EQ(after[0]["command"].back(), "run-github");
+  EXPECT_EQ(after[1]["command"].back(), "run-jira");
+  RewritePod(Pod(), Config(), define).value();
+  EXPECT_EQ(asked.size(), 1u) << "asked for containers that have a command";
 }
 
 // What Kubernetes makes of a command or an argument, with the variable X=value.
@@ -226,9 +252,7 @@ TEST(PodRewriteTest, ADefinitionsArgumentsArriveAsTheyAre) {
   const std::vector<std::string> args = {"$$", "$", "a$", "$$(X)", "$(X)", "$$$(X)", "$X", "$(", "a$$b$$$"};
   Json pod = Pod();
   pod["spec"]["containers"][0].erase("command");
-  const absl::StatusOr<PodRewrite> rewrite = RewritePod(pod, Config(), [&](const std::string&, const std::string&) {
-    return LaunchDefinition{"uv$$x", args};
-  });
+  const absl::StatusOr<PodRewrite> rewrite = RewritePod(pod, Config(), EachIs(LaunchDefinition{"uv$$x", args}));
   ASSERT_TRUE(rewrite.ok()) << rewrite.status();
   const Json command = pod.patch(rewrite->patch)["spec"]["containers"][0]["command"];
   const size_t first = command.size() - args.size();
@@ -250,13 +274,9 @@ TEST(PodRewriteTest, NothingIsMountedWhereTheLauncherIs) {
 TEST(PodRewriteTest, ADefinitionThatCannotBeHadIsARefusal) {
   Json pod = Pod();
   pod["spec"]["containers"][0].erase("command");
-  EXPECT_THAT(Refusal(pod,
-                      [](const std::string&, const std::string&) -> absl::StatusOr<LaunchDefinition> {
-                        return absl::UnavailableError("the server cannot be reached");
-                      }),
+  EXPECT_THAT(Refusal(pod, EachIs(absl::UnavailableError("the server cannot be reached"))),
               HasSubstr("the server cannot be reached"));
-  EXPECT_THAT(Refusal(pod, [](const std::string&, const std::string&) { return LaunchDefinition(); }),
-              HasSubstr("defines none"));
+  EXPECT_THAT(Refusal(pod, EachIs(LaunchDefinition())), HasSubstr("defines none"));
 }
 
 // Whatever stands in an annotation becomes part of the agent's command line only in its own form.

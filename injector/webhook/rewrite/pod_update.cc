@@ -1,9 +1,11 @@
 #include "injector/webhook/rewrite/pod_update.h"
 
+#include <map>
 #include <set>
 #include <string>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "injector/webhook/rewrite/added_names.h"
 #include "injector/webhook/rewrite/annotations.h"
@@ -28,6 +30,54 @@ std::string LabelOf(const PodView& pod) {
   return "";
 }
 
+std::map<std::string, std::string> OwnAnnotations(const PodView& pod) {
+  std::map<std::string, std::string> own;
+  for (auto& [name, value] : pod.Annotations()) {
+    if (absl::StartsWith(name, kAnnotationPrefix)) own[name] = value;
+  }
+  return own;
+}
+
+// Whether it has a socket of the agent's.
+bool HasCredentials(const ContainerView& container) {
+  for (const Json& mount : MemberList(*container.json, "volumeMounts")) {
+    if (IsAddedVolume(MemberText(mount, "name"))) return true;
+  }
+  return false;
+}
+
+absl::Status CheckTarget(const PodView& pod, const ContainerView& debugger) {
+  const std::string target = MemberText(*debugger.json, "targetContainerName");
+  if (IsAddedContainer(target)) {
+    return Refuse("the container would share the agent's processes", debugger.Path(), "target another container");
+  }
+  const ContainerView* const targeted = pod.Find(target);
+  if (targeted == nullptr || !HasCredentials(*targeted) || AllowsDebugging(pod, target)) return absl::OkStatus();
+  return Refuse(
+      absl::StrCat("the container would share the processes of \"", target, "\", and with them its credentials"),
+      debugger.Path(),
+      absl::StrCat("leave the target out, or create the pod with the annotation ", kAllowDebugAnnotation, ": \"",
+                   target, "=true\""));
+}
+
+bool UsesAddedOr(const std::set<std::string>& volumes, const Json& use) {
+  const std::string volume = MemberText(use, "name");
+  return IsAddedVolume(volume) || volumes.count(volume) != 0;
+}
+
+// The first annotation of Keyferry's that is not the same in both; "" if there is none.
+std::string ChangedAnnotation(const PodView& before, const PodView& after) {
+  const std::map<std::string, std::string> old = OwnAnnotations(before), now = OwnAnnotations(after);
+  for (const auto& [name, value] : old) {
+    const auto found = now.find(name);
+    if (found == now.end() || found->second != value) return name;
+  }
+  for (const auto& [name, value] : now) {
+    if (old.count(name) == 0) return name;
+  }
+  return "";
+}
+
 }  // namespace
 
 bool HasAgent(const PodView& pod) { return pod.Find(kAgentContainer) != nullptr; }
@@ -37,14 +87,11 @@ absl::Status CheckEphemeralContainers(const PodView& pod) {
   const std::set<std::string> sources = SourcesOf(pod, of_agent);
   for (const ContainerView& container : pod.containers()) {
     if (container.kind != ContainerKind::kEphemeral) continue;
-    if (IsAddedContainer(MemberText(*container.json, "targetContainerName"))) {
-      return Refuse("the container would share the agent's processes", container.Path(), "target another container");
-    }
+    KEYFERRY_RETURN_IF_REFUSED(CheckTarget(pod, container));
     for (const auto& [list, todo] :
          {std::pair("volumeMounts", "remove the mount"), std::pair("volumeDevices", "remove the device")}) {
       for (const Json& use : MemberList(*container.json, list)) {
-        const std::string volume = MemberText(use, "name");
-        if (!IsAddedVolume(volume) && of_agent.count(volume) == 0) continue;
+        if (!UsesAddedOr(of_agent, use)) continue;
         return Refuse("the container mounts what is the agent's or another container's", container.Path(), todo);
       }
     }
@@ -58,6 +105,10 @@ absl::Status CheckUpdate(const PodView& before, const PodView& after) {
   if (LabelOf(before) == "true" && LabelOf(after) != "true") {
     return Refuse("the pod has the agent and would lose its label", absl::StrCat("label ", kInjectLabel),
                   "keep it \"true\"; delete the pod instead");
+  }
+  if (const std::string changed = ChangedAnnotation(before, after); !changed.empty()) {
+    return Refuse("the pod has the agent, and the annotation would be another", absl::StrCat("annotation ", changed),
+                  "leave it; create the pod anew for another");
   }
   for (const char* const name : {kInstallContainer, kAgentContainer}) {
     const ContainerView* const old = before.Find(name);

@@ -19,8 +19,9 @@ class PodUpdateTest : public testing::Test {
     config_.org = "acme";
     const Json pod = Json::parse(R"({
       "metadata": {"name": "tool", "labels": {"keyferry.dev/inject": "true"},
-                   "annotations": {"keyferry.dev/mcp-server": "github", "keyferry.dev/session": "alice/token"}},
-      "spec": {"containers": [{"name": "server", "image": "server:1", "command": ["node"]}],
+                   "annotations": {"keyferry.dev/mcp-server": "server=github", "keyferry.dev/session": "alice/token"}},
+      "spec": {"containers": [{"name": "server", "image": "server:1", "command": ["node"]},
+                              {"name": "plain", "image": "plain:1"}],
                "volumes": [{"name": "alice", "secret": {"secretName": "alice-session", "defaultMode": 288}},
                            {"name": "data", "emptyDir": {}}]}})");
     running_ = pod.patch(RewritePod(pod, config_, nullptr).value().patch);
@@ -57,10 +58,54 @@ class PodUpdateTest : public testing::Test {
   Json running_;
 };
 
-TEST_F(PodUpdateTest, ADebuggerOfTheServerIsAllowed) {
-  EXPECT_EQ(Debug(running_,
-                  {{"targetContainerName", "server"}, {"volumeMounts", {{{"name", "data"}, {"mountPath", "/data"}}}}}),
-            "");
+TEST_F(PodUpdateTest, ADebuggerOfOtherContainersIsAllowed) {
+  const Json data = {{{"name", "data"}, {"mountPath", "/data"}}};
+  EXPECT_EQ(Debug(running_, {{"volumeMounts", data}}), "");
+  EXPECT_EQ(Debug(running_, {{"targetContainerName", "plain"}, {"volumeMounts", data}}), "");
+}
+
+// Whoever shares a process's namespace reads its environment and, through its root, reaches its socket.
+TEST_F(PodUpdateTest, ADebuggerOfAContainerWithCredentialsNeedsToBeAllowed) {
+  const Json debugger = {{"targetContainerName", "server"}};
+  EXPECT_THAT(Debug(running_, debugger),
+              testing::AllOf(HasSubstr("the processes of \"server\", and with them its credentials"),
+                             HasSubstr("keyferry.dev/allow-debug: \"server=true\"")));
+  const struct {
+    const char* allowed;
+    bool is;
+  } kCases[] = {{"true", true},          {"server=true", true},   {"x=false, server = true", true},
+                {"server=false", false}, {"false", false},        {"plain=true", false},
+                {"server", false},       {"server=true=x", false}};
+  for (const auto& one : kCases) {
+    Json pod = running_;
+    pod["metadata"]["annotations"]["keyferry.dev/allow-debug"] = one.allowed;
+    EXPECT_EQ(Debug(pod, debugger) == "", one.is) << one.allowed;
+    EXPECT_NE(Debug(pod, {{"targetContainerName", "keyferry-agent"}}), "");
+    EXPECT_NE(Debug(pod, {{"volumeMounts", {{{"name", "keyferry-socket-server"}, {"mountPath", "/x"}}}}}), "");
+  }
+}
+
+// Else whoever may update pods would allow themselves to debug, or hide the pod from the webhook.
+TEST_F(PodUpdateTest, APodWithTheAgentKeepsItsAnnotations) {
+  for (const char* const part : {"", "status"}) {
+    for (const char* const name : {"allow-debug", "mcp-server", "injected", "other"}) {
+      Json after = running_;
+      after["metadata"]["annotations"]["keyferry.dev/" + std::string(name)] = "true";
+      EXPECT_THAT(Update(running_, after, part), HasSubstr("annotation keyferry.dev/" + std::string(name))) << part;
+    }
+    for (const char* const name : {"keyferry.dev/mcp-server", "keyferry.dev/injected"}) {
+      Json after = running_;
+      after["metadata"]["annotations"].erase(name);
+      EXPECT_THAT(Update(running_, after, part), HasSubstr(std::string("annotation ") + name)) << part;
+    }
+    Json after = running_;
+    after["metadata"].erase("annotations");
+    EXPECT_NE(Update(running_, after, part), "");
+    after = running_;
+    after["metadata"]["annotations"]["cni.example/ip"] = "10.0.0.1";
+    after["metadata"]["annotations"]["xkeyferry.dev/allow-debug"] = "true";
+    EXPECT_EQ(Update(running_, after, part), "");
+  }
 }
 
 TEST_F(PodUpdateTest, ADebuggerUsesNothingOfTheAgents) {
@@ -97,11 +142,13 @@ TEST_F(PodUpdateTest, TheLabelDoesNotDecideWhatADebuggerMayDo) {
 }
 
 TEST_F(PodUpdateTest, APodWithTheAgentKeepsItsLabel) {
-  Json after = running_;
-  after["metadata"]["labels"]["keyferry.dev/inject"] = "false";
-  EXPECT_THAT(Update(running_, after), HasSubstr("label keyferry.dev/inject"));
-  after["metadata"].erase("labels");
-  EXPECT_THAT(Update(running_, after), HasSubstr("label keyferry.dev/inject"));
+  for (const char* const part : {"", "status"}) {
+    Json after = running_;
+    after["metadata"]["labels"]["keyferry.dev/inject"] = "false";
+    EXPECT_THAT(Update(running_, after, part), HasSubstr("label keyferry.dev/inject"));
+    after["metadata"].erase("labels");
+    EXPECT_THAT(Update(running_, after, part), HasSubstr("label keyferry.dev/inject"));
+  }
 }
 
 TEST_F(PodUpdateTest, WhatWasAddedKeepsItsImage) {

@@ -4,9 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "server/config/trusted_org.h"
 #include "server/errors.h"
-#include "server/identity/external/kubernetes_identity.h"
 #include "server/status_macros.h"
 #include "storage/crypto/secret_bytes.h"
 #include "storage/crypto/sha256.h"
@@ -21,74 +19,108 @@ absl::Status RefusedStatus() {
   return MakeError(absl::StatusCode::kUnauthenticated, "the identity was refused", detail);
 }
 
-template <typename Orgs>
-bool LetsIn(const Orgs& orgs, absl::string_view name_space, absl::string_view org) {
-  return orgs.empty() || std::any_of(orgs.begin(), orgs.end(), [&](const std::string& entry) {
-           const absl::StatusOr<TrustedOrg> trusted = ParseTrustedOrg(entry);
-           return trusted.ok() && trusted->Takes(name_space, org);
-         });
-}
-
 // A clock that was set back makes nothing young again.
 absl::Duration AgeOf(absl::Time then, absl::Time now) { return now < then ? absl::InfiniteDuration() : now - then; }
-
-std::vector<JwtAlgorithm> AlgorithmsOf(const config::Issuer& issuer) {
-  std::vector<JwtAlgorithm> algorithms;
-  for (const std::string& name : issuer.algorithms()) {
-    if (const auto algorithm = JwtAlgorithmOf(name)) algorithms.push_back(*algorithm);
-  }
-  return algorithms;
-}
 
 }  // namespace
 
 struct IdentityVerifier::Entry {
   Admitted admitted;
-  // Of a token: its issuer and the key that verified it.
-  TrustedIssuer* issuer = nullptr;
-  std::string key;
+  // Of the trust that it was verified by.
+  uint64_t trust = 0;
+  // Nothing of the present trust verifies it.
+  bool withdrawn = false;
+  // Of a token.
+  ReadToken token;
   // Of a certificate.
-  SpiffeTrust* domain = nullptr;
+  std::shared_ptr<SpiffeTrust> domain;
   uint64_t generation = 0;
 
-  // Where tokens are reviewed. Guarded by the verifier's mutex, but for the token, which stays as it is.
-  storage::SecretBytes token;
+  // Where tokens are reviewed. Guarded by the verifier's mutex, but for the text, which stays as it is.
+  storage::SecretBytes text;
   absl::Time reviewed = absl::InfinitePast();
   absl::Time review_failed = absl::InfinitePast();
   bool denied = false;
   std::shared_ptr<OneShot> reviewing;
-};
 
-absl::StatusOr<IdentityTrust> IdentityTrust::Create(const config::Identity& identity, const AddressGuard& guard,
-                                                    const std::function<absl::Time()>& clock, Logger* logger) {
-  IdentityTrust trust;
-  for (const config::Issuer& issuer : identity.issuers()) {
-    TrustedIssuer trusted;
-    trusted.config = issuer;
-    KeySource::Options options;
-    if (!issuer.jwks_file().empty()) {
-      // Reading a file costs next to nothing.
-      options.refresh = absl::Seconds(10);
-      options.min_interval = absl::Seconds(1);
-    }
-    trusted.keys = std::make_unique<KeySource>(issuer.name(), MakeKeyReader(issuer, guard), clock, logger, options);
-    if (issuer.has_token_review()) {
-      ASSIGN_OR_RETURN(trusted.reviewer, HttpTokenReviewer::Create(issuer.token_review(), issuer.audience()));
-    }
-    trust.issuers.push_back(std::move(trusted));
+  bool is_reviewed() const { return token.issuer != nullptr && token.issuer->reviewer != nullptr; }
+  // Without what reviews have said.
+  EntryPointer Copy() const {
+    auto copy = std::make_shared<Entry>();
+    copy->admitted = admitted;
+    copy->trust = trust;
+    copy->token = token;
+    copy->domain = domain;
+    copy->generation = generation;
+    return copy;
   }
-  for (const config::SpiffeTrustDomain& domain : identity.spiffe()) {
-    trust.domains.push_back({std::make_unique<SpiffeTrust>(domain.trust_domain(), domain.bundle_file(), logger),
-                             {domain.orgs().begin(), domain.orgs().end()}});
-  }
-  return trust;
-}
+};
 
 IdentityVerifier::IdentityVerifier(IdentityTrust trust, std::function<absl::Time()> clock, Logger* logger,
                                    size_t max_cached)
-    : clock_(std::move(clock)), logger_(logger), max_cached_(max_cached), trust_(std::move(trust)) {}
+    : clock_(std::move(clock)),
+      logger_(logger),
+      max_cached_(max_cached),
+      trust_(std::make_shared<const IdentityTrust>(std::move(trust))),
+      issuers_(trust_->issuers) {}
 
-IdentityVerifier::~IdentityVerifier() = default;
+IdentityVerifier::~IdentityVerifier() {
+  for (const std::shared_ptr<TrustedIssuer>& issuer : issuers_) issuer->reviewer.reset();
+}
+
+std::shared_ptr<const IdentityTrust> IdentityVerifier::trust() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  return trust_;
+}
+
+IdentityVerifier::EntryPointer IdentityVerifier::Under(const IdentityTrust& trust, const EntryPointer& entry,
+                                                       uint64_t generation) {
+  if (entry->withdrawn) return entry;
+  const EntryPointer next = entry->Copy();
+  next->trust = generation;
+  if (entry->domain != nullptr) {
+    const std::shared_ptr<SpiffeTrust> domain = trust.FindDomain(entry->domain->trust_domain());
+    if (domain != nullptr && domain != entry->domain) return nullptr;
+    next->withdrawn = domain == nullptr;
+    return next;
+  }
+  const std::shared_ptr<TrustedIssuer> issuer = trust.FindIssuer(entry->token.issuer->config.issuer());
+  const absl::Status stands = issuer == nullptr ? absl::PermissionDeniedError("its issuer is not configured")
+                                                : StandsUnder(entry->token, issuer->config);
+  if (absl::IsFailedPrecondition(stands)) return nullptr;
+  next->withdrawn = !stands.ok();
+  next->token.issuer = next->withdrawn ? nullptr : issuer;
+  if (!next->is_reviewed()) return next;
+  // What was not reviewed before has no text to be reviewed.
+  if (entry->text.size() == 0) return nullptr;
+  next->text = storage::SecretBytes::CopyOf(entry->text.Expose());
+  next->reviewed = entry->reviewed;
+  next->denied = entry->denied;
+  return next;
+}
+
+void IdentityVerifier::SetTrust(IdentityTrust next) {
+  issuers_.insert(issuers_.end(), next.issuers.begin(), next.issuers.end());
+  const auto trust = std::make_shared<const IdentityTrust>(std::move(next));
+  {
+    absl::MutexLock lock(&mutex_);
+    const uint64_t generation = generation_.load(std::memory_order_relaxed) + 1;
+    for (auto entry = entries_.begin(); entry != entries_.end();) {
+      EntryPointer under = Under(*trust, entry->second, generation);
+      if (under == nullptr) {
+        entries_.erase(entry++);
+      } else {
+        (entry++)->second = std::move(under);
+      }
+    }
+    trust_ = trust;
+    generation_.store(generation, std::memory_order_release);
+  }
+  refused_.Clear();
+  issuers_.erase(
+      std::remove_if(issuers_.begin(), issuers_.end(), [](const auto& issuer) { return issuer.use_count() == 1; }),
+      issuers_.end());
+}
 
 absl::StatusOr<ExternalIdentities::Admitted> IdentityVerifier::VerifyToken(absl::string_view token,
                                                                            const std::string& hash,
@@ -96,9 +128,16 @@ absl::StatusOr<ExternalIdentities::Admitted> IdentityVerifier::VerifyToken(absl:
   const absl::Time now = clock_();
   EntryPointer entry = Find(hash, now);
   if (entry == nullptr) {
-    ASSIGN_OR_RETURN(entry, Read(token, now, question.pending));
-    RETURN_IF_ERROR(question.granted(*entry->admitted.identity));
-    entry = Keep(hash, std::move(entry), now);
+    ASSIGN_OR_RETURN(entry, Read(token, hash, now, question));
+    if (const absl::Status granted = question.granted(*entry->admitted.identity); !granted.ok()) {
+      refused_.Put(hash, {{}, entry}, now);
+      return granted;
+    }
+    if (entry->is_reviewed()) {
+      entry = entry->Copy();
+      entry->text = storage::SecretBytes::CopyOf(token);
+    }
+    ASSIGN_OR_RETURN(entry, Keep(hash, std::move(entry), now));
   }
   return Admit(entry, now, question);
 }
@@ -111,13 +150,11 @@ absl::StatusOr<ExternalIdentities::Admitted> IdentityVerifier::VerifyCertificate
   if (const EntryPointer known = Find(*hash, now)) return known->admitted;
   const absl::StatusOr<CertificateClaims> claims = ReadCertificateClaims(pem_chain);
   if (!claims.ok()) return Refuse("", claims.status().message());
-  const auto found = std::find_if(trust_.domains.begin(), trust_.domains.end(), [&](const TrustedDomain& domain) {
-    return domain.trust->trust_domain() == claims->trust_domain;
-  });
-  if (found == trust_.domains.end())
-    return Refuse("", "the trust domain of the client's certificate is not configured");
   auto entry = std::make_shared<Entry>();
-  entry->domain = found->trust.get();
+  // Before the trust, so that one which is replaced meanwhile is noticed.
+  entry->trust = Generation();
+  entry->domain = trust()->FindDomain(claims->trust_domain);
+  if (entry->domain == nullptr) return Refuse("", "the trust domain of the client's certificate is not configured");
   // Before it is verified: CAs that are replaced meanwhile make it be verified again.
   entry->generation = entry->domain->Generation(now);
   const absl::Status verified = entry->domain->Verify(pem_chain, now);
@@ -129,7 +166,8 @@ absl::StatusOr<ExternalIdentities::Admitted> IdentityVerifier::VerifyCertificate
   identity.spiffe_id = claims->spiffe_id;
   entry->admitted = {std::make_shared<const ExternalIdentity>(std::move(identity)), claims->expire_time};
   RETURN_IF_ERROR(question.granted(*entry->admitted.identity));
-  return Keep(*hash, std::move(entry), now)->admitted;
+  ASSIGN_OR_RETURN(const EntryPointer kept, Keep(*hash, std::move(entry), now));
+  return kept->admitted;
 }
 
 absl::StatusOr<ExternalIdentities::Admitted> IdentityVerifier::VerifyAgain(const std::string& hash,
@@ -144,22 +182,19 @@ absl::StatusOr<ExternalIdentities::Admitted> IdentityVerifier::VerifyAgain(const
 }
 
 bool IdentityVerifier::MayEnter(absl::string_view issuer, absl::string_view name_space, absl::string_view org) const {
-  for (const TrustedIssuer& trusted : trust_.issuers) {
-    if (trusted.config.name() == issuer) return LetsIn(trusted.config.orgs(), name_space, org);
-  }
-  for (const TrustedDomain& domain : trust_.domains) {
-    if (domain.trust->trust_domain() == issuer) return LetsIn(domain.orgs, name_space, org);
-  }
-  return false;
+  return trust()->LetsIn(issuer, name_space, org);
 }
 
-absl::Status IdentityVerifier::RefuseUngranted(const ExternalIdentity& identity) {
+absl::Status IdentityVerifier::RefuseUngranted(const ExternalIdentity& identity, absl::string_view why) {
   logger_->Write(LogLevel::kWarning, "identity refused",
-                 {{"issuer", identity.issuer},
-                  {"subject", identity.subject},
-                  {"pod", identity.pod},
-                  {"problem", "it is granted to no workload; see `keyferry workload grant`"}});
-  return RefusedStatus();
+                 {{"issuer", identity.issuer}, {"subject", identity.subject}, {"pod", identity.pod}, {"problem", why}});
+  if (identity.person == nullptr) return RefusedStatus();
+  // Whom the issuer vouches for may know what is missing.
+  v1::ErrorDetail detail;
+  detail.set_reason("IDENTITY_REFUSED");
+  detail.set_next_step("Ask an ADMIN of the organization.");
+  return MakeError(absl::StatusCode::kUnauthenticated,
+                   absl::StrCat("the issuer `", identity.issuer, "` says who you are, but ", why), detail);
 }
 
 IdentityVerifier::EntryPointer IdentityVerifier::Find(const std::string& hash, absl::Time now) {
@@ -174,74 +209,88 @@ IdentityVerifier::EntryPointer IdentityVerifier::Kept(const std::string& hash) {
 }
 
 absl::Status IdentityVerifier::Check(const Entry& entry, absl::Time now) {
+  if (entry.withdrawn) return absl::NotFoundError("what verified it is trusted no longer");
   if (now >= entry.admitted.expire_time) return absl::NotFoundError("it has expired");
   if (entry.domain != nullptr) {
     const bool same = entry.domain->Generation(now) == entry.generation;
     // Whoever comes again is verified against the new CAs.
     return same ? absl::OkStatus() : absl::NotFoundError("the CAs are others");
   }
-  const std::shared_ptr<const JwkSet> keys = entry.issuer->keys->keys();
+  const std::shared_ptr<const JwkSet> keys = entry.token.issuer->keys->keys();
   if (keys == nullptr) return absl::UnavailableError("its keys cannot be read");
-  return keys->Contains(entry.key) ? absl::OkStatus() : absl::NotFoundError("its key was withdrawn");
+  return keys->Contains(entry.token.key) ? absl::OkStatus() : absl::NotFoundError("its key was withdrawn");
 }
 
-IdentityVerifier::EntryPointer IdentityVerifier::Keep(const std::string& hash, EntryPointer entry, absl::Time now) {
-  absl::MutexLock lock(&mutex_);
-  if (const auto found = entries_.find(hash); found != entries_.end()) {
-    const Entry& known = *found->second;
-    if (now < known.admitted.expire_time && known.key == entry->key && known.generation == entry->generation) {
-      return found->second;
+absl::StatusOr<IdentityVerifier::EntryPointer> IdentityVerifier::Keep(const std::string& hash, EntryPointer entry,
+                                                                      absl::Time now) {
+  bool replaced = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    replaced = entry->trust != generation_.load(std::memory_order_relaxed);
+    if (!replaced) {
+      if (const auto found = entries_.find(hash); found != entries_.end()) {
+        const Entry& known = *found->second;
+        if (!known.withdrawn && now < known.admitted.expire_time && known.token.key == entry->token.key &&
+            known.generation == entry->generation) {
+          return found->second;
+        }
+      } else if (entries_.size() >= max_cached_) {
+        absl::erase_if(entries_, [now](const auto& item) { return now >= item.second->admitted.expire_time; });
+        // Some more, so that not each new one looks through all of them.
+        while (entries_.size() > max_cached_ - max_cached_ / 8 - 1) entries_.erase(entries_.begin());
+      }
+      entries_[hash] = entry;
     }
-  } else if (entries_.size() >= max_cached_) {
-    absl::erase_if(entries_, [now](const auto& item) { return now >= item.second->admitted.expire_time; });
-    // Some more, so that not each new one looks through all of them.
-    while (entries_.size() > max_cached_ - max_cached_ / 8 - 1) entries_.erase(entries_.begin());
   }
-  entries_[hash] = entry;
+  if (replaced) return Unavailable(entry->admitted.identity->issuer, "the configuration was replaced");
   return entry;
 }
 
-absl::StatusOr<IdentityVerifier::EntryPointer> IdentityVerifier::Read(absl::string_view token, absl::Time now,
-                                                                      Pending* pending) {
-  const absl::StatusOr<Jws> jws = ParseJws(token);
-  if (!jws.ok()) return Refuse("", jws.status().message());
-  const absl::StatusOr<std::string> claimed = UnverifiedIssuer(*jws);
-  if (!claimed.ok()) return Refuse("", claimed.status().message());
-  const auto issuer = std::find_if(trust_.issuers.begin(), trust_.issuers.end(),
-                                   [&](const TrustedIssuer& one) { return one.config.issuer() == *claimed; });
-  if (issuer == trust_.issuers.end()) return Refuse("", "its issuer (`iss`) is not configured");
-  const std::string& name = issuer->config.name();
-  const std::shared_ptr<const JwkSet> keys = issuer->keys->keys();
-  const absl::StatusOr<const VerificationKey*> key = keys == nullptr
-                                                         ? absl::UnavailableError("there are no keys")
-                                                         : VerifyJws(*jws, AlgorithmsOf(issuer->config), *keys);
-  if (absl::IsNotFound(key.status()) || absl::IsUnavailable(key.status())) {
+absl::StatusOr<IdentityVerifier::EntryPointer> IdentityVerifier::Read(absl::string_view token, const std::string& hash,
+                                                                      absl::Time now, const Question& question) {
+  const RefusedTokens<Entry>::Known known = refused_.Find(hash, now);
+  if (known.verified != nullptr && known.verified->trust == Generation() && Check(*known.verified, now).ok()) {
+    return known.verified;
+  }
+  if (const std::shared_ptr<const JwkSet> keys = known.keys.lock()) {
+    // Whatever issuer it names: as long as that is the set, its signature does not hold.
+    for (const std::shared_ptr<TrustedIssuer>& issuer : trust()->issuers) {
+      if (issuer->keys->keys() == keys) return Refuse(issuer->config.name(), "its signature did not hold before");
+    }
+  }
+  if (question.may_verify != nullptr) RETURN_IF_ERROR(question.may_verify());
+  auto entry = std::make_shared<Entry>();
+  // Before the trust, so that one which is replaced meanwhile is noticed.
+  entry->trust = Generation();
+  TokenAttempt attempt;
+  absl::StatusOr<ReadToken> read = ReadTokenOf(*trust(), token, now, &attempt);
+  if (!read.ok()) {
+    if (absl::IsPermissionDenied(read.status()) && attempt.keys != nullptr) refused_.Put(hash, {attempt.keys, {}}, now);
+    return WhyNot(read.status(), attempt, question.pending);
+  }
+  entry->admitted = {std::make_shared<const ExternalIdentity>(std::move(read->identity)), read->expire_time};
+  entry->token = *std::move(read);
+  return entry;
+}
+
+absl::Status IdentityVerifier::WhyNot(const absl::Status& problem, const TokenAttempt& attempt, Pending* pending) {
+  const std::string name = attempt.issuer == nullptr ? "" : attempt.issuer->config.name();
+  if (absl::IsNotFound(problem) || absl::IsUnavailable(problem)) {
     // The issuer may have new keys.
-    const std::shared_ptr<OneShot> reading = issuer->keys->TryRead();
+    const std::shared_ptr<OneShot> reading = attempt.issuer->keys->TryRead();
     if (reading != nullptr) {
       if (pending != nullptr) *pending = [reading](std::function<void()> end) { reading->WhenFired(std::move(end)); };
       return Unavailable(name, "keys are being read");
     }
-    if (keys == nullptr) return Unavailable(name, "its keys cannot be read");
+    if (attempt.keys == nullptr) return Unavailable(name, problem.message());
   }
-  if (!key.ok()) return Refuse(name, key.status().message());
-  const absl::StatusOr<VerifiedClaims> claims =
-      CheckClaims(jws->payload, {issuer->config.issuer(), issuer->config.audience()}, now);
-  if (!claims.ok()) return Refuse(name, claims.status().message());
-  absl::StatusOr<ExternalIdentity> identity = KubernetesIdentityOf(*claims, name);
-  if (!identity.ok()) return Refuse(name, identity.status().message());
-  auto entry = std::make_shared<Entry>();
-  entry->issuer = &*issuer;
-  entry->key = (*key)->fingerprint();
-  entry->admitted = {std::make_shared<const ExternalIdentity>(*std::move(identity)), claims->expire_time + kJwtLeeway};
-  if (issuer->reviewer != nullptr) entry->token = storage::SecretBytes::CopyOf(token);
-  return entry;
+  return Refuse(name, problem.message());
 }
 
 absl::StatusOr<ExternalIdentities::Admitted> IdentityVerifier::Admit(const EntryPointer& entry, absl::Time now,
                                                                      const Question& question) {
-  if (entry->issuer == nullptr || entry->issuer->reviewer == nullptr) return entry->admitted;
-  const absl::Duration cache = absl::Seconds(entry->issuer->config.token_review().cache_seconds());
+  if (!entry->is_reviewed()) return entry->admitted;
+  const absl::Duration cache = absl::Seconds(entry->token.issuer->config.token_review().cache_seconds());
   bool aged = false;
   {
     absl::ReaderMutexLock lock(&mutex_);
@@ -260,7 +309,7 @@ absl::StatusOr<ExternalIdentities::Admitted> IdentityVerifier::Admit(const Entry
       reviewing->WhenFired(std::move(end));
     };
   }
-  return Unavailable(entry->issuer->config.name(), "a token is being reviewed");
+  return Unavailable(entry->token.issuer->config.name(), "a token is being reviewed");
 }
 
 void IdentityVerifier::BeginReview(const EntryPointer& entry, absl::Time now) {
@@ -270,8 +319,9 @@ void IdentityVerifier::BeginReview(const EntryPointer& entry, absl::Time now) {
     if (now >= entry->review_failed && now < entry->review_failed + kReviewRetry) return;
     entry->reviewing = std::make_shared<OneShot>();
   }
-  entry->issuer->reviewer->Review(entry->token.Expose(), entry->admitted.identity->subject,
-                                  [this, entry, now](const absl::Status& outcome) { EndReview(entry, now, outcome); });
+  entry->token.issuer->reviewer->Review(
+      entry->text.Expose(), entry->admitted.identity->subject,
+      [this, entry, now](const absl::Status& outcome) { EndReview(entry, now, outcome); });
 }
 
 void IdentityVerifier::EndReview(const EntryPointer& entry, absl::Time begun, const absl::Status& outcome) {
@@ -289,7 +339,7 @@ void IdentityVerifier::EndReview(const EntryPointer& entry, absl::Time begun, co
   }
   if (!outcome.ok()) {
     logger_->Write(LogLevel::kWarning, known ? "identity refused" : "a token could not be reviewed",
-                   {{"issuer", entry->issuer->config.name()},
+                   {{"issuer", entry->token.issuer->config.name()},
                     {"subject", entry->admitted.identity->subject},
                     {"pod", entry->admitted.identity->pod},
                     {"problem", outcome.message()}});

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/synchronization/notification.h"
@@ -24,15 +25,16 @@ constexpr char kIssuer[] = "https://kubernetes.default.svc";
 class IdentityVerifierTest : public ::testing::Test {
  protected:
   explicit IdentityVerifierTest(bool reviewed = false) : key_(JwtAlgorithm::kEs256, "k1"), keys_(TestJwks(key_.Jwk())) {
-    TrustedIssuer issuer;
+    auto trusted = std::make_shared<TrustedIssuer>();
+    TrustedIssuer& issuer = *trusted;
     issuer.config.set_name("cluster");
     issuer.config.set_issuer(kIssuer);
-    issuer.config.set_audience("keyferry");
+    issuer.config.add_audience("keyferry");
     issuer.config.add_algorithms("ES256");
     issuer.config.add_orgs("acme");
     issuer.config.add_orgs("shared=ml,tools-*");
     issuer.config.mutable_token_review()->set_cache_seconds(10);
-    issuer.keys = std::make_unique<KeySource>("cluster", keys_.MakeReader(), clock_, &log_, KeySource::Options());
+    issuer.keys = std::make_shared<KeySource>("cluster", keys_.MakeReader(), clock_, &log_, KeySource::Options());
     source_ = issuer.keys.get();
     AwaitRead(source_);
     now_ += 11;
@@ -42,7 +44,7 @@ class IdentityVerifierTest : public ::testing::Test {
       issuer.reviewer = std::move(reviewer);
     }
     IdentityTrust trust;
-    trust.issuers.push_back(std::move(issuer));
+    trust.issuers.push_back(std::move(trusted));
     verifier_ = std::make_unique<IdentityVerifier>(std::move(trust), clock_, &log_, /*max_cached=*/8);
   }
 
@@ -54,6 +56,30 @@ class IdentityVerifierTest : public ::testing::Test {
   absl::StatusOr<ExternalIdentities::Admitted> Verify(const std::string& token,
                                                       ExternalIdentities::Pending* pending = nullptr) {
     return verifier_->VerifyToken(token, HashOf(token), {granted_, /*stream=*/false, pending});
+  }
+  // As a call does for which it is asked before a signature is verified.
+  absl::StatusOr<ExternalIdentities::Admitted> VerifyCounting(const std::string& token) {
+    const auto may_verify = [this] {
+      ++verified_;
+      return may_verify_;
+    };
+    return verifier_->VerifyToken(token, HashOf(token), {granted_, /*stream=*/false, /*pending=*/nullptr, may_verify});
+  }
+  // The configuration with a change, and keys from the same place.
+  IdentityTrust Changed(const std::function<void(config::Issuer*)>& change) {
+    const std::shared_ptr<TrustedIssuer> before = verifier_->trust()->issuers[0];
+    auto issuer = std::make_shared<TrustedIssuer>();
+    issuer->config = before->config;
+    issuer->keys = before->keys;
+    if (reviewer_ != nullptr) {
+      auto reviewer = std::make_unique<FakeReviewer>();
+      reviewer_ = reviewer.get();
+      issuer->reviewer = std::move(reviewer);
+    }
+    change(&issuer->config);
+    IdentityTrust trust;
+    trust.issuers.push_back(std::move(issuer));
+    return trust;
   }
   absl::StatusOr<ExternalIdentities::Admitted> VerifyStream(const std::string& token) {
     return verifier_->VerifyToken(token, HashOf(token), {granted_, /*stream=*/true, /*pending=*/nullptr});
@@ -68,6 +94,8 @@ class IdentityVerifierTest : public ::testing::Test {
 
   std::atomic<int64_t> now_{1700000000};
   absl::Status grant_;
+  absl::Status may_verify_;
+  int verified_ = 0;
   const ExternalIdentities::Granted granted_ = [this](const ExternalIdentity&) { return grant_; };
   const std::function<absl::Time()> clock_ = [this] { return now(); };
   KeptLog log_;
@@ -222,6 +250,107 @@ TEST_F(IdentityVerifierTest, WhatIsNotGrantedTakesNoPlace) {
   EXPECT_TRUE(VerifyAgain(HashOf(good)).ok());
 }
 
+TEST_F(IdentityVerifierTest, WhatWasRefusedCostsNoSecondSignature) {
+  const TestJwtKey stranger(JwtAlgorithm::kEs256, "k1");
+  const std::string forged = stranger.Sign(Claims());
+  EXPECT_EQ(ReasonOf(VerifyCounting(forged).status()), "IDENTITY_REFUSED");
+  EXPECT_EQ(verified_, 1);
+  EXPECT_EQ(ReasonOf(VerifyCounting(forged).status()), "IDENTITY_REFUSED");
+  EXPECT_EQ(verified_, 1);
+  // Keys that are read anew may be others.
+  keys_.Set(TestJwks(stranger.Jwk()));
+  AwaitRead(source_);
+  EXPECT_TRUE(VerifyCounting(forged).ok());
+  EXPECT_EQ(verified_, 2);
+}
+
+TEST_F(IdentityVerifierTest, WhatIsNotGrantedCostsNoSecondSignatureAndIsGrantedAtOnce) {
+  const std::string token = key_.Sign(Claims());
+  grant_ = absl::UnauthenticatedError("not granted");
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(VerifyCounting(token).status(), grant_);
+  EXPECT_EQ(verified_, 1);
+  grant_ = absl::OkStatus();
+  EXPECT_TRUE(VerifyCounting(token).ok());
+  EXPECT_EQ(verified_, 1);
+  EXPECT_TRUE(VerifyAgain(HashOf(token)).ok());
+  // What is remembered is forgotten with the key that verified it, and after a minute.
+  grant_ = absl::UnauthenticatedError("not granted");
+  const std::string other = key_.Sign(Claims("pod-1"));
+  EXPECT_FALSE(VerifyCounting(other).ok());
+  now_ += 60;
+  EXPECT_FALSE(VerifyCounting(other).ok());
+  EXPECT_EQ(verified_, 3);
+  keys_.Set(TestJwks(TestJwtKey(JwtAlgorithm::kEs256, "k1").Jwk()));
+  AwaitRead(source_);
+  grant_ = absl::OkStatus();
+  EXPECT_EQ(ReasonOf(VerifyCounting(other).status()), "IDENTITY_REFUSED");
+}
+
+TEST_F(IdentityVerifierTest, WhatIsRefusedDrivesOutNothingThatIsKept) {
+  const std::string good = key_.Sign(Claims());
+  ASSERT_TRUE(VerifyCounting(good).ok());
+  const TestJwtKey stranger(JwtAlgorithm::kEs256, "k1");
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_FALSE(VerifyCounting(stranger.Sign(Claims(absl::StrCat("pod-", i)))).ok());
+  }
+  const int verified = verified_;
+  EXPECT_TRUE(VerifyCounting(good).ok());
+  EXPECT_EQ(verified_, verified);
+}
+
+TEST_F(IdentityVerifierTest, NothingNewIsVerifiedForWhomItMayNotBe) {
+  const std::string known = key_.Sign(Claims());
+  ASSERT_TRUE(VerifyCounting(known).ok());
+  may_verify_ = absl::ResourceExhaustedError("too many");
+  EXPECT_EQ(VerifyCounting(key_.Sign(Claims("pod-1"))).status(), may_verify_);
+  EXPECT_TRUE(VerifyCounting(known).ok());
+}
+
+TEST_F(IdentityVerifierTest, AnotherConfigurationKeepsWhatHoldsByIt) {
+  const std::string token = key_.Sign(Claims());
+  ASSERT_TRUE(VerifyCounting(token).ok());
+  const uint64_t generation = verifier_->Generation();
+  verifier_->SetTrust(Changed([](config::Issuer* issuer) {
+    issuer->add_algorithms("RS256");
+    issuer->clear_orgs();
+  }));
+  EXPECT_NE(verifier_->Generation(), generation);
+  EXPECT_TRUE(VerifyAgain(HashOf(token)).ok());
+  EXPECT_TRUE(VerifyCounting(token).ok());
+  EXPECT_EQ(verified_, 1);
+  EXPECT_TRUE(verifier_->MayEnter("cluster", "tools", "rival"));
+  const std::pair<const char*, std::function<void(config::Issuer*)>> changes[] = {
+      {"audience", [](config::Issuer* issuer) { issuer->set_audience(0, "other"); }},
+      {"algorithm", [](config::Issuer* issuer) { issuer->clear_algorithms(), issuer->add_algorithms("RS256"); }},
+      {"issuer", [](config::Issuer* issuer) { issuer->set_issuer("https://other"); }},
+      {"name", [](config::Issuer* issuer) { issuer->set_name("other"); }},
+      {"kind", [](config::Issuer* issuer) { issuer->set_kind("oidc"), issuer->add_orgs("acme"); }},
+  };
+  const IdentityTrust first = Changed([](config::Issuer*) {});
+  for (const auto& [what, change] : changes) {
+    verifier_->SetTrust(first);
+    ASSERT_TRUE(VerifyCounting(token).ok()) << what;
+    verifier_->SetTrust(Changed(change));
+    EXPECT_TRUE(absl::IsNotFound(VerifyAgain(HashOf(token)).status())) << what;
+    EXPECT_TRUE(absl::StrContains(what, "name") || ReasonOf(VerifyCounting(token).status()) == "IDENTITY_REFUSED")
+        << what;
+  }
+}
+
+TEST_F(IdentityVerifierTest, WhatIsRefusedIsForgottenWithTheConfiguration) {
+  const std::string token = absl::StrReplaceAll(Claims(), {{R"(["keyferry"])", R"(["vault"])"}});
+  const std::string signed_token = key_.Sign(token);
+  EXPECT_FALSE(VerifyCounting(signed_token).ok());
+  verifier_->SetTrust(Changed([](config::Issuer* issuer) { issuer->set_audience(0, "vault"); }));
+  EXPECT_TRUE(VerifyCounting(signed_token).ok());
+  grant_ = absl::UnauthenticatedError("not granted");
+  const std::string other = key_.Sign(absl::StrReplaceAll(Claims("pod-1"), {{R"(["keyferry"])", R"(["vault"])"}}));
+  EXPECT_FALSE(VerifyCounting(other).ok());
+  verifier_->SetTrust(Changed([](config::Issuer* issuer) { issuer->set_audience(0, "keyferry"); }));
+  grant_ = absl::OkStatus();
+  EXPECT_EQ(ReasonOf(VerifyCounting(other).status()), "IDENTITY_REFUSED") << "it was verified for another audience";
+}
+
 TEST_F(IdentityVerifierTest, KeepsABoundedNumber) {
   std::vector<std::string> hashes;
   for (int i = 0; i < 50; ++i) {
@@ -267,6 +396,34 @@ TEST_F(ReviewedTest, AnAnswerIsRenewedInTheBackground) {
   EXPECT_EQ(reviewer_->reviews, 2);
   reviewer_->held[0](absl::PermissionDeniedError("gone"));
   EXPECT_EQ(ReasonOf(Verify(token).status()), "IDENTITY_REFUSED");
+}
+
+TEST_F(ReviewedTest, AnotherConfigurationKeepsWhatReviewsHaveSaid) {
+  const std::string token = key_.Sign(Claims());
+  ASSERT_TRUE(Verify(token).ok());
+  verifier_->SetTrust(Changed([](config::Issuer*) {}));
+  EXPECT_TRUE(Verify(token).ok());
+  EXPECT_EQ(reviewer_->reviews, 0) << "the answer is young";
+  reviewer_->answer = absl::PermissionDeniedError("gone");
+  now_ += 11;
+  EXPECT_EQ(ReasonOf(Verify(token).status()), "IDENTITY_REFUSED");
+  EXPECT_EQ(reviewer_->reviews, 1) << "the new reviewer is asked";
+}
+
+TEST_F(ReviewedTest, AReviewThatIsUnderWayOutlivesItsConfiguration) {
+  const std::string token = key_.Sign(Claims());
+  FakeReviewer* const first = reviewer_;
+  first->hold = true;
+  ExternalIdentities::Pending pending;
+  EXPECT_EQ(ReasonOf(Verify(token, &pending).status()), "IDENTITY_UNAVAILABLE");
+  ASSERT_NE(pending, nullptr);
+  bool ended = false;
+  pending([&ended] { ended = true; });
+  verifier_->SetTrust(Changed([](config::Issuer*) {}));
+  first->held[0](absl::OkStatus());
+  EXPECT_TRUE(ended);
+  EXPECT_TRUE(Verify(token).ok());
+  EXPECT_EQ(reviewer_->reviews, 1);
 }
 
 TEST_F(ReviewedTest, WhatIsNotKnownIsNotAllowed) {

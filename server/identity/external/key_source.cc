@@ -32,6 +32,18 @@ std::shared_ptr<const JwkSet> KeySource::keys() const {
   return now >= read_time_ && now - read_time_ <= options_.max_age ? keys_ : nullptr;
 }
 
+absl::Status KeySource::AwaitFirstRead(absl::Duration timeout) const {
+  {
+    absl::ReaderMutexLock lock(&mutex_);
+    const auto ended = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return last_.has_value(); };
+    if (!mutex_.AwaitWithTimeout(absl::Condition(&ended), timeout)) {
+      return absl::DeadlineExceededError("there is no answer in time");
+    }
+    if (!last_->ok() && keys_ == nullptr) return *last_;
+  }
+  return keys() == nullptr ? absl::UnavailableError("the last ones are too old") : absl::OkStatus();
+}
+
 std::shared_ptr<OneShot> KeySource::TryRead() {
   absl::MutexLock lock(&mutex_);
   if (asked_ != nullptr) return asked_;
@@ -66,6 +78,7 @@ void KeySource::Run() {
     {
       absl::MutexLock lock(&mutex_);
       running_ = nullptr;
+      last_ = read;
     }
     running->Fire();
   }

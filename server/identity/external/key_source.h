@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -42,6 +43,9 @@ class KeySource {
   // Null as long as there are none that may be used.
   std::shared_ptr<const JwkSet> keys() const ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Waits until a reading has ended, or for that long. OK if there are keys; otherwise why there are none.
+  absl::Status AwaitFirstRead(absl::Duration timeout) const ABSL_LOCKS_EXCLUDED(mutex_);
+
   // Asks for a reading, and says when it has ended; null if one was asked for less than `min_interval` ago.
   std::shared_ptr<OneShot> TryRead() ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -65,6 +69,8 @@ class KeySource {
   std::shared_ptr<OneShot> asked_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<OneShot> running_ ABSL_GUARDED_BY(mutex_);
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;
+  // How the last reading ended; nullopt before the first.
+  std::optional<absl::Status> last_ ABSL_GUARDED_BY(mutex_);
   // The last member: it uses all the others.
   std::thread thread_;
 };

@@ -25,6 +25,7 @@ class SpiffeTrust {
               absl::Duration look_again = absl::Seconds(5));
 
   const std::string& trust_domain() const { return trust_domain_; }
+  const std::string& bundle_file() const { return bundle_file_; }
 
   // Changes with the CAs: what was verified before has to be verified again.
   uint64_t Generation(absl::Time now) ABSL_LOCKS_EXCLUDED(mutex_);

@@ -57,16 +57,32 @@ absl::StatusOr<std::optional<absl::Time>> TimeOf(const Document& claims, absl::s
   return std::optional<absl::Time>(absl::UnixEpoch() + absl::Seconds(seconds));
 }
 
-bool IsForAudience(const Document& claims, absl::string_view audience) {
+// The texts of `aud`; what else may stand there is no audience.
+std::vector<absl::string_view> AudiencesOf(const Document& claims) {
+  std::vector<absl::string_view> audiences;
   const Document* const member = Member(claims, "aud");
-  if (member == nullptr || audience.empty()) return false;
-  if (member->is_string()) return member->text() == audience;
-  return member->kind() == Document::Kind::kArray &&
-         std::any_of(member->members().begin(), member->members().end(),
-                     [&](const auto& item) { return item.second.is_string() && item.second.text() == audience; });
+  if (member == nullptr) return audiences;
+  if (member->is_string()) return {member->text()};
+  if (member->kind() != Document::Kind::kArray) return audiences;
+  for (const auto& [name, item] : member->members()) {
+    if (item.is_string()) audiences.push_back(item.text());
+  }
+  return audiences;
 }
 
-absl::StatusOr<absl::Time> CheckTimes(const Document& claims, absl::Time now) {
+bool FindAudience(const std::vector<std::string>& expected, VerifiedClaims* claims) {
+  const std::vector<absl::string_view> audiences = AudiencesOf(claims->all);
+  claims->audiences = audiences.size();
+  for (const std::string& one : expected) {
+    if (one.empty() || std::find(audiences.begin(), audiences.end(), one) == audiences.end()) continue;
+    claims->audience = one;
+    return true;
+  }
+  return false;
+}
+
+absl::Status CheckTimes(absl::Time now, VerifiedClaims* checked) {
+  const Document& claims = checked->all;
   ASSIGN_OR_RETURN(const std::optional<absl::Time> expires, TimeOf(claims, "exp"));
   ASSIGN_OR_RETURN(const std::optional<absl::Time> not_before, TimeOf(claims, "nbf"));
   ASSIGN_OR_RETURN(const std::optional<absl::Time> issued, TimeOf(claims, "iat"));
@@ -74,7 +90,9 @@ absl::StatusOr<absl::Time> CheckTimes(const Document& claims, absl::Time now) {
   if (now >= *expires + kJwtLeeway) return Refused("it has expired");
   if (not_before.has_value() && now < *not_before - kJwtLeeway) return Refused("it is not valid yet (`nbf`)");
   if (issued.has_value() && now < *issued - kJwtLeeway) return Refused("it is of the future (`iat`)");
-  return *expires;
+  checked->expire_time = *expires;
+  checked->issue_time = issued;
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -135,8 +153,8 @@ absl::StatusOr<VerifiedClaims> CheckClaims(absl::string_view payload, const JwtE
   if (expected.issuer.empty() || MemberText(claims.all, "iss") != expected.issuer) {
     return Refused("it is of another issuer (`iss`)");
   }
-  if (!IsForAudience(claims.all, expected.audience)) return Refused("it is for another audience (`aud`)");
-  ASSIGN_OR_RETURN(claims.expire_time, CheckTimes(claims.all, now));
+  if (!FindAudience(expected.audiences, &claims)) return Refused("it is for another audience (`aud`)");
+  RETURN_IF_ERROR(CheckTimes(now, &claims));
   claims.subject = std::string(MemberText(claims.all, "sub"));
   if (claims.subject.empty() || claims.subject.size() > kMaxSubjectBytes) {
     return Refused("its subject (`sub`) is no text of 1 to 256 bytes");

@@ -1,6 +1,7 @@
 #ifndef KEYFERRY_SERVER_IDENTITY_JWT_JWT_H_
 #define KEYFERRY_SERVER_IDENTITY_JWT_JWT_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,7 +47,8 @@ absl::StatusOr<const VerificationKey*> VerifyJws(const Jws& jws, const std::vect
 // What a token must say (RFC 7519, section 4.1; RFC 8725).
 struct JwtExpectations {
   std::string issuer;
-  std::string audience;
+  // One of them must be among the token's.
+  std::vector<std::string> audiences;
 };
 
 // The issuer that a token names, "" if none: only to choose by whose keys to verify it.
@@ -56,10 +58,15 @@ absl::StatusOr<std::string> UnverifiedIssuer(const Jws& jws);
 struct VerifiedClaims {
   Document all;
   std::string subject;
+  // The first of those expected that it is for, and how many it names in all.
+  std::string audience;
+  size_t audiences = 0;
   absl::Time expire_time;
+  // `iat`; nullopt if it says none.
+  std::optional<absl::Time> issue_time;
 };
 
-// Checks `iss` (exactly that), `aud` (among them), `exp` (required), `nbf` and `iat` with kJwtLeeway, and `sub`
+// Checks `iss` (exactly that), `aud` (one of them), `exp` (required), `nbf` and `iat` with kJwtLeeway, and `sub`
 // (required, at most 256 bytes). PERMISSION_DENIED says which one is wrong.
 absl::StatusOr<VerifiedClaims> CheckClaims(absl::string_view payload, const JwtExpectations& expected, absl::Time now);
 

@@ -17,7 +17,7 @@ constexpr char kIssuer[] = "https://issuer.example.com";
 std::string Claims() { return TestServiceAccountClaims(kIssuer, "tools", "runner", "pod-0", "uid-0", kNow); }
 
 absl::Status Check(absl::string_view payload, absl::Time now = kNow) {
-  return CheckClaims(payload, {kIssuer, "keyferry"}, now).status();
+  return CheckClaims(payload, {kIssuer, {"keyferry"}}, now).status();
 }
 
 std::string With(absl::string_view from, absl::string_view to) {
@@ -27,7 +27,7 @@ std::string With(absl::string_view from, absl::string_view to) {
 }
 
 TEST(JwtTest, GoodClaimsPass) {
-  const auto claims = CheckClaims(Claims(), {kIssuer, "keyferry"}, kNow);
+  const auto claims = CheckClaims(Claims(), {kIssuer, {"keyferry"}}, kNow);
   ASSERT_TRUE(claims.ok()) << claims.status();
   EXPECT_EQ(claims->subject, "system:serviceaccount:tools:runner");
   EXPECT_EQ(claims->expire_time, kNow + absl::Hours(1));
@@ -64,9 +64,9 @@ TEST(JwtTest, WrongClaimsAreRefused) {
     EXPECT_TRUE(absl::IsPermissionDenied(Check(claims))) << claims << Check(claims);
   }
   // Nothing that is left unset is a wildcard.
-  EXPECT_FALSE(CheckClaims(Claims(), {"", "keyferry"}, kNow).ok());
-  EXPECT_FALSE(CheckClaims(With(kIssuer, ""), {"", "keyferry"}, kNow).ok());
-  EXPECT_FALSE(CheckClaims(With(R"(["keyferry"])", R"("")"), {kIssuer, ""}, kNow).ok());
+  EXPECT_FALSE(CheckClaims(Claims(), {"", {"keyferry"}}, kNow).ok());
+  EXPECT_FALSE(CheckClaims(With(kIssuer, ""), {"", {"keyferry"}}, kNow).ok());
+  EXPECT_FALSE(CheckClaims(With(R"(["keyferry"])", R"("")"), {kIssuer, {""}}, kNow).ok());
 }
 
 TEST(JwtTest, TimesHaveOneMinuteOfLeeway) {

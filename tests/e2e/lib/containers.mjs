@@ -1,8 +1,9 @@
-// Containers by crun, without a daemon and without images: whoever uses it brings a root directory and says what runs in it.
+// Containers by crun, without a daemon and without images: who starts one brings a root directory, or what to mount in an
+// empty one.
 //
 // All containers of one `Runtime` live in a mount namespace of its own, held by one process that ends with this one: no
 // mount reaches the machine, and whatever happens to the test, containers and mounts are gone afterwards.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -12,8 +13,15 @@ import { run } from './process.mjs';
 const START_TIMEOUT_MS = 60_000;
 const TOOLS = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' };
 
+function whyNoContainers() {
+  if (process.getuid() !== 0) return 'only root runs containers';
+  const probe = spawnSync('unshare', ['--mount', '--pid', '--net', '--ipc', '--uts', '--fork', '--propagation', 'private', 'sh', '-c',
+    'mount -t cgroup2 none /sys/fs/cgroup && mount -t tmpfs tmpfs /mnt'], { env: TOOLS, encoding: 'utf8' });
+  return probe.status !== 0 && `containers need root that may make namespaces: ${(probe.error?.message ?? probe.stderr).trim()}`;
+}
+
 // Why containers cannot be run here, for `skip`; false where they can.
-export const noContainers = process.getuid() !== 0 && 'only root runs containers';
+export const noContainers = whyNoContainers();
 
 // What container runtimes hide of /proc and /sys unless they are told otherwise.
 const MASKED = ['/proc/acpi', '/proc/asound', '/proc/kcore', '/proc/keys', '/proc/latency_stats', '/proc/timer_list',
@@ -29,12 +37,14 @@ const SYSTEM_MOUNTS = [
   { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'nodev', 'ro'] },
 ];
 
-// This machine's programs and libraries (node, sh, python3, ...), read-only, for a root directory that has none.
-export function machinePrograms() {
-  return ['/bin', '/lib', '/lib32', '/lib64', '/sbin', '/usr']
-    .filter((folder) => fs.existsSync(folder))
+function machineFolders(folders) {
+  return folders.filter((folder) => fs.existsSync(folder))
     .map((folder) => ({ destination: folder, source: fs.realpathSync(folder), readOnly: true }));
 }
+
+// Mounts for a root directory without any: this machine's libraries alone, or programs (node, sh, python3, ...) as well.
+export const machineLibraries = () => machineFolders(['/lib', '/lib32', '/lib64', '/usr/lib']);
+export const machinePrograms = () => machineFolders(['/bin', '/lib', '/lib32', '/lib64', '/sbin', '/usr']);
 
 function ociMount({ destination, source, tmpfs = false, readOnly = false, mode = '1777' }) {
   const access = readOnly ? 'ro' : 'rw';
@@ -55,7 +65,7 @@ const environmentOf = (env) => Object.entries(env).map(([name, value]) => `${nam
 // The runtime specification's config.json. See `Runtime.start` for the options.
 function ociConfig({
   rootfs, args, env = {}, cwd = '/', uid = 65532, gid = uid, groups = [], mounts = [], readOnlyRootfs = true,
-  capabilities = [], noNewPrivileges = true, namespaces = {}, hostname = 'container',
+  capabilities = [], noNewPrivileges = true, namespaces = {}, hostname = 'container', rlimits = [],
 }) {
   const uts = namespaces.uts === undefined || namespaces.uts === 'own';
   return {
@@ -63,7 +73,7 @@ function ociConfig({
     root: { path: rootfs, readonly: readOnlyRootfs },
     ...(uts ? { hostname } : {}),
     process: {
-      terminal: false, args, cwd, noNewPrivileges,
+      terminal: false, args, cwd, noNewPrivileges, rlimits,
       user: { uid, gid, additionalGids: groups },
       env: environmentOf(env),
       capabilities: Object.fromEntries(['bounding', 'effective', 'permitted'].map((set) => [set, capabilities])),
@@ -134,16 +144,18 @@ export class Runtime {
   }
 
   // Starts a container and answers it once it runs or has ended. `options`:
-  //   rootfs, args; env, cwd, uid, gid, groups; readOnlyRootfs (true), capabilities (none), noNewPrivileges (true)
+  //   args; rootfs (an empty one of its own); env, cwd, uid, gid, groups; readOnlyRootfs (true), capabilities (none), noNewPrivileges (true)
   //   mounts      [{destination, source, readOnly} or {destination, tmpfs: true, mode}]; sources in `memory` are fine
   //   namespaces  {pid, network, ipc, uts}: each 'own' (the default), 'host', or a path as `Container.namespace` gives it
+  //   rlimits     [{type: 'RLIMIT_CORE', soft, hard}]
   //   stdin       true: `Container.stdin` is its standard input, which is empty otherwise
   async start(name, { stdin = false, ...options }) {
     this.#count += 1;
     const id = `kf-${process.pid}-${path.basename(this.#directory).slice(-6)}-${this.#count}-${name}`;
     const bundle = path.join(this.#directory, 'bundles', id);
-    fs.mkdirSync(bundle);
-    const config = ociConfig(options);
+    const empty = path.join(bundle, 'rootfs');
+    fs.mkdirSync(empty, { recursive: true });
+    const config = ociConfig({ rootfs: empty, ...options });
     fs.writeFileSync(path.join(bundle, 'config.json'), JSON.stringify(config));
     const container = new Container(this, { id, name, bundle, stdin, process: config.process });
     this.#containers.push(container);
@@ -181,6 +193,8 @@ class Container {
     this.#process.stdin?.on('error', () => {});
     this.#process.stdout.on('data', (chunk) => { this.stdoutText += chunk; });
     this.#process.stderr.on('data', (chunk) => { this.stderrText += chunk; });
+    // Who read its output may have stopped in the middle, which must not keep its end from being seen.
+    this.#process.once('exit', () => this.#process.stdout.resume());
     // Exit status, 128 + n if signal n ended it.
     this.exited = new Promise((resolve) => {
       this.#process.once('close', (code, signal) => {
@@ -244,7 +258,8 @@ class Container {
   // Sends its first process a signal by name, e.g. TERM. Nothing happens if it has ended.
   async signal(name) {
     const { code, stderr } = await this.#runtime.crun(['kill', this.id, name]);
-    if (code !== 0 && this.exitCode === undefined && !/not found|No such|not running/.test(stderr)) throw new Error(`signal ${name} to ${this.name}: ${stderr}`);
+    if (code === 0 || this.exitCode !== undefined || /not found|No such|not running/.test(stderr)) return;
+    throw new Error(`signal ${name} to ${this.name}: ${stderr}`);
   }
 
   wait() {

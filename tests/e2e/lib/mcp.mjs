@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js';
 import { programs } from './platform.mjs';
 
 // Folder of an installed MCP server, which exports no file of its own.
@@ -27,12 +28,21 @@ export function launchThrough(injectorArgs, server, variables, options = {}) {
 
 // Starts a command under the official SDK's client. The transport passes a handful of variables on by itself; others
 // have to be given. `prepare` gets the client before it connects.
-export async function launch([command, ...args], variables, { capabilities = {}, prepare = () => {} } = {}) {
+export function launch([command, ...args], variables, options = {}) {
   const transport = new StdioClientTransport({ command, args, env: variables, stderr: 'pipe' });
   let stderr = '';
   transport.stderr.on('data', (chunk) => {
     stderr += chunk;
   });
+  return connect(transport, () => stderr, options);
+}
+
+// Speaks to a container that runs already, as an attached client does.
+export function attach(container) {
+  return connect(new StdioServerTransport(container.stdout, container.stdin), () => container.stderrText);
+}
+
+async function connect(transport, stderr, { capabilities = {}, prepare = () => {} } = {}) {
   const errors = [];
   const client = new Client({ name: 'keyferry-e2e', version: '1.0.0' }, { capabilities });
   // What the client could not parse or did not ask for: anything but JSON-RPC on standard output, a second answer.
@@ -41,10 +51,10 @@ export async function launch([command, ...args], variables, { capabilities = {},
   try {
     await client.connect(transport);
   } catch (error) {
-    error.message += `\n${stderr}`;
+    error.message += `\n${stderr()}`;
     throw error;
   }
-  return new Launched(client, transport, errors, () => stderr);
+  return new Launched(client, transport, errors, stderr);
 }
 
 class Launched {

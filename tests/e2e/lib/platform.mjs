@@ -18,6 +18,9 @@ export const programs = {
 const READY_TIMEOUT_MS = 30_000;
 
 export class Server {
+  // Set between two starts: a configuration in place of --dev, which begins with `keptConfig` to find the same store.
+  configFile;
+
   // `flags` go to keyferryd besides those that a development server needs.
   constructor(dataDir, flags = []) {
     this.dataDir = dataDir;
@@ -27,6 +30,14 @@ export class Server {
 
   get devDir() {
     return path.join(this.dataDir, 'dev');
+  }
+
+  get keptConfig() {
+    return {
+      data_dir: path.join(this.dataDir, 'store'),
+      key_provider: { file: path.join(this.devDir, 'kek') },
+      tls: { cert_file: path.join(this.devDir, 'server.pem'), key_file: path.join(this.devDir, 'server.key') },
+    };
   }
 
   get pid() {
@@ -39,7 +50,8 @@ export class Server {
       ? fs.readFileSync(path.join(this.devDir, 'address'), 'utf8').trim()
       : '127.0.0.1:0';
     const log = fs.openSync(this.logFile, 'a', 0o600);
-    this.process = spawn(programs.keyferryd, ['--dev', '--data-dir', this.dataDir, '--listen', known, ...this.flags], {
+    const store = this.configFile ? ['--config', this.configFile] : ['--dev', '--data-dir', this.dataDir];
+    this.process = spawn(programs.keyferryd, [...store, '--listen', known, ...this.flags], {
       env: { PATH: process.env.PATH, HOME: process.env.HOME },
       stdio: ['ignore', 'pipe', log],
     });

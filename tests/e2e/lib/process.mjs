@@ -27,6 +27,22 @@ export function environOf(pid) {
   return Object.fromEntries(entries.map((entry) => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)]));
 }
 
+export function childrenOf(pid) {
+  return fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(/\s+/).filter(Boolean).map(Number);
+}
+
+// The environments of a process's children, without those that end at this moment.
+export function childEnvironmentsOf(pid) {
+  return childrenOf(pid).flatMap((child) => {
+    try {
+      return [environOf(child)];
+    } catch (error) {
+      if (error.code === 'ENOENT' || error.code === 'ESRCH') return [];
+      throw error;
+    }
+  });
+}
+
 export function commandLineOf(pid) {
   return fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1);
 }

@@ -1,0 +1,155 @@
+#include "server/directory/enrolment.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/audit/call_record.h"
+#include "server/credentials/parent_counts.h"
+#include "server/directory/users.h"
+#include "server/errors.h"
+#include "server/identity/find_person.h"
+#include "server/records.h"
+#include "server/status_macros.h"
+
+namespace keyferry::server {
+namespace {
+
+namespace records = storage::records;
+using storage::Table;
+
+std::string KeyOf(const ExternalIdentity& identity) {
+  const PersonClaims& claims = *identity.person;
+  std::string key;
+  for (const std::string* text : {&identity.issuer, &identity.subject, &claims.org, &claims.user}) {
+    absl::StrAppend(&key, text->size(), ":", *text);
+  }
+  absl::StrAppend(&key, absl::ToUnixNanos(claims.issue_time), "/", claims.role);
+  for (const auto& [team, role] : claims.teams) absl::StrAppend(&key, "/", team, "=", role);
+  return key;
+}
+
+// The call that the server makes for itself.
+CallRecord RecordOf(const ExternalIdentity& identity, const FoundPerson& person, absl::Time now) {
+  CallRecord record;
+  record.org = person.caller.org;
+  v1::AuditEntry& entry = record.entry;
+  const timespec time = absl::ToTimespec(now);
+  entry.mutable_time()->set_seconds(time.tv_sec);
+  entry.mutable_time()->set_nanos(static_cast<int32_t>(time.tv_nsec));
+  const std::string name = absl::StrCat("orgs/", person.caller.org, "/users/", person.caller.id);
+  entry.set_principal(name);
+  entry.set_resource(name);
+  entry.set_method(person.plan.create || person.plan.bind ? "keyferryd/EnrollUser" : "keyferryd/SetRoles");
+  *entry.mutable_identity() = ToCallerIdentity(identity);
+  return record;
+}
+
+// The user as they are to be.
+absl::StatusOr<Stored<records::UserRecord>> UserAfter(const storage::StoreView& view, const ExternalIdentity& identity,
+                                                      const FoundPerson& person, int64_t now) {
+  const std::string& org = person.caller.org;
+  const std::string& id = person.caller.id;
+  Stored<records::UserRecord> user;
+  if (person.plan.create) {
+    user.record.set_id(id);
+    user.record.set_create_time(now);
+  } else {
+    ASSIGN_OR_RETURN(auto stored, ReadRecord<records::UserRecord>(view, {Table::kUser, org, "", id}));
+    if (!stored.has_value()) return absl::AbortedError("the user has gone");
+    user = *std::move(stored);
+  }
+  if (person.plan.role != v1::ORG_ROLE_UNSPECIFIED) user.record.set_role(person.plan.role);
+  user.record.set_issuer(identity.issuer);
+  user.record.set_subject(identity.subject);
+  user.record.set_claims_time(absl::ToUnixNanos(identity.person->issue_time));
+  user.record.set_update_time(now);
+  return user;
+}
+
+}  // namespace
+
+absl::Status Enrolment::Enrol(const ExternalIdentity& identity) {
+  absl::MutexLock lock(context_.changes);
+  const auto view = context_.store->View();
+  auto person = FindPerson(*view, identity);
+  if (!person.ok()) return FromStore(person.status(), "the user");
+  // Whoever asks again is told.
+  if (!person->refusal.empty() || person->plan.empty()) return absl::OkStatus();
+  const std::string& org = person->caller.org;
+  const std::string& id = person->caller.id;
+  const EnrolmentPlan& plan = person->plan;
+  const std::string name = absl::StrCat("orgs/", org, "/users/", id);
+  if (!plan.create && plan.role == v1::ORG_ROLE_MEMBER) RETURN_IF_ERROR(CheckNotLastAdmin(*view, org, id));
+  auto user = UserAfter(*view, identity, *person, context_.NowNanos());
+  if (!user.ok()) return FromStore(user.status(), name);
+  storage::Mutation mutation;
+  if (plan.create) {
+    // A team whose role the claims say is entered once, below.
+    const bool in_default =
+        std::any_of(plan.teams.begin(), plan.teams.end(), [](const auto& team) { return team.first == kDefaultTeam; });
+    const v1::Tier tier = in_default ? v1::TIER_UNSPECIFIED : person->caller.tier;
+    RETURN_IF_ERROR(StageNewUser(context_, *view, tier, org, user->record, &mutation));
+  } else {
+    mutation.Put({Table::kUser, org, "", id}, storage::SerializeSecret(user->record), user->version + 1,
+                 user->revision);
+  }
+  for (const auto& [team, role] : plan.teams) {
+    if (role == v1::TEAM_ROLE_UNSPECIFIED) {
+      DeleteMembership(org, team, id, &mutation);
+    } else {
+      PutMembership(org, team, id, role, context_.NowNanos(), &mutation);
+    }
+  }
+  CallRecord record = RecordOf(identity, *person, context_.clock());
+  Caller caller = person->caller;
+  caller.record = &record;
+  const absl::Status committed =
+      plan.create ? CommitCounted(context_.store, context_.user_counts, caller, org, std::move(mutation))
+                  : CommitAudited(context_.store, caller, std::move(mutation)).status();
+  return FromStore(committed, name);
+}
+
+absl::Status Enrolment::Failure(const ExternalIdentity& identity) {
+  const std::string key = KeyOf(identity);
+  const absl::Time now = context_.clock();
+  absl::MutexLock lock(&mutex_);
+  const auto found = failures_.find(key);
+  if (found == failures_.end()) return absl::OkStatus();
+  if (now >= found->second.time && now < found->second.time + kFailureTime) return found->second.status;
+  failures_.erase(found);
+  return absl::OkStatus();
+}
+
+std::shared_ptr<OneShot> Enrolment::Begin(std::shared_ptr<const ExternalIdentity> identity) {
+  const std::string key = KeyOf(*identity);
+  std::shared_ptr<OneShot> ended;
+  {
+    absl::MutexLock lock(&mutex_);
+    std::shared_ptr<OneShot>& running = running_[key];
+    if (running != nullptr) return running;
+    ended = running = std::make_shared<OneShot>();
+  }
+  const bool began = run_(identity->person->org, [this, key, identity] { End(key, Enrol(*identity)); });
+  // Whoever asks again begins it again.
+  if (!began) End(key, absl::OkStatus());
+  return ended;
+}
+
+void Enrolment::End(const std::string& key, const absl::Status& outcome) {
+  std::shared_ptr<OneShot> ended;
+  {
+    absl::MutexLock lock(&mutex_);
+    // What lost a race, or waits for the disk, is tried again at once.
+    if (!outcome.ok() && !absl::IsAborted(outcome) && !absl::IsUnavailable(outcome)) {
+      if (failures_.size() >= kMaxFailures) failures_.clear();
+      failures_[key] = {outcome, context_.clock()};
+    }
+    const auto running = running_.find(key);
+    ended = std::move(running->second);
+    running_.erase(running);
+  }
+  ended->Fire();
+}
+
+}  // namespace keyferry::server
