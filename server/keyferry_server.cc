@@ -79,8 +79,11 @@ struct KeyferryServer::Parts {
         }),
         identities(std::move(trust), clock, logger),
         directory{store.get(), clock, &pages, &directory_changes, &identities, &user_counts},
-        enrolment(directory, [this](const std::string& org,
-                                    std::function<void()> work) { return executor.TryRun(org, std::move(work)); }),
+        enrolment(directory,
+                  [this](const std::string& org, std::function<void()> work) {
+                    return executor.TryRun(org, std::move(work));
+                  },
+                  {logger, [this](const CallRecord& record) { (void)audit->Store(record); }}),
         authenticator(store.get(), clock, &identities, &enrolment),
         call_limits(options.rates),
         executor(options.changes),
@@ -228,14 +231,15 @@ void KeyferryServer::ReopenAuditStream() {
   if (parts_->audit_stream != nullptr) parts_->audit_stream->Reopen();
 }
 
-absl::StatusOr<IdentityTrust> KeyferryServer::PrepareIdentity(const config::Identity& identity) const {
+absl::StatusOr<IdentityTrust> KeyferryServer::PrepareIdentity(const config::Identity& identity,
+                                                              const std::function<bool()>& give_up) const {
   if (!identity.spiffe().empty() && !parts_->takes_certificates) {
     return absl::FailedPreconditionError(
         "`identity.spiffe` was not set when the server started, and takes effect only at the next start: restart "
         "keyferryd, or take it out again");
   }
   ASSIGN_OR_RETURN(IdentityTrust trust, parts_->make_trust(identity));
-  RETURN_IF_ERROR(trust.AwaitKeys(kKeysTimeout, *parts_->identities.trust()));
+  RETURN_IF_ERROR(trust.AwaitKeys(kKeysTimeout, *parts_->identities.trust(), give_up));
   return trust;
 }
 

@@ -70,8 +70,9 @@ class KeyferryServer {
   // Whose word is taken besides API tokens (complete). PrepareIdentity changes nothing: INVALID_ARGUMENT names a CA
   // file that cannot be used, UNAVAILABLE an issuer whose keys cannot be read within some seconds, FAILED_PRECONDITION
   // what takes effect only at a start. UseIdentity then takes it: watches of those who are not trusted any more end.
-  // For one thread at a time.
-  absl::StatusOr<IdentityTrust> PrepareIdentity(const config::Identity& identity) const;
+  // For one thread at a time. CANCELLED as soon as `give_up` says so.
+  absl::StatusOr<IdentityTrust> PrepareIdentity(const config::Identity& identity,
+                                                const std::function<bool()>& give_up = nullptr) const;
   void UseIdentity(IdentityTrust trust);
 
   // How many calls are taken, from the next one on.

@@ -100,7 +100,7 @@ absl::Status Reloads::ReadConfig() {
   ASSIGN_OR_RETURN(config::Config next, load_());
   ASSIGN_OR_RETURN(const LogLevel level, ParseLogLevel(next.log().level()));
   RETURN_IF_ERROR(CheckWithoutRestart(next));
-  ASSIGN_OR_RETURN(IdentityTrust identity, parts_.server->PrepareIdentity(next.identity()));
+  ASSIGN_OR_RETURN(IdentityTrust identity, parts_.server->PrepareIdentity(next.identity(), parts_.stopping));
   if (next.key_provider().SerializeAsString() != config_.key_provider().SerializeAsString()) {
     ASSIGN_OR_RETURN(const auto key_provider, LoadKeyProvider(next.key_provider()));
     RETURN_IF_ERROR(TakeKek(parts_.server->store(), *key_provider, kPurgePatience, parts_.logger));

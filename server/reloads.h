@@ -34,6 +34,8 @@ class Reloads {
     MetricsListener* metrics = nullptr;
     Logger* logger = nullptr;
     std::function<absl::Time()> clock;
+    // Whether the server is asked to stop, so that a reload waits for nothing. May be null.
+    std::function<bool()> stopping = nullptr;
   };
   // The configuration as it is now, complete.
   using Load = std::function<absl::StatusOr<config::Config>()>;

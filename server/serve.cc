@@ -43,6 +43,13 @@ absl::StatusOr<std::unique_ptr<MetricsListener>> StartMetrics(const config::Metr
   return MetricsListener::Start(MetricsOptions(metrics));
 }
 
+// Whether a signal to stop waits to be taken.
+bool StopIsPending() {
+  sigset_t pending;
+  if (sigpending(&pending) != 0) return false;
+  return sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1;
+}
+
 // Waits for signals until one asks to stop.
 void AwaitStop(const sigset_t& signals, KeyferryServer* server, Reloads* reloads) {
   while (true) {
@@ -60,7 +67,7 @@ void ServeUntilStopped(const config::Config& config, Reloads::Load load, const s
   WriteGrpcLogAsJson();
   absl::Duration grace;
   {
-    Reloads reloads(config, std::move(load), {server, metrics, logger, absl::Now}, kLookInterval);
+    Reloads reloads(config, std::move(load), {server, metrics, logger, absl::Now, StopIsPending}, kLookInterval);
     if (metrics != nullptr) {
       metrics->Attach({[server, &reloads](Exposition* out) {
                          server->WriteMetrics(out);

@@ -17,15 +17,17 @@ enum class Table : uint8_t {
 
   // Organization space. `parent` is what stands between the org and the collection in the resource name: "" for the
   // org itself, "teams/{team}", "users/{user}", "services/{service}" or "workloads/{workload}".
-  kUser = 16,             // parent "", id = user
-  kTeam = 17,             // parent "", id = team
-  kTeamMember = 18,       // parent "teams/{team}", id = user
-  kMembership = 19,       // parent "users/{user}", id = team: the same fact, found from the user's side
-  kService = 20,          // parent "", id = service
-  kWorkload = 21,         // parent "", id = workload
-  kToken = 22,            // parent = the principal, id = token id
-  kSession = 24,          // parent "", id = session id
-  kSessionKey = 25,       // parent "", id = decimal key id. Holds a private key.
+  kUser = 16,        // parent "", id = user
+  kTeam = 17,        // parent "", id = team
+  kTeamMember = 18,  // parent "teams/{team}", id = user
+  kMembership = 19,  // parent "users/{user}", id = team: the same fact, found from the user's side
+  kService = 20,     // parent "", id = service
+  kWorkload = 21,    // parent "", id = workload
+  kToken = 22,       // parent = the principal, id = token id
+  kSession = 24,     // parent "", id = session id
+  kSessionKey = 25,  // parent "", id = decimal key id. Holds a private key.
+  // parent "bound" or "ended", id = hex SHA-256 of an issuer's URL and a `sub` (server/identity/person_binding.h)
+  kPersonBinding = 26,
   kCredential = 32,       // parent = scope, id = name; metadata only
   kCredentialValue = 33,  // parent = scope, id = name; the current value. Holds values.
   kPreviousValue = 34,    // parent = scope, id = name; the version kept for rollback. Holds values.

@@ -237,7 +237,7 @@ void AddUserCommands(CommandTree& tree) {
       {"user bind",
        "Say whose ID tokens alone call as a user",
        "The first token that comes for a user who is bound to nobody does this by itself, where the "
-       "issuer is configured for existing users.",
+       "issuer is configured for existing users and the user is named by `sub`. Nobody is two users.",
        {id},
        {{"--issuer", ValueKind::kText, "NAME", "The issuer, as keyferryd's configuration calls it", {}, true},
         {"--subject", ValueKind::kText, "SUB", "`sub` of its tokens", {}, true}},

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/audit/call_record.h"
 #include "server/credentials/parent_counts.h"
+#include "server/directory/person_bindings.h"
 #include "server/directory/users.h"
 #include "server/errors.h"
 #include "server/identity/find_person.h"
@@ -21,7 +22,8 @@ using storage::Table;
 std::string KeyOf(const ExternalIdentity& identity) {
   const PersonClaims& claims = *identity.person;
   std::string key;
-  for (const std::string* text : {&identity.issuer, &identity.subject, &claims.org, &claims.user}) {
+  for (const std::string* text :
+       {&identity.issuer, &identity.issuer_url, &identity.subject, &claims.org, &claims.user}) {
     absl::StrAppend(&key, text->size(), ":", *text);
   }
   absl::StrAppend(&key, absl::ToUnixNanos(claims.issue_time), "/", claims.role);
@@ -30,17 +32,19 @@ std::string KeyOf(const ExternalIdentity& identity) {
 }
 
 // The call that the server makes for itself.
-CallRecord RecordOf(const ExternalIdentity& identity, const FoundPerson& person, absl::Time now) {
+CallRecord RecordOf(const VerifiedPerson& verified, bool roles_alone, absl::Time now) {
+  const ExternalIdentity& identity = *verified.admitted.identity;
   CallRecord record;
-  record.org = person.caller.org;
+  record.org = identity.person->org;
   v1::AuditEntry& entry = record.entry;
   const timespec time = absl::ToTimespec(now);
   entry.mutable_time()->set_seconds(time.tv_sec);
   entry.mutable_time()->set_nanos(static_cast<int32_t>(time.tv_nsec));
-  const std::string name = absl::StrCat("orgs/", person.caller.org, "/users/", person.caller.id);
+  const std::string name = absl::StrCat("orgs/", identity.person->org, "/users/", identity.person->user);
+  entry.set_peer(verified.peer);
   entry.set_principal(name);
   entry.set_resource(name);
-  entry.set_method(person.plan.create || person.plan.bind ? "keyferryd/EnrollUser" : "keyferryd/SetRoles");
+  entry.set_method(roles_alone ? "keyferryd/SetRoles" : "keyferryd/EnrollUser");
   *entry.mutable_identity() = ToCallerIdentity(identity);
   return record;
 }
@@ -61,38 +65,56 @@ absl::StatusOr<Stored<records::UserRecord>> UserAfter(const storage::StoreView& 
   }
   if (person.plan.role != v1::ORG_ROLE_UNSPECIFIED) user.record.set_role(person.plan.role);
   user.record.set_issuer(identity.issuer);
+  user.record.set_issuer_url(identity.issuer_url);
   user.record.set_subject(identity.subject);
   user.record.set_claims_time(absl::ToUnixNanos(identity.person->issue_time));
-  user.record.set_update_time(now);
+  if (person.plan.create || person.plan.bind || person.plan.changes_roles()) user.record.set_update_time(now);
   return user;
+}
+
+// What lost a race, or waits for the disk, is tried again at once.
+bool IsLasting(const absl::Status& outcome) {
+  return !outcome.ok() && !absl::IsAborted(outcome) && !absl::IsUnavailable(outcome);
 }
 
 }  // namespace
 
-absl::Status Enrolment::Enrol(const ExternalIdentity& identity) {
+absl::Status Enrolment::Enrol(const VerifiedPerson& verified) {
   absl::MutexLock lock(context_.changes);
-  const auto view = context_.store->View();
-  auto person = FindPerson(*view, identity);
-  if (!person.ok()) return FromStore(person.status(), "the user");
   // Whoever asks again is told.
+  if (context_.external == nullptr || context_.external->Generation() != verified.generation ||
+      context_.clock() >= verified.admitted.expire_time) {
+    return absl::AbortedError("what the token was verified by is another, or it has expired");
+  }
+  const auto view = context_.store->View();
+  const auto person = FindPerson(*view, *verified.admitted.identity);
+  if (!person.ok()) return FromStore(person.status(), "the user");
   if (!person->refusal.empty() || person->plan.empty()) return absl::OkStatus();
-  const std::string& org = person->caller.org;
-  const std::string& id = person->caller.id;
-  const EnrolmentPlan& plan = person->plan;
+  return Commit(*view, verified, *person);
+}
+
+absl::Status Enrolment::Commit(const storage::StoreView& view, const VerifiedPerson& verified,
+                               const FoundPerson& person) {
+  const std::string& org = person.caller.org;
+  const std::string& id = person.caller.id;
+  const EnrolmentPlan& plan = person.plan;
   const std::string name = absl::StrCat("orgs/", org, "/users/", id);
-  if (!plan.create && plan.role == v1::ORG_ROLE_MEMBER) RETURN_IF_ERROR(CheckNotLastAdmin(*view, org, id));
-  auto user = UserAfter(*view, identity, *person, context_.NowNanos());
+  if (!plan.create && plan.role == v1::ORG_ROLE_MEMBER) RETURN_IF_ERROR(CheckNotLastAdmin(view, org, id));
+  auto user = UserAfter(view, *verified.admitted.identity, person, context_.NowNanos());
   if (!user.ok()) return FromStore(user.status(), name);
   storage::Mutation mutation;
   if (plan.create) {
     // A team whose role the claims say is entered once, below.
     const bool in_default =
         std::any_of(plan.teams.begin(), plan.teams.end(), [](const auto& team) { return team.first == kDefaultTeam; });
-    const v1::Tier tier = in_default ? v1::TIER_UNSPECIFIED : person->caller.tier;
-    RETURN_IF_ERROR(StageNewUser(context_, *view, tier, org, user->record, &mutation));
+    const v1::Tier tier = in_default ? v1::TIER_UNSPECIFIED : person.caller.tier;
+    RETURN_IF_ERROR(StageNewUser(context_, view, tier, org, user->record, &mutation));
   } else {
     mutation.Put({Table::kUser, org, "", id}, storage::SerializeSecret(user->record), user->version + 1,
                  user->revision);
+  }
+  if (plan.create || plan.bind) {
+    RETURN_IF_ERROR(StageBinding(view, org, /*before=*/{}, user->record, context_.clock(), &mutation));
   }
   for (const auto& [team, role] : plan.teams) {
     if (role == v1::TEAM_ROLE_UNSPECIFIED) {
@@ -101,13 +123,30 @@ absl::Status Enrolment::Enrol(const ExternalIdentity& identity) {
       PutMembership(org, team, id, role, context_.NowNanos(), &mutation);
     }
   }
-  CallRecord record = RecordOf(identity, *person, context_.clock());
-  Caller caller = person->caller;
-  caller.record = &record;
+  const bool roles_alone = !plan.create && !plan.bind;
+  CallRecord record = RecordOf(verified, roles_alone, context_.clock());
+  Caller caller = person.caller;
+  if (!roles_alone || plan.changes_roles()) caller.record = &record;
   const absl::Status committed =
       plan.create ? CommitCounted(context_.store, context_.user_counts, caller, org, std::move(mutation))
                   : CommitAudited(context_.store, caller, std::move(mutation)).status();
   return FromStore(committed, name);
+}
+
+void Enrolment::Tell(const VerifiedPerson& verified, const absl::Status& failure) const {
+  const ExternalIdentity& identity = *verified.admitted.identity;
+  if (telling_.logger != nullptr) {
+    telling_.logger->Write(LogLevel::kWarning, "a person could not be enrolled",
+                           {{"issuer", identity.issuer},
+                            {"subject", identity.subject},
+                            {"user", absl::StrCat("orgs/", identity.person->org, "/users/", identity.person->user)},
+                            {"peer", verified.peer},
+                            {"problem", failure.message()}});
+  }
+  if (telling_.store == nullptr) return;
+  CallRecord record = RecordOf(verified, /*roles_alone=*/absl::IsFailedPrecondition(failure), context_.clock());
+  SetOutcome(failure, &record.entry);
+  telling_.store(record);
 }
 
 absl::Status Enrolment::Failure(const ExternalIdentity& identity) {
@@ -121,8 +160,8 @@ absl::Status Enrolment::Failure(const ExternalIdentity& identity) {
   return absl::OkStatus();
 }
 
-std::shared_ptr<OneShot> Enrolment::Begin(std::shared_ptr<const ExternalIdentity> identity) {
-  const std::string key = KeyOf(*identity);
+std::shared_ptr<OneShot> Enrolment::Begin(VerifiedPerson person) {
+  const std::string key = KeyOf(*person.admitted.identity);
   std::shared_ptr<OneShot> ended;
   {
     absl::MutexLock lock(&mutex_);
@@ -130,7 +169,12 @@ std::shared_ptr<OneShot> Enrolment::Begin(std::shared_ptr<const ExternalIdentity
     if (running != nullptr) return running;
     ended = running = std::make_shared<OneShot>();
   }
-  const bool began = run_(identity->person->org, [this, key, identity] { End(key, Enrol(*identity)); });
+  const std::string org = person.admitted.identity->person->org;
+  const bool began = run_(org, [this, key, person = std::move(person)] {
+    const absl::Status outcome = Enrol(person);
+    if (IsLasting(outcome)) Tell(person, outcome);
+    End(key, outcome);
+  });
   // Whoever asks again begins it again.
   if (!began) End(key, absl::OkStatus());
   return ended;
@@ -140,8 +184,7 @@ void Enrolment::End(const std::string& key, const absl::Status& outcome) {
   std::shared_ptr<OneShot> ended;
   {
     absl::MutexLock lock(&mutex_);
-    // What lost a race, or waits for the disk, is tried again at once.
-    if (!outcome.ok() && !absl::IsAborted(outcome) && !absl::IsUnavailable(outcome)) {
+    if (IsLasting(outcome)) {
       if (failures_.size() >= kMaxFailures) failures_.clear();
       failures_[key] = {outcome, context_.clock()};
     }

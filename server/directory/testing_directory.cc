@@ -47,7 +47,8 @@ TestDirectory::TestDirectory(std::unique_ptr<storage::Store> opened, v1::Tier ti
                 [](const std::string&, const std::function<void()>& work) {
                   work();
                   return true;
-                }),
+                },
+                {/*logger=*/nullptr, [this](const CallRecord& record) { not_enrolled.push_back(record.entry); }}),
       authenticator(
           store.get(), [this] { return now; }, &external, &enrolment),
       orgs(context),

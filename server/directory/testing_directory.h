@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
@@ -55,6 +56,8 @@ class TestDirectory {
   FakeExternalIdentities external;
   ParentCounts user_counts;
   DirectoryContext context;
+  // Audit entries of enrolments that failed.
+  std::vector<v1::AuditEntry> not_enrolled;
   // Runs at once.
   Enrolment enrolment;
   Authenticator authenticator;

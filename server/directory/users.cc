@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/access/access.h"
 #include "server/audit/call_record.h"
+#include "server/directory/person_bindings.h"
 #include "server/errors.h"
 #include "server/records.h"
 #include "server/status_macros.h"
@@ -45,16 +46,18 @@ absl::Status CheckRole(v1::OrgRole role, absl::string_view field) {
   return InvalidField(field, "not a role", "Use ORG_ROLE_MEMBER or ORG_ROLE_ADMIN.");
 }
 
-// Whose tokens are to call as a user.
-absl::Status CheckBinding(const DirectoryContext& context, const v1::User& user, const std::string& org) {
+// `iss` of those whose tokens are to call as a user, "" if nobody's.
+absl::StatusOr<std::string> CheckBinding(const DirectoryContext& context, const v1::User& user,
+                                         const std::string& org) {
   constexpr size_t kMaxSubjectBytes = 256;
   if (user.issuer().empty() != user.subject().empty()) {
     return InvalidField("user.subject", "does not go with user.issuer", "Set both, or none to let go of it.");
   }
-  if (user.issuer().empty()) return absl::OkStatus();
+  if (user.issuer().empty()) return std::string();
   RETURN_IF_ERROR(CheckText(user.subject(), kMaxSubjectBytes, "user.subject"));
   if (context.external != nullptr && context.external->MayEnter(user.issuer(), /*name_space=*/"", org)) {
-    return absl::OkStatus();
+    std::string url = context.external->UrlOf(user.issuer());
+    if (!url.empty()) return url;
   }
   return InvalidField("user.issuer", "not an issuer whose people may enter this organization",
                       "Ask the operator of keyferryd: its configuration names who may (`identity`).");
@@ -69,7 +72,7 @@ absl::StatusOr<v1::User> UserRules::CreateUser(const Caller& caller, const v1::C
   RETURN_IF_ERROR(Authorize(caller, Action::kCreate, UserResource(name)));
   RETURN_IF_ERROR(CheckDisplayName(request.user().display_name(), "user.display_name"));
   RETURN_IF_ERROR(CheckRole(request.user().role(), "user.role"));
-  RETURN_IF_ERROR(CheckBinding(context_, request.user(), parent.org));
+  ASSIGN_OR_RETURN(const std::string issuer_url, CheckBinding(context_, request.user(), parent.org));
   absl::MutexLock lock(context_.changes);
   const auto view = context_.store->View();
   ASSIGN_OR_RETURN(const OrgState org, ReadOrg(*view, parent.org));
@@ -82,10 +85,12 @@ absl::StatusOr<v1::User> UserRules::CreateUser(const Caller& caller, const v1::C
   user.set_display_name(request.user().display_name());
   user.set_role(request.user().role());
   user.set_issuer(request.user().issuer());
+  user.set_issuer_url(issuer_url);
   user.set_subject(request.user().subject());
   user.set_create_time(context_.NowNanos());
   user.set_update_time(user.create_time());
   RETURN_IF_ERROR(StageNewUser(context_, *view, static_cast<v1::Tier>(org.record.tier()), parent.org, user, &mutation));
+  RETURN_IF_ERROR(StageBinding(*view, parent.org, /*before=*/{}, user, context_.clock(), &mutation));
   ParentCounts* const counts = context_.user_counts == nullptr ? &own_counts_ : context_.user_counts;
   const auto committed = CommitCounted(context_.store, counts, caller, parent.org, std::move(mutation));
   if (!committed.ok()) return FromStore(committed, name.Name("users"));
@@ -131,7 +136,10 @@ absl::StatusOr<v1::User> UserRules::UpdateUser(const Caller& caller, const v1::U
                    MaskPaths(request.update_mask(), {"display_name", "role", "issuer"}, std::move(set)));
   RETURN_IF_ERROR(CheckDisplayName(request.user().display_name(), "user.display_name"));
   if (paths.contains("role")) RETURN_IF_ERROR(CheckRole(request.user().role(), "user.role"));
-  if (paths.contains("issuer")) RETURN_IF_ERROR(CheckBinding(context_, request.user(), name.parent.org));
+  std::string issuer_url;
+  if (paths.contains("issuer")) {
+    ASSIGN_OR_RETURN(issuer_url, CheckBinding(context_, request.user(), name.parent.org));
+  }
   absl::MutexLock lock(context_.changes);
   const auto view = context_.store->View();
   ASSIGN_OR_RETURN(auto user, ReadUser(*view, name));
@@ -143,12 +151,17 @@ absl::StatusOr<v1::User> UserRules::UpdateUser(const Caller& caller, const v1::U
     }
     user.record.set_role(request.user().role());
   }
+  storage::Mutation mutation;
   if (paths.contains("issuer")) {
+    const records::UserRecord before = user.record;
     user.record.set_issuer(request.user().issuer());
+    user.record.set_issuer_url(issuer_url);
     user.record.set_subject(request.user().subject());
+    // The claims were somebody else's.
+    if (!SameSubject(before, user.record)) user.record.set_claims_time(0);
+    RETURN_IF_ERROR(StageBinding(*view, name.parent.org, before, user.record, context_.clock(), &mutation));
   }
   user.record.set_update_time(context_.NowNanos());
-  storage::Mutation mutation;
   mutation.Put({Table::kUser, name.parent.org, "", name.id}, storage::SerializeSecret(user.record), user.version + 1,
                user.revision);
   const auto committed = CommitAudited(context_.store, caller, std::move(mutation));
@@ -169,6 +182,7 @@ absl::StatusOr<google::protobuf::Empty> UserRules::DeleteUser(const Caller& call
   const std::string below = absl::StrCat("users/", name.id);
   storage::Mutation mutation;
   mutation.Delete({Table::kUser, name.parent.org, "", name.id}, user.revision);
+  RETURN_IF_ERROR(StageBinding(*view, name.parent.org, user.record, /*after=*/{}, context_.clock(), &mutation));
   RETURN_IF_ERROR(DeleteEverythingBelow(*view, name.parent.org, below, context_.clock(), &mutation));
   const auto memberships = ScanRecords<records::MembershipRecord>(*view, Table::kMembership, name.parent.org, below);
   if (!memberships.ok()) return FromStore(memberships.status(), request.name());

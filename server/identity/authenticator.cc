@@ -26,9 +26,10 @@ namespace records = storage::records;
 using storage::RecordKey;
 using storage::Table;
 
-constexpr Table kDependencies[] = {Table::kOrg,     Table::kTokenIndex, Table::kToken,
-                                   Table::kUser,    Table::kTeam,       Table::kMembership,
-                                   Table::kService, Table::kWorkload,   Table::kWorkloadIdentity};
+constexpr Table kDependencies[] = {Table::kOrg,          Table::kTokenIndex, Table::kToken,
+                                   Table::kUser,         Table::kTeam,       Table::kMembership,
+                                   Table::kService,      Table::kWorkload,   Table::kWorkloadIdentity,
+                                   Table::kPersonBinding};
 
 absl::Status Unauthenticated(absl::string_view reason, absl::string_view message, absl::string_view next_step) {
   v1::ErrorDetail detail;
@@ -115,12 +116,18 @@ Authenticator::Authenticator(storage::Store* store, Clock clock, ExternalIdentit
 absl::StatusOr<std::shared_ptr<const Caller>> Authenticator::Authenticate(const CallCredentials& credentials,
                                                                           ExternalIdentities::Pending* pending) {
   const ExternalIdentities::Question question{[this](const ExternalIdentity& identity) { return MayCall(identity); },
-                                              credentials.stream, pending, credentials.may_verify};
+                                              credentials.stream,
+                                              pending,
+                                              credentials.may_verify,
+                                              credentials.may_verify,
+                                              credentials.in_vain};
+  // Before anything is asked, so that a change meanwhile drops what is cached.
+  const uint64_t stamp = Stamp();
   constexpr char kHowTo[] = "Send the metadata `authorization: Bearer TOKEN`.";
   if (credentials.authorization.empty() && external_ != nullptr && !credentials.certificates.empty()) {
     std::string hash;
     const auto admitted = external_->VerifyCertificate(credentials.certificates, &hash, question);
-    return FinishExternal(hash, admitted);
+    return FinishExternal(hash, stamp, admitted);
   }
   const absl::string_view authorization = credentials.authorization;
   if (authorization.empty()) return Unauthenticated("TOKEN_MISSING", "no token was presented", kHowTo);
@@ -132,54 +139,58 @@ absl::StatusOr<std::shared_ptr<const Caller>> Authenticator::Authenticate(const 
   if (!IsTokenText(text)) {
     if (external_ != nullptr && external_->TakesTokens() && LooksLikeJwt(text)) {
       const std::string hash = HashTokenText(text);
+      const uint64_t generation = external_->Generation();
       const auto admitted = external_->VerifyToken(text, hash, question);
-      if (admitted.ok() && admitted->identity->person != nullptr) return FinishPerson(hash, *admitted, pending);
-      return FinishExternal(hash, admitted);
+      if (admitted.ok() && admitted->identity->person != nullptr) {
+        return FinishPerson(hash, stamp, {*admitted, generation, credentials.peer}, pending);
+      }
+      return FinishExternal(hash, stamp, admitted);
     }
     return Unauthenticated("TOKEN_MALFORMED", "the token is malformed: its form or checksum is wrong",
                            "Check that the token was copied whole and unchanged.");
   }
   const std::string hash = HashTokenText(text);
-  return FindOrLoad(hash, [&](bool*) { return Load(hash); });
+  return FindOrLoad(hash, stamp, [&](bool*) { return Load(hash); });
 }
 
 absl::StatusOr<std::shared_ptr<const Caller>> Authenticator::AuthenticateAgain(const std::string& hash, bool external) {
-  if (!external) return FindOrLoad(hash, [&](bool*) { return Load(hash); });
+  const uint64_t stamp = Stamp();
+  if (!external) return FindOrLoad(hash, stamp, [&](bool*) { return Load(hash); });
   if (external_ == nullptr) return Unknown();
   const auto admitted =
       external_->VerifyAgain(hash, [this](const ExternalIdentity& identity) { return MayCall(identity); });
   if (absl::IsNotFound(admitted.status())) return Unknown();
   if (admitted.ok() && admitted->identity->person != nullptr) {
     // What goes on is judged by the directory as it is.
-    return FindOrLoad(hash, [&](bool* keep) {
+    return FindOrLoad(hash, stamp, [&](bool* keep) {
       bool enrol = false;
       auto caller = LoadPerson(hash, *admitted, &enrol);
       *keep = !enrol;
       return caller;
     });
   }
-  return FinishExternal(hash, admitted);
+  return FinishExternal(hash, stamp, admitted);
 }
 
 absl::StatusOr<std::shared_ptr<const Caller>> Authenticator::FinishExternal(
-    const std::string& hash, const absl::StatusOr<ExternalIdentities::Admitted>& admitted) {
+    const std::string& hash, uint64_t stamp, const absl::StatusOr<ExternalIdentities::Admitted>& admitted) {
   if (!admitted.ok()) return admitted.status();
-  return FindOrLoad(hash, [&](bool*) { return LoadExternal(hash, *admitted); });
+  return FindOrLoad(hash, stamp, [&](bool*) { return LoadExternal(hash, *admitted); });
 }
 
-absl::StatusOr<std::shared_ptr<const Caller>> Authenticator::FinishPerson(const std::string& hash,
-                                                                          const ExternalIdentities::Admitted& admitted,
+absl::StatusOr<std::shared_ptr<const Caller>> Authenticator::FinishPerson(const std::string& hash, uint64_t stamp,
+                                                                          VerifiedPerson person,
                                                                           ExternalIdentities::Pending* pending) {
   bool enrol = false;
-  auto caller = FindOrLoad(hash, [&](bool* keep) {
-    auto loaded = LoadPerson(hash, admitted, &enrol);
+  auto caller = FindOrLoad(hash, stamp, [&](bool* keep) {
+    auto loaded = LoadPerson(hash, person.admitted, &enrol);
     *keep = !enrol;
     return loaded;
   });
   if (!enrol) return caller;
   if (people_ == nullptr) return BeingEnrolled();
-  RETURN_IF_ERROR(people_->Failure(*admitted.identity));
-  const std::shared_ptr<OneShot> enrolment = people_->Begin(admitted.identity);
+  RETURN_IF_ERROR(people_->Failure(*person.admitted.identity));
+  const std::shared_ptr<OneShot> enrolment = people_->Begin(std::move(person));
   if (pending != nullptr) {
     *pending = [enrolment](std::function<void()> end) { enrolment->WhenFired(std::move(end)); };
   }
@@ -187,9 +198,7 @@ absl::StatusOr<std::shared_ptr<const Caller>> Authenticator::FinishPerson(const 
 }
 
 absl::StatusOr<std::shared_ptr<const Caller>> Authenticator::FindOrLoad(
-    const std::string& hash, const std::function<absl::StatusOr<Caller>(bool* keep)>& load) {
-  // Before the view, so that a change between the two drops what is cached below.
-  const uint64_t stamp = Stamp();
+    const std::string& hash, uint64_t stamp, const std::function<absl::StatusOr<Caller>(bool* keep)>& load) {
   std::shared_ptr<const Caller> caller = Find(hash, stamp);
   if (caller == nullptr) {
     bool keep = true;

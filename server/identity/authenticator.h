@@ -32,6 +32,9 @@ struct CallCredentials {
   bool stream = false;
   // Asked before a token is verified that is not known yet (ExternalIdentities::Question).
   std::function<absl::Status()> may_verify = nullptr;
+  std::function<void()> in_vain = nullptr;
+  // Where the call comes from, for what is done on its behalf.
+  std::string peer = {};
 };
 
 // Turns an API token, or the word of a platform that is trusted, into the caller that it speaks for, read from one
@@ -71,19 +74,20 @@ class Authenticator {
   // The workload to which the identity is granted, or the refusal.
   absl::StatusOr<Caller> Granted(const ExternalIdentity& identity) const;
   absl::StatusOr<Caller> LoadExternal(const std::string& hash, const ExternalIdentities::Admitted& admitted) const;
-  // The caller, from the cache or by `load`, which says whether to keep it; refused if it has expired.
+  // The caller, from the cache or by `load`, which says whether to keep it; refused if it has expired. `stamp` is from
+  // before anything was asked that they are computed from.
   absl::StatusOr<std::shared_ptr<const Caller>> FindOrLoad(
-      const std::string& hash, const std::function<absl::StatusOr<Caller>(bool* keep)>& load)
+      const std::string& hash, uint64_t stamp, const std::function<absl::StatusOr<Caller>(bool* keep)>& load)
       ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<std::shared_ptr<const Caller>> FinishExternal(
-      const std::string& hash, const absl::StatusOr<ExternalIdentities::Admitted>& admitted);
+      const std::string& hash, uint64_t stamp, const absl::StatusOr<ExternalIdentities::Admitted>& admitted);
   // OK if the person may call, now or once the directory says so, or the refusal.
   absl::Status MayCall(const ExternalIdentity& identity) const;
   // The person as the directory has them; `enrol`: it must be changed first.
   absl::StatusOr<Caller> LoadPerson(const std::string& hash, const ExternalIdentities::Admitted& admitted,
                                     bool* enrol) const;
-  absl::StatusOr<std::shared_ptr<const Caller>> FinishPerson(const std::string& hash,
-                                                             const ExternalIdentities::Admitted& admitted,
+  absl::StatusOr<std::shared_ptr<const Caller>> FinishPerson(const std::string& hash, uint64_t stamp,
+                                                             VerifiedPerson person,
                                                              ExternalIdentities::Pending* pending);
   std::shared_ptr<const Caller> Find(const std::string& hash, uint64_t stamp) ABSL_LOCKS_EXCLUDED(mutex_);
 

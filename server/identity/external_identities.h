@@ -40,6 +40,10 @@ class ExternalIdentities {
     Pending* pending = nullptr;
     // Asked before a token is verified that is not known yet; an error is the answer. May be null.
     std::function<absl::Status()> may_verify = nullptr;
+    // The same before one is looked at again that was verified and opened nothing.
+    std::function<absl::Status()> may_repeat = nullptr;
+    // Called for each of those that opens nothing, unless that was seen without a signature. May be null.
+    std::function<void()> in_vain = nullptr;
   };
 
   virtual ~ExternalIdentities() = default;
@@ -66,6 +70,9 @@ class ExternalIdentities {
 
   // Whether identities of the issuer's namespace, or of the trust domain (that has none), may enter the organization.
   virtual bool MayEnter(absl::string_view issuer, absl::string_view name_space, absl::string_view org) const = 0;
+
+  // `iss` of the issuer of people of that name, "" if there is none.
+  virtual std::string UrlOf(absl::string_view issuer) const = 0;
 
   // The refusal of somebody who was admitted and may call as nobody, for the reason `why`. A person is told.
   virtual absl::Status RefuseUngranted(const ExternalIdentity& identity, absl::string_view why) = 0;

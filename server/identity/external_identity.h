@@ -19,6 +19,8 @@ struct PersonClaims {
   std::string user;
   // Whoever is no user yet is made one.
   bool may_be_created = false;
+  // Whoever is bound to nobody yet is bound by this token: nobody but the issuer chooses the id that it names.
+  bool may_bind = false;
   // When the token was issued.
   absl::Time issue_time;
   // What the directory must say; unspecified: it is not the claims that say it.
@@ -41,6 +43,8 @@ struct ExternalIdentity {
   std::string pod_uid;
   // "" for all others.
   std::string spiffe_id;
+  // Of a person: `iss` of their token.
+  std::string issuer_url = {};
   // Null for all others.
   std::shared_ptr<const PersonClaims> person = nullptr;
 };

@@ -22,7 +22,11 @@ struct EnrolmentPlan {
   // Their role in each of these teams; unspecified: they are taken out.
   std::vector<std::pair<std::string, v1::TeamRole>> teams;
 
-  bool empty() const { return !create && !bind && role == v1::ORG_ROLE_UNSPECIFIED && teams.empty(); }
+  // That the claims of this token are the newest.
+  bool note_claims = false;
+
+  bool changes_roles() const { return role != v1::ORG_ROLE_UNSPECIFIED || !teams.empty(); }
+  bool empty() const { return !create && !bind && !note_claims && !changes_roles(); }
 };
 
 // A person as one view holds them.
@@ -34,10 +38,12 @@ struct FoundPerson {
   EnrolmentPlan plan;
 };
 
-// The user that the person's token names. They are the user who is bound to that issuer and subject. One who is bound
-// to none is bound by the first token that comes, unless the issuer makes users: then those that are there are not its
-// to take, and an ADMIN binds them. Claims of a token older than that whose claims the directory has count no more.
-// Teams that are not there, or that the tier does not include, are entered by nobody. Errors are the store's own.
+// The user that the person's token names. They are the user who is bound to that issuer (name and URL) and subject. One
+// who is bound to none is bound by the first token that comes if PersonClaims::may_bind, otherwise by an ADMIN. Nobody
+// is two users of an organization. Tokens from before their user was deleted or unbound call as nobody.
+//
+// Claims of a token older than that whose claims the directory has count no more, and those of one as old only take
+// away. Teams that are not there, or that the tier does not include, are entered by nobody. Errors are the store's own.
 absl::StatusOr<FoundPerson> FindPerson(const storage::StoreView& view, const ExternalIdentity& identity);
 
 }  // namespace keyferry::server

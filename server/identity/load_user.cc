@@ -25,6 +25,7 @@ absl::StatusOr<std::optional<LoadedUser>> LoadUser(const storage::StoreView& vie
   loaded.caller.user_create_time = loaded.create_time;
   loaded.revision = user->revision;
   loaded.issuer = user->record.issuer();
+  loaded.issuer_url = user->record.issuer_url();
   loaded.subject = user->record.subject();
   loaded.claims_time = user->record.claims_time();
   ASSIGN_OR_RETURN(const auto memberships,

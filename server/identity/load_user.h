@@ -20,6 +20,7 @@ struct LoadedUser {
   storage::Revision revision = 0;
   // Whose tokens call as them, and how new the claims are that were taken over (UserRecord).
   std::string issuer;
+  std::string issuer_url;
   std::string subject;
   int64_t claims_time = 0;
 };

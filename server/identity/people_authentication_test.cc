@@ -1,101 +1,18 @@
 // People who bring an ID token, and what the directory says of them then.
 #include <gtest/gtest.h>
 
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
-#include "keyferry/v1/audit.pb.h"
-#include "server/audit/audit_rules.h"
 #include "server/directory/bootstrap.h"
-#include "server/directory/testing_directory.h"
-#include "server/identity/authenticator.h"
-#include "server/identity/external_identity.h"
+#include "server/identity/testing_people.h"
 #include "server/identity/token_text.h"
 
 namespace keyferry::server {
 namespace {
 
 using Teams = std::vector<std::pair<std::string, v1::TeamRole>>;
-
-class PeopleAuthenticationTest : public ::testing::Test {
- protected:
-  PeopleAuthenticationTest() { directory_.external.entered = {"acme"}; }
-
-  PersonClaims Claims(const std::string& user = "ada") {
-    PersonClaims claims;
-    claims.org = "acme";
-    claims.user = user;
-    claims.issue_time = directory_.now;
-    return claims;
-  }
-  // A new token, by the issuer `cluster`.
-  std::string Token(const PersonClaims& claims, const std::string& subject = "sub-ada",
-                    const std::string& issuer = "cluster") {
-    ExternalIdentity identity;
-    identity.issuer = issuer;
-    identity.subject = subject;
-    identity.person = std::make_shared<const PersonClaims>(claims);
-    const std::string token = absl::StrCat("aa.bb.", ++tokens_);
-    directory_.external.Add(token, identity, directory_.now + absl::Hours(1));
-    return token;
-  }
-  absl::StatusOr<std::shared_ptr<const Caller>> Call(const std::string& token) {
-    ExternalIdentities::Pending pending;
-    auto caller = directory_.authenticator.Authenticate(CallCredentials{absl::StrCat("Bearer ", token), ""}, &pending);
-    if (pending == nullptr) return caller;
-    EXPECT_EQ(ReasonOf(caller.status()), "IDENTITY_UNAVAILABLE");
-    bool ended = false;
-    pending([&ended] { ended = true; });
-    EXPECT_TRUE(ended);
-    return directory_.authenticator.Authenticate(absl::StrCat("Bearer ", token));
-  }
-  // The user's id, or the reason of the refusal.
-  std::string Who(const std::string& token) {
-    const auto caller = Call(token);
-    return caller.ok() ? (*caller)->id : ReasonOf(caller.status());
-  }
-  v1::User User(const std::string& id) {
-    v1::GetUserRequest request;
-    request.set_name("orgs/acme/users/" + id);
-    const auto user = directory_.users.GetUser(directory_.Root(), request);
-    return user.ok() ? *user : v1::User();
-  }
-  absl::Status Bind(const std::string& id, const std::string& issuer, const std::string& subject) {
-    v1::UpdateUserRequest request;
-    request.mutable_user()->set_name("orgs/acme/users/" + id);
-    request.mutable_user()->set_issuer(issuer);
-    request.mutable_user()->set_subject(subject);
-    request.mutable_update_mask()->add_paths("issuer");
-    return directory_.users.UpdateUser(directory_.Root(), request).status();
-  }
-  absl::Status Delete(const std::string& id) {
-    v1::DeleteUserRequest request;
-    request.set_name("orgs/acme/users/" + id);
-    return directory_.users.DeleteUser(directory_.Root(), request).status();
-  }
-  std::vector<std::string> Methods() {
-    const AuditRules rules(directory_.store.get(), &directory_.pages);
-    v1::ListAuditEntriesRequest request;
-    request.set_parent("orgs/acme");
-    request.mutable_filter()->set_principal("orgs/acme/users/ada");
-    const auto listed = rules.ListAuditEntries(directory_.Root(), request);
-    std::vector<std::string> methods;
-    if (!listed.ok()) return methods;
-    for (const v1::AuditEntry& entry : listed->entries()) {
-      methods.push_back(entry.method());
-      EXPECT_EQ(entry.identity().issuer(), "cluster");
-      EXPECT_EQ(entry.identity().subject(), "sub-ada");
-      EXPECT_EQ(entry.resource(), "orgs/acme/users/ada");
-    }
-    return methods;
-  }
-
-  TestDirectory directory_;
-  int tokens_ = 0;
-};
 
 TEST_F(PeopleAuthenticationTest, APersonCallsAsTheUserThatTheyAre) {
   directory_.AddUser("ada", v1::ORG_ROLE_ADMIN);
@@ -157,6 +74,7 @@ TEST_F(PeopleAuthenticationTest, TwoSubjectsAreNeverOneUser) {
   EXPECT_EQ(Who(Token(Claims(), "sub-ada")), "IDENTITY_REFUSED");
   EXPECT_EQ(Who(Token(Claims(), "sub-eve")), "ada");
   ASSERT_EQ(Bind("ada", "", ""), absl::OkStatus());
+  directory_.now += absl::Seconds(1);
   EXPECT_EQ(Who(Token(Claims(), "sub-ada")), "ada");
   EXPECT_EQ(ReasonOf(Bind("ada", "cluster", "")), "INVALID_FIELD");
   EXPECT_EQ(ReasonOf(Bind("ada", "", "sub-ada")), "INVALID_FIELD");
@@ -200,8 +118,76 @@ TEST_F(PeopleAuthenticationTest, AUserWhoIsDeletedIsGoneForWhatWasBegun) {
   EXPECT_FALSE(directory_.authenticator.AuthenticateAgain(HashTokenText(other), /*external=*/true).ok());
   EXPECT_TRUE(User("bob").name().empty());
   directory_.AddUser("ada");
-  EXPECT_EQ(ReasonOf(directory_.authenticator.AuthenticateAgain(hash, /*external=*/true).status()), "TOKEN_UNKNOWN");
+  EXPECT_EQ(ReasonOf(directory_.authenticator.AuthenticateAgain(hash, /*external=*/true).status()), "IDENTITY_REFUSED");
   EXPECT_EQ(User("ada").subject(), "");
+}
+
+TEST_F(PeopleAuthenticationTest, AnOlderTokenGivesNothingBackThatANewerOneDidNotSay) {
+  directory_.AddUser("ada");
+  directory_.AddTeam("eng");
+  PersonClaims claims = Claims();
+  claims.role = v1::ORG_ROLE_ADMIN;
+  claims.teams = {{"eng", v1::TEAM_ROLE_OWNER}};
+  const std::string first = Token(claims);
+  ASSERT_EQ((*Call(first))->role, v1::ORG_ROLE_ADMIN);
+  // An ADMIN takes all away by hand; the newer token agrees, and changes nothing.
+  const auto demote = [&] {
+    v1::UpdateUserRequest request;
+    request.mutable_user()->set_name("orgs/acme/users/ada");
+    request.mutable_user()->set_role(v1::ORG_ROLE_MEMBER);
+    ASSERT_TRUE(directory_.users.UpdateUser(directory_.Root(), request).ok());
+    v1::RemoveTeamMemberRequest remove;
+    remove.set_name("orgs/acme/teams/eng/members/ada");
+    ASSERT_TRUE(directory_.teams.RemoveTeamMember(directory_.Root(), remove).ok());
+  };
+  demote();
+  EXPECT_EQ((*Call(first))->role, v1::ORG_ROLE_MEMBER) << "one as old as what counted only takes away";
+  EXPECT_EQ((*Call(first))->RoleIn("eng"), v1::TEAM_ROLE_UNSPECIFIED);
+  directory_.now += absl::Minutes(1);
+  claims.issue_time = directory_.now;
+  claims.role = v1::ORG_ROLE_MEMBER;
+  claims.teams = {{"eng", v1::TEAM_ROLE_UNSPECIFIED}};
+  ASSERT_EQ((*Call(Token(claims)))->role, v1::ORG_ROLE_MEMBER);
+  EXPECT_EQ((*Call(first))->role, v1::ORG_ROLE_MEMBER);
+  EXPECT_EQ((*Call(first))->RoleIn("eng"), v1::TEAM_ROLE_UNSPECIFIED);
+  EXPECT_EQ(Methods().size(), 1u) << "that a token is the newest is no change of roles";
+  // A newer one does give.
+  directory_.now += absl::Minutes(1);
+  claims.issue_time = directory_.now;
+  claims.role = v1::ORG_ROLE_ADMIN;
+  EXPECT_EQ((*Call(Token(claims)))->role, v1::ORG_ROLE_ADMIN);
+}
+
+TEST_F(PeopleAuthenticationTest, WhatWasVerifiedBeforeAReloadEnrolsNobodyAfterIt) {
+  directory_.AddUser("ada");
+  VerifiedPerson person;
+  const std::string token = Token(Claims());
+  person.admitted = directory_.external.known.at(token);
+  person.generation = directory_.external.generation++;
+  EXPECT_TRUE(absl::IsAborted(directory_.enrolment.Enrol(person)));
+  person.generation = directory_.external.generation;
+  directory_.now += absl::Hours(1);
+  EXPECT_TRUE(absl::IsAborted(directory_.enrolment.Enrol(person))) << "it has expired";
+  EXPECT_EQ(User("ada").subject(), "");
+  directory_.now -= absl::Seconds(1);
+  EXPECT_EQ(directory_.enrolment.Enrol(person), absl::OkStatus());
+  EXPECT_EQ(User("ada").subject(), "sub-ada");
+}
+
+TEST_F(PeopleAuthenticationTest, WhoWasReadBeforeAReloadIsNotKeptAfterIt) {
+  for (const char* id : {"ada", "bob"}) {
+    directory_.AddUser(id);
+    ASSERT_EQ(Who(Token(Claims(id), absl::StrCat("sub-", id))), id);
+  }
+  const std::string token = Token(Claims("ada"), "sub-ada");
+  const std::string other = Token(Claims("bob"), "sub-bob");
+  directory_.external.after_verifying = [&] {
+    directory_.external.known[token] = directory_.external.known[other];
+    ++directory_.external.generation;
+    directory_.external.after_verifying = nullptr;
+  };
+  EXPECT_EQ(Who(token), "ada");
+  EXPECT_EQ(Who(token), "bob") << "by the configuration of now";
 }
 
 TEST_F(PeopleAuthenticationTest, RolesOfTheClaimsAreTheDirectorysBeforeTheCall) {
@@ -254,6 +240,14 @@ TEST_F(PeopleAuthenticationTest, TheLastAdminIsNotMadeAMember) {
   EXPECT_EQ(Who(token), "LAST_ADMIN");
   EXPECT_EQ(Who(token), "LAST_ADMIN") << "nor called as";
   EXPECT_EQ(User("root").role(), v1::ORG_ROLE_ADMIN);
+  ASSERT_EQ(directory_.not_enrolled.size(), 1u) << "the log has it";
+  const v1::AuditEntry& denied = directory_.not_enrolled.front();
+  EXPECT_EQ(denied.method(), "keyferryd/SetRoles");
+  EXPECT_EQ(denied.resource(), "orgs/acme/users/root");
+  EXPECT_EQ(denied.identity().issuer(), "cluster");
+  EXPECT_EQ(denied.identity().subject(), "sub-ada");
+  EXPECT_EQ(denied.reason(), "LAST_ADMIN");
+  EXPECT_EQ(denied.peer(), kPeer);
   directory_.AddUser("other", v1::ORG_ROLE_ADMIN);
   directory_.now += Enrolment::kFailureTime;
   const auto caller = Call(token);

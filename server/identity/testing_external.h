@@ -1,6 +1,7 @@
 #ifndef KEYFERRY_SERVER_IDENTITY_TESTING_EXTERNAL_H_
 #define KEYFERRY_SERVER_IDENTITY_TESTING_EXTERNAL_H_
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -21,11 +22,13 @@ class FakeExternalIdentities : public ExternalIdentities {
                                        const Question& question) override {
     const auto found = known.find(std::string(token));
     if (found == known.end()) return Refused();
-    const absl::Status granted = question.granted(*found->second.identity);
+    const Admitted admitted = found->second;
+    const absl::Status granted = question.granted(*admitted.identity);
     if (!granted.ok()) return granted;
     streams += question.stream ? 1 : 0;
-    by_hash[hash] = found->second;
-    return found->second;
+    by_hash[hash] = admitted;
+    if (after_verifying != nullptr) after_verifying();
+    return admitted;
   }
   absl::StatusOr<Admitted> VerifyCertificate(absl::string_view pem_chain, std::string* hash,
                                              const Question& question) override {
@@ -40,6 +43,9 @@ class FakeExternalIdentities : public ExternalIdentities {
   bool MayEnter(absl::string_view issuer, absl::string_view, absl::string_view org) const override {
     return entered.count(std::string(org)) != 0 && (issuer == "cluster" || issuer == "prod");
   }
+  std::string UrlOf(absl::string_view issuer) const override {
+    return issuer == "cluster" || issuer == "prod" ? "https://" + std::string(issuer) : "";
+  }
   absl::Status RefuseUngranted(const ExternalIdentity&, absl::string_view why) override {
     refused_for = std::string(why);
     return Refused();
@@ -47,6 +53,7 @@ class FakeExternalIdentities : public ExternalIdentities {
   uint64_t Generation() const override { return generation; }
 
   void Add(const std::string& token, ExternalIdentity identity, absl::Time expire_time = absl::InfiniteFuture()) {
+    if (identity.issuer_url.empty()) identity.issuer_url = UrlOf(identity.issuer);
     known[token] = {std::make_shared<const ExternalIdentity>(std::move(identity)), expire_time};
   }
 
@@ -56,6 +63,8 @@ class FakeExternalIdentities : public ExternalIdentities {
   uint64_t generation = 0;
   // Why somebody was refused last to whom nothing is granted.
   std::string refused_for;
+  // Called at the end of each verification. May be null.
+  std::function<void()> after_verifying;
   // How many were asked about for a stream.
   int streams = 0;
   // What is said of those whom nobody knows any more.

@@ -58,7 +58,8 @@ CallLimits::CallLimits(const CallRates& rates, MonotonicClock clock)
     : clock_(std::move(clock)),
       identities_(rates.identity, kMaxIdentities),
       orgs_(rates.org, kMaxOrgs),
-      peers_(rates.failed_authentication, kMaxPeers) {}
+      peers_(rates.failed_authentication, kMaxPeers),
+      verifications_(rates.failed_verification, kMaxPeers) {}
 
 absl::Status CallLimits::Admit(const Caller& caller) {
   const int64_t now = clock_();
@@ -84,8 +85,12 @@ absl::Status CallLimits::AfterFailure(absl::string_view peer, const absl::Status
 }
 
 absl::Status CallLimits::BeforeVerifying(absl::string_view peer) {
-  const absl::Duration wait = peers_.WaitOf(absl::HashOf(PeerNetwork(peer)), clock_());
+  const absl::Duration wait = verifications_.WaitOf(absl::HashOf(PeerNetwork(peer)), clock_());
   return wait == absl::ZeroDuration() ? absl::OkStatus() : TooManyFailures(wait);
+}
+
+void CallLimits::VerifiedInVain(absl::string_view peer) {
+  (void)verifications_.Take(absl::HashOf(PeerNetwork(peer)), clock_());
 }
 
 absl::Status CallLimits::TooManyFailures(absl::Duration wait) {
@@ -97,6 +102,7 @@ void CallLimits::SetRates(const CallRates& rates) {
   identities_.SetRate(rates.identity);
   orgs_.SetRate(rates.org);
   peers_.SetRate(rates.failed_authentication);
+  verifications_.SetRate(rates.failed_verification);
 }
 
 }  // namespace keyferry::server

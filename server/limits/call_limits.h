@@ -20,6 +20,8 @@ struct CallRates {
   Rate org;
   // Of one peer address: calls whose token is refused.
   Rate failed_authentication;
+  // Of one peer address: tokens of platforms and issuers that were verified in vain.
+  Rate failed_verification = {500, 1000};
 };
 
 // Nanoseconds that never go back.
@@ -43,8 +45,11 @@ class CallLimits {
   absl::Status AfterFailure(absl::string_view peer, const absl::Status& failure);
 
   // Whether a token of a platform that is not known yet may be verified for a call from `peer`, which costs a
-  // signature: not while the address has had too many failures. Counts nothing.
+  // signature: not while too many of the address were verified in vain. Counts nothing. Whatever costs no signature
+  // stands in nobody's way.
   absl::Status BeforeVerifying(absl::string_view peer);
+  // Counts a token from `peer` that was verified in vain.
+  void VerifiedInVain(absl::string_view peer);
 
   void SetRates(const CallRates& rates);
 
@@ -63,6 +68,7 @@ class CallLimits {
   RateLimiter identities_;
   RateLimiter orgs_;
   RateLimiter peers_;
+  RateLimiter verifications_;
 };
 
 // What a peer is counted as: its address without the port, of IPv6 the first 64 bits; any other text as it is.

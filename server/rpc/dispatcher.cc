@@ -76,6 +76,8 @@ Dispatcher::Admission Dispatcher::Admit(Call* call, ExternalIdentities::Pending*
   CallCredentials credentials = presented.all();
   credentials.stream = call->streams;
   credentials.may_verify = [this, call] { return call_limits_->BeforeVerifying(call->record.entry.peer()); };
+  credentials.in_vain = [this, call] { call_limits_->VerifiedInVain(call->record.entry.peer()); };
+  credentials.peer = call->record.entry.peer();
   Admission caller = authenticator_->Authenticate(credentials, pending);
   Note(caller, call);
   if (!caller.ok()) return call_limits_->AfterFailure(call->record.entry.peer(), caller.status());

@@ -169,7 +169,7 @@ TEST_P(WatchHubTest, ALaterUserOfTheSameIdDoesNotGoOnWithIt) {
   w_.callers.emplace("ada", later);
   Touch({Table::kUser, "acme", "", "ada"}, /*remove=*/false);
   w_.Settle();
-  EXPECT_EQ(watch->sink.Take(), "end UNAUTHENTICATED");
+  EXPECT_EQ(watch->sink.Take(), "end TOKEN_UNKNOWN");
 }
 
 // Whoever is trusted changes without any record.

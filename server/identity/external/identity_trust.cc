@@ -11,6 +11,9 @@
 namespace keyferry::server {
 namespace {
 
+// How often it is asked whether to wait on.
+constexpr absl::Duration kGiveUpInterval = absl::Milliseconds(100);
+
 template <typename Orgs>
 bool Takes(const Orgs& orgs, absl::string_view name_space, absl::string_view org) {
   return orgs.empty() || std::any_of(orgs.begin(), orgs.end(), [&](const std::string& entry) {
@@ -64,12 +67,19 @@ absl::StatusOr<IdentityTrust> IdentityTrust::Create(const config::Identity& iden
   return trust;
 }
 
-absl::Status IdentityTrust::AwaitKeys(absl::Duration timeout, const IdentityTrust& before) const {
+absl::Status IdentityTrust::AwaitKeys(absl::Duration timeout, const IdentityTrust& before,
+                                      const std::function<bool()>& give_up) const {
   const absl::Time deadline = absl::Now() + timeout;
   for (const std::shared_ptr<TrustedIssuer>& issuer : issuers) {
     const std::shared_ptr<TrustedIssuer> old = before.FindIssuer(issuer->config.issuer());
     if (old != nullptr && old->keys == issuer->keys) continue;
-    const absl::Status read = issuer->keys->AwaitFirstRead(std::max(deadline - absl::Now(), absl::ZeroDuration()));
+    absl::Status read;
+    absl::Duration left;
+    do {
+      if (give_up != nullptr && give_up()) return absl::CancelledError("the server is being stopped");
+      left = std::max(deadline - absl::Now(), absl::ZeroDuration());
+      read = issuer->keys->AwaitFirstRead(give_up == nullptr ? left : std::min(left, kGiveUpInterval));
+    } while (absl::IsDeadlineExceeded(read) && left > absl::ZeroDuration());
     if (read.ok()) continue;
     return absl::UnavailableError(
         absl::StrCat("the keys of the issuer `", issuer->config.name(), "` cannot be read: ", read.message()));

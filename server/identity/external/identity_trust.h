@@ -43,8 +43,9 @@ struct IdentityTrust {
                                               const IdentityTrust* before = nullptr);
 
   // Waits until the keys of each issuer were read once, or could not be, that are not those of `before`. UNAVAILABLE
-  // names an issuer that has none.
-  absl::Status AwaitKeys(absl::Duration timeout, const IdentityTrust& before) const;
+  // names an issuer that has none. CANCELLED as soon as `give_up`, which is asked again and again, says so.
+  absl::Status AwaitKeys(absl::Duration timeout, const IdentityTrust& before,
+                         const std::function<bool()>& give_up = nullptr) const;
 
   // By `iss`, or null.
   std::shared_ptr<TrustedIssuer> FindIssuer(absl::string_view issuer) const;

@@ -73,8 +73,8 @@ std::shared_ptr<const IdentityTrust> IdentityVerifier::trust() const {
   return trust_;
 }
 
-IdentityVerifier::EntryPointer IdentityVerifier::Under(const IdentityTrust& trust, const EntryPointer& entry,
-                                                       uint64_t generation) {
+IdentityVerifier::EntryPointer IdentityVerifier::Under(const IdentityTrust& trust, const Rereads& rereads,
+                                                       const EntryPointer& entry, uint64_t generation) {
   if (entry->withdrawn) return entry;
   const EntryPointer next = entry->Copy();
   next->trust = generation;
@@ -85,10 +85,8 @@ IdentityVerifier::EntryPointer IdentityVerifier::Under(const IdentityTrust& trus
     return next;
   }
   const std::shared_ptr<TrustedIssuer> issuer = trust.FindIssuer(entry->token.issuer->config.issuer());
-  const absl::Status stands = issuer == nullptr ? absl::PermissionDeniedError("its issuer is not configured")
-                                                : StandsUnder(entry->token, issuer->config);
-  if (absl::IsFailedPrecondition(stands)) return nullptr;
-  next->withdrawn = !stands.ok();
+  next->withdrawn = issuer == nullptr || !StandsUnder(entry->token, issuer->config);
+  if (!next->withdrawn && rereads.contains(entry->token.issuer.get())) return nullptr;
   next->token.issuer = next->withdrawn ? nullptr : issuer;
   if (!next->is_reviewed()) return next;
   // What was not reviewed before has no text to be reviewed.
@@ -102,11 +100,18 @@ IdentityVerifier::EntryPointer IdentityVerifier::Under(const IdentityTrust& trus
 void IdentityVerifier::SetTrust(IdentityTrust next) {
   issuers_.insert(issuers_.end(), next.issuers.begin(), next.issuers.end());
   const auto trust = std::make_shared<const IdentityTrust>(std::move(next));
+  // What is kept was verified by issuers of the present trust.
+  const std::shared_ptr<const IdentityTrust> before = this->trust();
+  Rereads rereads;
+  for (const std::shared_ptr<TrustedIssuer>& old : before->issuers) {
+    const std::shared_ptr<TrustedIssuer> issuer = trust->FindIssuer(old->config.issuer());
+    if (issuer != nullptr && ReadsOtherwise(old->config, issuer->config)) rereads.insert(old.get());
+  }
   {
     absl::MutexLock lock(&mutex_);
     const uint64_t generation = generation_.load(std::memory_order_relaxed) + 1;
     for (auto entry = entries_.begin(); entry != entries_.end();) {
-      EntryPointer under = Under(*trust, entry->second, generation);
+      EntryPointer under = Under(*trust, rereads, entry->second, generation);
       if (under == nullptr) {
         entries_.erase(entry++);
       } else {
@@ -117,6 +122,13 @@ void IdentityVerifier::SetTrust(IdentityTrust next) {
     generation_.store(generation, std::memory_order_release);
   }
   refused_.Clear();
+  warnings_.Clear();
+  // Whoever still holds one that is trusted no longer does not keep its keys being read.
+  for (const std::shared_ptr<TrustedIssuer>& old : before->issuers) {
+    const bool goes_on = std::any_of(trust->issuers.begin(), trust->issuers.end(),
+                                     [&](const auto& issuer) { return issuer->keys == old->keys; });
+    if (!goes_on) old->keys->Stop();
+  }
   issuers_.erase(
       std::remove_if(issuers_.begin(), issuers_.end(), [](const auto& issuer) { return issuer.use_count() == 1; }),
       issuers_.end());
@@ -131,6 +143,7 @@ absl::StatusOr<ExternalIdentities::Admitted> IdentityVerifier::VerifyToken(absl:
     ASSIGN_OR_RETURN(entry, Read(token, hash, now, question));
     if (const absl::Status granted = question.granted(*entry->admitted.identity); !granted.ok()) {
       refused_.Put(hash, {{}, entry}, now);
+      if (absl::IsUnauthenticated(granted) && question.in_vain != nullptr) question.in_vain();
       return granted;
     }
     if (entry->is_reviewed()) {
@@ -185,8 +198,15 @@ bool IdentityVerifier::MayEnter(absl::string_view issuer, absl::string_view name
   return trust()->LetsIn(issuer, name_space, org);
 }
 
+std::string IdentityVerifier::UrlOf(absl::string_view issuer) const {
+  for (const std::shared_ptr<TrustedIssuer>& one : trust()->issuers) {
+    if (one->config.name() == issuer && one->config.kind() == "oidc") return one->config.issuer();
+  }
+  return "";
+}
+
 absl::Status IdentityVerifier::RefuseUngranted(const ExternalIdentity& identity, absl::string_view why) {
-  logger_->Write(LogLevel::kWarning, "identity refused",
+  logger_->Write(warnings_.IsNew(identity, why, clock_()) ? LogLevel::kWarning : LogLevel::kDebug, "identity refused",
                  {{"issuer", identity.issuer}, {"subject", identity.subject}, {"pod", identity.pod}, {"problem", why}});
   if (identity.person == nullptr) return RefusedStatus();
   // Whom the issuer vouches for may know what is missing.
@@ -250,12 +270,13 @@ absl::StatusOr<IdentityVerifier::EntryPointer> IdentityVerifier::Read(absl::stri
                                                                       absl::Time now, const Question& question) {
   const RefusedTokens<Entry>::Known known = refused_.Find(hash, now);
   if (known.verified != nullptr && known.verified->trust == Generation() && Check(*known.verified, now).ok()) {
+    if (question.may_repeat != nullptr) RETURN_IF_ERROR(question.may_repeat());
     return known.verified;
   }
   if (const std::shared_ptr<const JwkSet> keys = known.keys.lock()) {
-    // Whatever issuer it names: as long as that is the set, its signature does not hold.
+    // Whatever issuer it names: as long as that is the set, it is refused again.
     for (const std::shared_ptr<TrustedIssuer>& issuer : trust()->issuers) {
-      if (issuer->keys->keys() == keys) return Refuse(issuer->config.name(), "its signature did not hold before");
+      if (issuer->keys->keys() == keys) return Refuse(issuer->config.name(), "it was refused a moment ago");
     }
   }
   if (question.may_verify != nullptr) RETURN_IF_ERROR(question.may_verify());
@@ -265,7 +286,10 @@ absl::StatusOr<IdentityVerifier::EntryPointer> IdentityVerifier::Read(absl::stri
   TokenAttempt attempt;
   absl::StatusOr<ReadToken> read = ReadTokenOf(*trust(), token, now, &attempt);
   if (!read.ok()) {
-    if (absl::IsPermissionDenied(read.status()) && attempt.keys != nullptr) refused_.Put(hash, {attempt.keys, {}}, now);
+    if (absl::IsPermissionDenied(read.status()) && attempt.verified) {
+      refused_.Put(hash, {attempt.keys, {}}, now);
+      if (question.in_vain != nullptr) question.in_vain();
+    }
     return WhyNot(read.status(), attempt, question.pending);
   }
   entry->admitted = {std::make_shared<const ExternalIdentity>(std::move(read->identity)), read->expire_time};

@@ -9,11 +9,13 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "server/identity/external/identity_trust.h"
 #include "server/identity/external/one_shot.h"
+#include "server/identity/external/refusal_warnings.h"
 #include "server/identity/external/refused_tokens.h"
 #include "server/identity/external/token_reading.h"
 #include "server/identity/external_identities.h"
@@ -52,6 +54,7 @@ class IdentityVerifier : public ExternalIdentities {
   absl::StatusOr<Admitted> VerifyAgain(const std::string& hash, const Granted& granted) override
       ABSL_LOCKS_EXCLUDED(mutex_);
   bool MayEnter(absl::string_view issuer, absl::string_view name_space, absl::string_view org) const override;
+  std::string UrlOf(absl::string_view issuer) const override;
   absl::Status RefuseUngranted(const ExternalIdentity& identity, absl::string_view why) override;
 
  private:
@@ -72,8 +75,11 @@ class IdentityVerifier : public ExternalIdentities {
   absl::StatusOr<EntryPointer> Read(absl::string_view token, const std::string& hash, absl::Time now,
                                     const Question& question) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status WhyNot(const absl::Status& problem, const TokenAttempt& attempt, Pending* pending);
-  // The same under another configuration; null if nobody can say without the token.
-  static EntryPointer Under(const IdentityTrust& trust, const EntryPointer& entry, uint64_t generation);
+  // The same under another configuration; null if nobody can say without the token. `rereads`: the issuers whose claims
+  // are read otherwise by it.
+  using Rereads = absl::flat_hash_set<const TrustedIssuer*>;
+  static EntryPointer Under(const IdentityTrust& trust, const Rereads& rereads, const EntryPointer& entry,
+                            uint64_t generation);
   absl::StatusOr<Admitted> Admit(const EntryPointer& entry, absl::Time now, const Question& question)
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Begins a review unless one is under way or failed just now.
@@ -92,6 +98,7 @@ class IdentityVerifier : public ExternalIdentities {
   std::shared_ptr<const IdentityTrust> trust_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<std::string, EntryPointer> entries_ ABSL_GUARDED_BY(mutex_);
   RefusedTokens<Entry> refused_;
+  RefusalWarnings warnings_;
   // Issuers that are or were trusted. Here is the last reference to each, so that none ends on a thread of its own or
   // under a lock. Belongs to the thread that calls SetTrust.
   std::vector<std::shared_ptr<TrustedIssuer>> issuers_;

@@ -11,7 +11,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
 #include "server/errors.h"
 #include "server/identity/external/testing_identity.h"
 #include "server/identity/jwt/testing_jwt.h"
@@ -63,7 +65,10 @@ class IdentityVerifierTest : public ::testing::Test {
       ++verified_;
       return may_verify_;
     };
-    return verifier_->VerifyToken(token, HashOf(token), {granted_, /*stream=*/false, /*pending=*/nullptr, may_verify});
+    const auto may_repeat = [this] { return may_verify_; };
+    return verifier_->VerifyToken(
+        token, HashOf(token),
+        {granted_, /*stream=*/false, /*pending=*/nullptr, may_verify, may_repeat, [this] { ++in_vain_; }});
   }
   // The configuration with a change, and keys from the same place.
   IdentityTrust Changed(const std::function<void(config::Issuer*)>& change) {
@@ -96,6 +101,7 @@ class IdentityVerifierTest : public ::testing::Test {
   absl::Status grant_;
   absl::Status may_verify_;
   int verified_ = 0;
+  int in_vain_ = 0;
   const ExternalIdentities::Granted granted_ = [this](const ExternalIdentity&) { return grant_; };
   const std::function<absl::Time()> clock_ = [this] { return now(); };
   KeptLog log_;
@@ -151,6 +157,7 @@ TEST_F(IdentityVerifierTest, EveryRefusalIsTheSameAndOnlyTheLogSaysWhy) {
       {"not valid yet",
        key_.Sign(TestServiceAccountClaims(kIssuer, "tools", "runner", "p", "u", now() + absl::Hours(2)))},
       {"signature does not hold", stranger.Sign(Claims())},
+      {"signature does not hold", stranger.Sign(absl::StrReplaceAll(Claims(), {{"kubernetes.io", "example.com"}}))},
       {"is none of the issuer's", unknown.Sign(Claims())},
       {"its algorithm (`alg`)", rsa.Sign(Claims())},
       {"its algorithm (`alg`)", key_.SignText(R"({"alg":"none","kid":"k1"})", Claims())},
@@ -257,6 +264,7 @@ TEST_F(IdentityVerifierTest, WhatWasRefusedCostsNoSecondSignature) {
   EXPECT_EQ(verified_, 1);
   EXPECT_EQ(ReasonOf(VerifyCounting(forged).status()), "IDENTITY_REFUSED");
   EXPECT_EQ(verified_, 1);
+  EXPECT_EQ(in_vain_, 1) << "each signature once";
   // Keys that are read anew may be others.
   keys_.Set(TestJwks(stranger.Jwk()));
   AwaitRead(source_);
@@ -306,6 +314,44 @@ TEST_F(IdentityVerifierTest, NothingNewIsVerifiedForWhomItMayNotBe) {
   EXPECT_TRUE(VerifyCounting(known).ok());
 }
 
+TEST_F(IdentityVerifierTest, WhatCostsNoSignatureIsVerifiedInNobodysVain) {
+  for (const std::string& token : {std::string("a.b.c"), key_.SignText(R"({"alg":"none","kid":"k1"})", Claims()),
+                                   key_.Sign(absl::StrReplaceAll(Claims(), {{kIssuer, "other"}})),
+                                   TestJwtKey(JwtAlgorithm::kEs256, "k9").Sign(Claims())}) {
+    EXPECT_FALSE(VerifyCounting(token).ok());
+  }
+  now_ += 7200;
+  EXPECT_EQ(ReasonOf(VerifyCounting(key_.Sign(TestServiceAccountClaims(kIssuer, "tools", "runner", "pod-0", "uid-0",
+                                                                       now() - absl::Hours(2))))
+                         .status()),
+            "IDENTITY_REFUSED")
+      << "expired";
+  EXPECT_EQ(in_vain_, 0);
+  EXPECT_TRUE(VerifyCounting(key_.Sign(Claims())).ok());
+  EXPECT_EQ(in_vain_, 0);
+}
+
+TEST_F(IdentityVerifierTest, WhoeverIsGrantedNothingIsLookedAtSoOftenAndWarnedOfOnce) {
+  const std::string token = key_.Sign(Claims());
+  ExternalIdentities::Admitted admitted = *Verify(key_.Sign(Claims("pod-1")));
+  grant_ = absl::UnauthenticatedError("not granted");
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(VerifyCounting(token).status(), grant_);
+  EXPECT_EQ(in_vain_, 3);
+  may_verify_ = absl::ResourceExhaustedError("too many");
+  EXPECT_EQ(VerifyCounting(token).status(), may_verify_);
+  const auto warnings = [&] {
+    log_.Take();
+    for (int i = 0; i < 5; ++i) (void)verifier_->RefuseUngranted(*admitted.identity, "nobody");
+    const std::string log = log_.Take();
+    EXPECT_NE(log.find("identity refused"), std::string::npos);
+    return std::vector<std::string>(absl::StrSplit(log, "\"level\":\"warn")).size() - 1;
+  };
+  EXPECT_EQ(warnings(), 1u);
+  EXPECT_EQ(warnings(), 0u);
+  now_ += 60;
+  EXPECT_EQ(warnings(), 1u);
+}
+
 TEST_F(IdentityVerifierTest, AnotherConfigurationKeepsWhatHoldsByIt) {
   const std::string token = key_.Sign(Claims());
   ASSERT_TRUE(VerifyCounting(token).ok());
@@ -335,6 +381,31 @@ TEST_F(IdentityVerifierTest, AnotherConfigurationKeepsWhatHoldsByIt) {
     EXPECT_TRUE(absl::StrContains(what, "name") || ReasonOf(VerifyCounting(token).status()) == "IDENTITY_REFUSED")
         << what;
   }
+}
+
+TEST_F(IdentityVerifierTest, KeysOfWhoIsTrustedNoLongerAreReadNoMore) {
+  // A call that goes on still has it.
+  const std::shared_ptr<const IdentityTrust> before = verifier_->trust();
+  verifier_->SetTrust(Changed([](config::Issuer* issuer) { issuer->add_audience("other"); }));
+  now_ += 11;
+  EXPECT_NE(source_->TryRead(), nullptr) << "the same keys are read on";
+  verifier_->SetTrust(IdentityTrust());
+  now_ += 11;
+  EXPECT_EQ(before->issuers[0]->keys->TryRead(), nullptr);
+}
+
+TEST(IdentityTrustTest, WhoeverWaitsForKeysMayGiveUp) {
+  FakeKeys keys("");
+  keys.Block();
+  KeptLog log;
+  IdentityTrust trust;
+  trust.issuers.push_back(std::make_shared<TrustedIssuer>());
+  trust.issuers[0]->keys =
+      std::make_shared<KeySource>("slow", keys.MakeReader(), absl::Now, &log, KeySource::Options());
+  int asked = 0;
+  const absl::Status status =
+      trust.AwaitKeys(absl::InfiniteDuration(), IdentityTrust(), [&asked] { return ++asked == 2; });
+  EXPECT_TRUE(absl::IsCancelled(status)) << status;
 }
 
 TEST_F(IdentityVerifierTest, WhatIsRefusedIsForgottenWithTheConfiguration) {

@@ -17,12 +17,16 @@ KeySource::KeySource(std::string name, std::unique_ptr<KeyReader> reader, std::f
       thread_([this] { Run(); }) {}
 
 KeySource::~KeySource() {
+  Stop();
+  thread_.join();
+}
+
+void KeySource::Stop() {
   {
     absl::MutexLock lock(&mutex_);
     ending_ = true;
   }
   reader_->Stop();
-  thread_.join();
 }
 
 std::shared_ptr<const JwkSet> KeySource::keys() const {
@@ -46,6 +50,7 @@ absl::Status KeySource::AwaitFirstRead(absl::Duration timeout) const {
 
 std::shared_ptr<OneShot> KeySource::TryRead() {
   absl::MutexLock lock(&mutex_);
+  if (ending_) return nullptr;
   if (asked_ != nullptr) return asked_;
   const absl::Time now = clock_();
   // A clock that was set back must not keep everybody waiting.

@@ -46,8 +46,12 @@ class KeySource {
   // Waits until a reading has ended, or for that long. OK if there are keys; otherwise why there are none.
   absl::Status AwaitFirstRead(absl::Duration timeout) const ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Asks for a reading, and says when it has ended; null if one was asked for less than `min_interval` ago.
+  // Asks for a reading, and says when it has ended; null if one was asked for less than `min_interval` ago, or
+  // none begins any more.
   std::shared_ptr<OneShot> TryRead() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // No reading begins from now on, and one that is under way ends. The keys stay as they are.
+  void Stop() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   void Run() ABSL_LOCKS_EXCLUDED(mutex_);

@@ -77,6 +77,15 @@ TEST_F(KeySourceTest, IsMadeToReadOnceInAnInterval) {
   EXPECT_EQ(keys_.reads(), reads + 2);
 }
 
+TEST_F(KeySourceTest, ReadsNoMoreOnceItIsStopped) {
+  const auto source = Make();
+  AwaitRead(source.get());
+  now_ += 11;
+  source->Stop();
+  EXPECT_EQ(source->TryRead(), nullptr);
+  EXPECT_NE(source->keys(), nullptr) << "whoever still has it, has its keys";
+}
+
 TEST_F(KeySourceTest, WhoWaitsForAReadingIsToldOfTheEnd) {
   keys_.Block();
   auto source = Make();

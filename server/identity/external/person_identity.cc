@@ -144,8 +144,11 @@ absl::StatusOr<IdToken> ReadIdToken(const Jws& jws, const VerifiedClaims& claims
   ASSIGN_OR_RETURN(person.role, RoleOf(claims.all, issuer.people()));
   ASSIGN_OR_RETURN(person.teams, TeamsOf(claims.all, issuer.people()));
   person.may_be_created = issuer.people().users() == "create";
+  // Any other claim may be one that people change themselves.
+  person.may_bind = !person.may_be_created && issuer.people().user_claim() == "sub";
   person.issue_time = *claims.issue_time;
   token.identity.issuer = issuer.name();
+  token.identity.issuer_url = issuer.issuer();
   token.identity.subject = claims.subject;
   token.identity.person = std::make_shared<const PersonClaims>(std::move(person));
   return token;

@@ -90,10 +90,21 @@ TEST_F(PersonIdentityTest, AnIdTokenSaysWhoItIs) {
   ASSERT_NE(identity.person, nullptr);
   EXPECT_EQ(identity.person->org, "acme");
   EXPECT_EQ(identity.person->user, "ada");
+  EXPECT_EQ(identity.issuer_url, issuer_.issuer());
   EXPECT_FALSE(identity.person->may_be_created);
+  EXPECT_TRUE(identity.person->may_bind);
   EXPECT_EQ(identity.person->role, v1::ORG_ROLE_UNSPECIFIED) << "the directory says it";
   EXPECT_TRUE(identity.person->teams.empty());
   EXPECT_EQ(read->expire_time, absl::FromUnixSeconds(1700003600));
+}
+
+TEST_F(PersonIdentityTest, OnlyTheSubjectBindsWhoIsThere) {
+  people().set_users("create");
+  EXPECT_FALSE(Read()->identity.person->may_bind);
+  people().set_users("existing");
+  people().set_user_claim("org");
+  ASSERT_TRUE(Read().ok());
+  EXPECT_FALSE(Read()->identity.person->may_bind) << "whoever may change it there would choose who to be";
 }
 
 TEST_F(PersonIdentityTest, OtherKindsOfTokensAreNone) {

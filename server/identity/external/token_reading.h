@@ -31,17 +31,22 @@ struct ReadToken {
 struct TokenAttempt {
   std::shared_ptr<TrustedIssuer> issuer;
   std::shared_ptr<const JwkSet> keys;
+  // A signature was looked at.
+  bool verified = false;
 };
 
-// Reads and verifies a token. What it says of itself is looked at first, which costs no signature. INVALID_ARGUMENT and
-// PERMISSION_DENIED say why it is refused, NOT_FOUND that the issuer has no such key, UNAVAILABLE that its keys are not
-// there.
+// Reads and verifies a token. For whom and until when it is is looked at first, which costs no signature; whom it
+// names, only once that holds. INVALID_ARGUMENT and PERMISSION_DENIED say why it is refused, NOT_FOUND that the issuer
+// has no such key, UNAVAILABLE that its keys are not there.
 absl::StatusOr<ReadToken> ReadTokenOf(const IdentityTrust& trust, absl::string_view token, absl::Time now,
                                       TokenAttempt* attempt);
 
-// Whether what was read holds by the configuration `issuer` as well, its keys aside. FAILED_PRECONDITION: that cannot
-// be said without the token.
-absl::Status StandsUnder(const ReadToken& token, const config::Issuer& issuer);
+// Whether what was read holds by the configuration `issuer` as well, its keys and ReadsOtherwise aside.
+bool StandsUnder(const ReadToken& token, const config::Issuer& issuer);
+
+// Whether the claims of people say something else by one configuration than by the other, so that nobody can say who
+// they are without the token.
+bool ReadsOtherwise(const config::Issuer& before, const config::Issuer& issuer);
 
 }  // namespace keyferry::server
 

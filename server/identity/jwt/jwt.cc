@@ -127,7 +127,7 @@ absl::StatusOr<Jws> ParseJws(absl::string_view text) {
   return jws;
 }
 
-absl::StatusOr<const VerificationKey*> VerifyJws(const Jws& jws, const std::vector<JwtAlgorithm>& allowed,
+absl::StatusOr<const VerificationKey*> ChooseKey(const Jws& jws, const std::vector<JwtAlgorithm>& allowed,
                                                  const JwkSet& keys) {
   const std::optional<JwtAlgorithm> algorithm = JwtAlgorithmOf(MemberText(jws.header, "alg"));
   if (!algorithm.has_value() || std::find(allowed.begin(), allowed.end(), *algorithm) == allowed.end()) {
@@ -135,6 +135,12 @@ absl::StatusOr<const VerificationKey*> VerifyJws(const Jws& jws, const std::vect
   }
   const VerificationKey* const key = keys.Find(*algorithm, jws.key_id());
   if (key == nullptr) return absl::NotFoundError("its key (`kid`) is none of the issuer's for that algorithm");
+  return key;
+}
+
+absl::StatusOr<const VerificationKey*> VerifyJws(const Jws& jws, const std::vector<JwtAlgorithm>& allowed,
+                                                 const JwkSet& keys) {
+  ASSIGN_OR_RETURN(const VerificationKey* const key, ChooseKey(jws, allowed, keys));
   if (!key->Verify(jws.signing_input, jws.signature)) return Refused("its signature does not hold");
   return key;
 }

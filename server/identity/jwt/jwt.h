@@ -38,6 +38,10 @@ bool LooksLikeJwt(absl::string_view text);
 // has a member twice, or a critical header (`crit`), none of which is understood.
 absl::StatusOr<Jws> ParseJws(absl::string_view text);
 
+// The key that VerifyJws verifies with; its errors, but for the signature.
+absl::StatusOr<const VerificationKey*> ChooseKey(const Jws& jws, const std::vector<JwtAlgorithm>& allowed,
+                                                 const JwkSet& keys);
+
 // The key under which the signature holds. The algorithm is one of `allowed`, which says what its key must be: what the
 // token names chooses among them and adds none. Keys in the header (`jwk`, `x5c`, `jku`, `x5u`) are not looked at.
 // PERMISSION_DENIED for another algorithm or a signature that does not hold, NOT_FOUND if the set has no such key.
