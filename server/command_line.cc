@@ -6,6 +6,7 @@
 #include <map>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "server/names.h"
 #include "server/status_macros.h"
 #include "server/version.h"
@@ -36,7 +37,9 @@ struct Options {
   std::string admin;
   std::string tier = "business";
   std::string token_file;
+  std::string token_lifetime = "8760h";
   bool once = false;
+  bool new_token = false;
   std::string backup_to;
   std::string backup_from;
   std::string restore_to;
@@ -101,8 +104,14 @@ Commands AddOptions(CLI::App* app, Options* options) {
   commands.init->add_option("--tier", options->tier, "free, team, business (default) or enterprise; for a new org");
   commands.init->add_option("--token-file", options->token_file,
                             "Write the token to this file, mode 0600, instead of standard output");
-  commands.init->add_flag("--once", options->once,
-                          "Do nothing if the file of --token-file is there already, for a start that is repeated");
+  commands.init->add_option("--token-lifetime", options->token_lifetime,
+                            "How long the token is valid, 1m to 8760h (default 8760h, a year)");
+  commands.init->add_flag(
+      "--once", options->once,
+      "For a start that is repeated: do nothing if the store has an organization, and make no store "
+      "while backup.directory holds backups");
+  commands.init->add_flag("--new-token", options->new_token,
+                          "With --once: make the user ADMIN and issue a token all the same; =false leaves it");
   commands.verify = app->add_subcommand("verify", "Open every record of the store and check it");
   commands.audit = app->add_subcommand(
       "audit",
@@ -123,6 +132,14 @@ absl::StatusOr<v1::Tier> ParseTier(const std::string& text) {
   const auto found = tiers.find(text);
   if (found == tiers.end()) return absl::InvalidArgumentError("--tier must be free, team, business or enterprise");
   return found->second;
+}
+
+absl::StatusOr<absl::Duration> ParseTokenLifetime(const std::string& text) {
+  absl::Duration lifetime;
+  if (absl::ParseDuration(text, &lifetime) && lifetime >= absl::Minutes(1) && lifetime <= absl::Hours(24 * 365)) {
+    return lifetime;
+  }
+  return absl::InvalidArgumentError("--token-lifetime takes a duration from 1m to 8760h, such as 12h");
 }
 
 absl::Status InterpretBackupCommands(const Options& options, const Commands& commands, CommandLine* line) {
@@ -153,9 +170,14 @@ absl::Status Interpret(const Options& options, const Commands& commands, Command
   line->admin = options.admin;
   line->token_file = options.token_file;
   line->once = options.once;
+  line->new_token = options.new_token;
   if (options.once && options.token_file.empty()) {
-    return absl::InvalidArgumentError("--once needs --token-file: whether that file is there says if init has run");
+    return absl::InvalidArgumentError("--once needs --token-file: standard output would be a log");
   }
+  if (options.new_token && !options.once) {
+    return absl::InvalidArgumentError("--new-token goes with --once; without it a token is issued anyway");
+  }
+  ASSIGN_OR_RETURN(line->token_lifetime, ParseTokenLifetime(options.token_lifetime));
   ASSIGN_OR_RETURN(line->tier, ParseTier(options.tier));
   for (const ConfigKey& key : ConfigKeys()) {
     const std::string& text = options.keys.at(key.path);

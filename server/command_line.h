@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "absl/time/time.h"
 #include "absl/types/variant.h"
 #include "keyferry/v1/directory.pb.h"
 #include "server/config/config.h"
@@ -22,8 +23,11 @@ struct CommandLine {
   std::string admin;
   v1::Tier tier = v1::TIER_BUSINESS;
   std::string token_file;
-  // Do nothing if there is such a file.
+  absl::Duration token_lifetime;
+  // Leave a store that has an organization as it is, and make none where backups are.
   bool once = false;
+  // With `once`: issue a token all the same.
+  bool new_token = false;
   // For kBackup: where to; "" for the configured directory. For kVerifyBackup and kRestore: the backup.
   std::string backup;
   // For kRestore.

@@ -7,12 +7,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "server/audit/audit_line.h"
 #include "server/backup_commands.h"
 #include "server/configured_store.h"
-#include "server/directory/bootstrap.h"
-#include "server/files.h"
+#include "server/init_command.h"
 #include "server/log.h"
 #include "server/rpc/grpc_log.h"
 #include "server/serve.h"
@@ -22,42 +20,6 @@
 
 namespace keyferry::server {
 namespace {
-
-constexpr absl::Duration kInitTokenLifetime = absl::Hours(24 * 365);
-
-absl::Status Init(const CommandLine& command_line) {
-  const config::Config& config = command_line.config;
-  // The token's file is the last that is written: what came before is done, or done again.
-  if (command_line.once && access(command_line.token_file.c_str(), F_OK) == 0) {
-    std::cerr << "keyferryd: " << command_line.token_file << " is there already; nothing was done\n";
-    return absl::OkStatus();
-  }
-  RETURN_IF_ERROR(EnsurePrivateDirectory(config.data_dir()));
-  const std::string& kek = config.key_provider().file();
-  if (!kek.empty() && access(kek.c_str(), F_OK) != 0) {
-    // A store that exists was wrapped by another KEK; a new one beside it would only hide that it is lost.
-    ASSIGN_OR_RETURN(const bool empty, IsEmptyDirectory(config.data_dir()));
-    if (!empty) {
-      return absl::NotFoundError(absl::StrCat("the KEK file ", kek, " is missing, and ", config.data_dir(),
-                                              " holds a store that was sealed with it; restore the file"));
-    }
-    RETURN_IF_ERROR(storage::CreateKekFile(kek));
-  }
-  const std::unique_ptr<Logger> warnings = MakeStderrLogger(LogLevel::kWarning);
-  ASSIGN_OR_RETURN(const storage::OpenedStore opened, OpenConfiguredStore(config, /*create=*/true, warnings.get()));
-  RETURN_IF_ERROR(FinishOrgDeletions(opened.store.get()));
-  absl::Mutex changes;
-  const DirectoryContext context{opened.store.get(), absl::Now, /*pages=*/nullptr, &changes};
-  ASSIGN_OR_RETURN(const bool made,
-                   EnsureOrgWithAdmin(context, command_line.org, command_line.tier, command_line.admin));
-  ASSIGN_OR_RETURN(const IssuedToken issued, IssueTokenForUser(context, command_line.org, command_line.admin,
-                                                               "keyferryd init", kInitTokenLifetime));
-  std::cerr << "keyferryd: organization " << command_line.org << (made ? " made" : " exists") << ", user "
-            << command_line.admin << " is ADMIN\n";
-  if (!command_line.token_file.empty()) return WritePrivateFile(command_line.token_file, issued.text.Expose());
-  std::cout << issued.text.Expose() << "\n" << std::flush;
-  return absl::OkStatus();
-}
 
 absl::Status Verify(const CommandLine& command_line) {
   ASSIGN_OR_RETURN(const auto key_provider, LoadKeyProvider(command_line.config.key_provider()));

@@ -151,22 +151,6 @@ TEST_F(KeyferrydTest, InitServeVerifyAndRotateTheKek) {
   EXPECT_EQ(Run("verify --config " + config_ + " --key-provider-file " + directory_ + "/kek2").code, 0);
 }
 
-TEST_F(KeyferrydTest, InitOnceDoesNothingWhereItHasWrittenItsToken) {
-  const std::string init = "init --config " + config_ + " --org acme --admin root --once --token-file " + directory_;
-  ASSERT_EQ(Run(init + "/token").code, 0);
-  const std::string token = ReadAll(directory_ + "/token");
-  ASSERT_EQ(token.size(), 54u);
-  const Outcome again = Run(init + "/token");
-  EXPECT_EQ(again.code, 0);
-  EXPECT_EQ(again.out, "");
-  EXPECT_TRUE(absl::StrContains(again.err, "nothing was done")) << again.err;
-  EXPECT_EQ(ReadAll(directory_ + "/token"), token);
-  // A start that was cut short is made up for.
-  ASSERT_EQ(unlink((directory_ + "/token").c_str()), 0);
-  EXPECT_EQ(Run(init + "/token").code, 0);
-  EXPECT_EQ(ReadAll(directory_ + "/token").size(), 54u);
-}
-
 TEST_F(KeyferrydTest, SighupReadsFilesAgainAndKeepsWhatWorks) {
   ASSERT_EQ(Run("init --config " + config_ + " --org acme --admin root").code, 0);
   const std::string log = directory_ + "/serve.log";

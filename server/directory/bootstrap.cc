@@ -87,6 +87,12 @@ absl::StatusOr<bool> EnsureOrgWithAdmin(const DirectoryContext& context, const s
   return made;
 }
 
+absl::StatusOr<bool> HasOrg(storage::Store* store) {
+  const auto view = store->View();
+  ASSIGN_OR_RETURN(const auto orgs, ScanRecords<records::OrgRecord>(*view, Table::kOrg, "", ""));
+  return !orgs.empty();
+}
+
 absl::StatusOr<IssuedToken> IssueTokenForUser(const DirectoryContext& context, const std::string& org,
                                               const std::string& user, absl::string_view display_name,
                                               absl::Duration ttl) {

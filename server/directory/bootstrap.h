@@ -17,6 +17,9 @@ namespace keyferry::server {
 absl::StatusOr<bool> EnsureOrgWithAdmin(const DirectoryContext& context, const std::string& org, v1::Tier tier,
                                         const std::string& admin);
 
+// Whether there is any org.
+absl::StatusOr<bool> HasOrg(storage::Store* store);
+
 // A token for an existing user of the org.
 absl::StatusOr<IssuedToken> IssueTokenForUser(const DirectoryContext& context, const std::string& org,
                                               const std::string& user, absl::string_view display_name,

@@ -1,108 +1,18 @@
-// deploy/kubernetes: what `kubectl apply -k` would send is what Kubernetes takes and what its parts need of each other, and
-// the real programs run as the pods say: their users, files, flags, configuration and probes.
+// deploy/kubernetes: what `kubectl apply -k` would send is what Kubernetes takes and what its parts need of each other.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import https from 'node:https';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { randomBytes } from 'node:crypto';
-import { temporaryDirectory } from './lib/fixture.mjs';
-import { Pod } from './lib/kubelet.mjs';
+import { after, before, describe, test as plainTest } from 'node:test';
 import { checkAll, expansionProblems, fileProblems, imageProblems, named, ofKind } from './lib/manifests.mjs';
-import { programs } from './lib/platform.mjs';
-import { run } from './lib/process.mjs';
+import {
+  BROUGHT, BROWSERS, CERTIFICATES, ISSUER, ROOT, WEBHOOK_TOKEN, expectedOf, objectsOf, overlays, render, rendered, setUp, tearDown, test,
+  version, writeOverlay,
+} from './lib/rendered.mjs';
 
-const ROOT = path.resolve(import.meta.dirname ?? new URL('.', import.meta.url).pathname, '../..');
-const BUILD_TIMEOUT_MS = 600_000;
-const PATIENCE_MS = 60_000;
-
-// What whoever installs it brings, as docs/kubernetes.md says.
-const BROUGHT = {
-  'Secret/keyferry-kek': ['kek'],
-  'Secret/keyferry-metrics': ['token'],
-  'ConfigMap/keyferry-issuer': ['jwks.json'],
-  'ConfigMap/kube-root-ca.crt': ['ca.crt'],
-};
-const CERTIFICATES = {
-  'Secret/keyferry-tls': ['tls.crt', 'tls.key', 'ca.crt'],
-  'Secret/keyferry-webhook-tls': ['tls.crt', 'tls.key'],
-};
-const BROWSERS = { 'Secret/keyferry-browsers-tls': ['tls.crt', 'tls.key'] };
-const REVIEW_RULES = [{ apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] }];
-const COMPONENTS = ['token-review', 'oauth', 'monitoring'];
-
-// Kustomizations by name: those of the tree, and such as people make of them.
-const overlays = {
-  'supplied-tls': { rules: [], brought: { ...BROUGHT, ...CERTIFICATES } },
-  'single-node': { rules: [], brought: { ...BROUGHT, ...CERTIFICATES } },
-  'cert-manager': { rules: [], brought: BROUGHT },
-  'with-token-review': { on: 'cert-manager', components: ['token-review'], rules: REVIEW_RULES, egress: [53, 443, 6443], brought: BROUGHT },
-  'with-oauth': { on: 'cert-manager', components: ['oauth'], rules: [], egress: [53, 443], brought: { ...BROUGHT, ...BROWSERS } },
-  'with-monitoring': { on: 'cert-manager', components: ['monitoring'], rules: [], brought: BROUGHT },
-  'with-all': { on: 'supplied-tls', components: COMPONENTS, rules: REVIEW_RULES, egress: [53, 443, 6443], brought: { ...BROUGHT, ...CERTIFICATES, ...BROWSERS } },
-};
 const UNTYPED = ['Certificate', 'Issuer', 'ServiceMonitor', 'PrometheusRule'];
 
-let directory, tree, renderer, rendered, version;
-
-async function render(...kustomizations) {
-  const { code, stdout, stderr } = await run(renderer, kustomizations.map((each) => path.join(tree, each)), { env: process.env });
-  assert.equal(code, 0, stderr);
-  return Object.fromEntries(Object.entries(JSON.parse(stdout)).map(([each, result]) => [path.basename(each), result]));
-}
-
-function writeOverlay(name, text) {
-  fs.mkdirSync(path.join(tree, 'overlays', name), { recursive: true });
-  fs.writeFileSync(path.join(tree, 'overlays', name, 'kustomization.yaml'), text);
-}
-
-const expectedOf = (name) => ({ version, ...overlays[name] });
-const objectsOf = (name) => structuredClone(rendered[name].objects);
-
-before(async () => {
-  directory = temporaryDirectory();
-  renderer = path.join(directory, 'render');
-  const built = await run('go', ['build', '-o', renderer, '.'], {
-    env: process.env, cwd: path.join(ROOT, 'tests/kubernetes/render'), timeoutMs: BUILD_TIMEOUT_MS,
-  });
-  assert.equal(built.code, 0, built.stderr);
-  version = (await run(programs.keyferryd, ['--version'])).stdout.split(' ')[1].trim();
-  tree = path.join(directory, 'kubernetes');
-  fs.cpSync(path.join(ROOT, 'deploy/kubernetes'), tree, { recursive: true });
-  await makeCertificates();
-  fs.copyFileSync(path.join(directory, 'ca.crt'), path.join(tree, 'overlays/supplied-tls/ca.crt'));
-  for (const [name, { on, components }] of Object.entries(overlays)) {
-    const folders = components?.map((each) => (each === 'monitoring' ? '../../monitoring' : `../../components/${each}`));
-    if (on) writeOverlay(name, `resources: [../${on}]\ncomponents: [${folders.join(', ')}]\n`);
-  }
-  rendered = await render(...Object.keys(overlays).map((name) => `overlays/${name}`), 'maintenance');
-});
-
-after(() => fs.rmSync(directory, { recursive: true, force: true }));
-
-// A CA, and certificates as docs/kubernetes.md has them made.
-async function makeCertificates() {
-  const openssl = async (...args) => {
-    const { code, stderr } = await run('openssl', args, { cwd: directory, env: process.env });
-    assert.equal(code, 0, stderr);
-  };
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '30'];
-  await openssl('req', '-x509', ...key, '-subj', '/CN=CA', '-keyout', 'ca.key', '-out', 'ca.crt');
-  const names = {
-    keyferry: ['keyferry.keyferry.svc', 'keyferry', 'localhost'],
-    'keyferry-webhook': ['keyferry-webhook.keyferry.svc'],
-    api: ['localhost'],
-  };
-  for (const [name, hosts] of Object.entries(names)) {
-    await openssl('req', '-x509', ...key, '-subj', `/CN=${hosts[0]}`, '-CA', 'ca.crt', '-CAkey', 'ca.key',
-      '-addext', `subjectAltName=${hosts.map((host) => `DNS:${host}`).join(',')}`,
-      '-addext', 'basicConstraints=critical,CA:FALSE', '-keyout', `${name}.key`, '-out', `${name}.crt`);
-  }
-}
-
-const made = (name) => fs.readFileSync(path.join(directory, name), 'utf8');
-const certificate = (name) => ({ 'tls.crt': made(`${name}.crt`), 'tls.key': made(`${name}.key`), 'ca.crt': made('ca.crt') });
+before(setUp);
+after(tearDown);
 
 describe('what is rendered', () => {
   for (const name of Object.keys(overlays)) {
@@ -130,7 +40,7 @@ describe('what is rendered', () => {
   });
 
   test('both configurations of the server differ in where identities come from alone', () => {
-    const [plain, reviewed] = ['supplied-tls', 'with-token-review'].map((name) => Object.values(
+    const [plain, reviewed] = ['with-copied-keys', 'supplied-tls'].map((name) => Object.values(
       objectsOf(name).find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name.startsWith('keyferry-server-')).data)[0]);
     const before = (text) => text.slice(0, text.indexOf('      issuer:'));
     assert.ok(before(plain).includes('identity:'));
@@ -145,16 +55,25 @@ describe('what is rendered', () => {
     assert.deepEqual(claimed, asked);
   });
 
-  test('every alert has its section in the runbook', () => {
+  plainTest('every alert has its section in the runbook', () => {
     const runbook = fs.readFileSync(path.join(ROOT, 'docs/runbook.md'), 'utf8').split('\n');
-    const alerts = ofKind(objectsOf('with-monitoring'), 'PrometheusRule').flatMap(({ spec }) => spec.groups.flatMap(({ rules }) => rules));
+    const rules = fs.readFileSync(path.join(ROOT, 'deploy/kubernetes/monitoring/prometheusrule.yaml'), 'utf8');
+    const alerts = [...rules.matchAll(/- alert: (\w+)/g)].map(([, alert]) => alert);
     assert.ok(alerts.length > 10);
-    for (const { alert } of alerts) assert.ok(runbook.includes(`## ${alert}`), alert);
+    for (const alert of alerts) assert.ok(runbook.includes(`## ${alert}`), alert);
   });
 
-  test('docs/kubernetes.md says how to make what is brought', () => {
+  plainTest('the runbook says what to do where the keys of the issuer are a copy', () => {
+    const [, section] = /\n## KeyferryUnauthenticatedCalls\n(.*?)\n## /s.exec(fs.readFileSync(path.join(ROOT, 'docs/runbook.md'), 'utf8'));
+    for (const word of ['jwks_file', 'kubernetes.md#without-the-api-server']) assert.ok(section.includes(word), word);
     const page = fs.readFileSync(path.join(ROOT, 'docs/kubernetes.md'), 'utf8');
-    for (const [source, keys] of Object.entries({ ...BROUGHT, ...CERTIFICATES, ...BROWSERS })) {
+    const [, copied] = /\n### Without the API server\n(.*?)\n### /s.exec(page);
+    for (const word of ['jwks_file', 'keyferry-issuer', '/openid/v1/jwks']) assert.ok(copied.includes(word), word);
+  });
+
+  plainTest('docs/kubernetes.md says how to make what is brought', () => {
+    const page = fs.readFileSync(path.join(ROOT, 'docs/kubernetes.md'), 'utf8');
+    for (const [source, keys] of Object.entries({ ...BROUGHT, ...CERTIFICATES, ...BROWSERS, ...ISSUER, ...WEBHOOK_TOKEN })) {
       if (source === 'ConfigMap/kube-root-ca.crt') continue;
       for (const word of [source.split('/')[1], ...keys]) assert.ok(page.includes(word), `${source}: ${word}`);
     }
@@ -168,6 +87,10 @@ describe('what would be found', () => {
   const budget = (objects) => named(objects, 'PodDisruptionBudget', 'keyferry').spec;
   const hook = (objects) => ofKind(objects, 'MutatingWebhookConfiguration')[0].webhooks[0];
   const volume = (objects, name) => server(objects).volumes.find((each) => each.name === name);
+  const initFlag = (objects, name, value) => {
+    const [init] = server(objects).initContainers;
+    init.command = init.command.filter((word) => !word.startsWith(`--${name}=`)).concat(value ? [`--${name}=${value}`] : []);
+  };
   const changes = [
     ['an image without a version', (o) => { server(o).containers[0].image = 'keyferry/server'; }, /has the image/],
     ['the image latest', (o) => { server(o).containers[0].image = 'keyferry/server:latest'; }, /has the image/],
@@ -183,10 +106,22 @@ describe('what would be found', () => {
     ['a port not let in', (o) => { named(o, 'NetworkPolicy', 'keyferry-webhook').spec.ingress = []; }, /policies allow/],
     ['a port let out', (o) => { named(o, 'NetworkPolicy', 'keyferry').spec.egress = [{ to: [{ podSelector: {} }], ports: [{ port: 22 }] }]; }, /let out to the ports 22/],
     ['everything let out', (o) => { named(o, 'NetworkPolicy', 'keyferry').spec.egress = [{}]; }, /lets out to everything/],
-    ['the metadata of a cloud let out', (o) => { for (const { to } of named(o, 'NetworkPolicy', 'keyferry-oauth').spec.egress) for (const { ipBlock } of to) delete ipBlock?.except; }, /link-local/, 'with-oauth'],
+    ['the metadata of a cloud let out', (o) => { for (const { to } of named(o, 'NetworkPolicy', 'keyferry-oauth').spec.egress) for (const { ipBlock } of to) delete ipBlock?.except; }, /keyferry-oauth lets out to link-local/, 'with-oauth'],
+    ['the metadata of a cloud let out beside the API server', (o) => { named(o, 'NetworkPolicy', 'keyferry-to-api-server').spec.egress[1].to[1] = { ipBlock: { cidr: '::/0' } }; }, /keyferry-to-api-server lets out to link-local/],
+    ['a webhook without a way to the server', (o) => { named(o, 'NetworkPolicy', 'keyferry-webhook-to-server').spec.egress.pop(); }, /not let out to keyferry/, 'with-ask-server'],
+    ['a webhook without names', (o) => { named(o, 'NetworkPolicy', 'keyferry-webhook-to-server').spec.egress.shift(); }, /has no names/, 'with-ask-server'],
+    ['a webhook that the server does not let in', (o) => { named(o, 'NetworkPolicy', 'keyferry-from-webhook').spec.ingress = []; }, /not let in at keyferry/, 'with-ask-server'],
+    ['a priority of the cluster', (o) => { webhook(o).priorityClassName = 'system-cluster-critical'; }, /webhook has the priority system-cluster-critical/],
+    ["an ADMIN's token on the volume", (o) => { initFlag(o, 'token-file', '/var/lib/keyferry/admin.token'); }, /to a disk/],
+    ["an ADMIN's token on a disk", (o) => { volume(o, 'admin').emptyDir = {}; }, /to a disk/],
+    ["an ADMIN's token for a year", (o) => { initFlag(o, 'token-lifetime', '8760h'); }, /for 8760 hours/],
+    ["an ADMIN's token for as long as by default", (o) => { initFlag(o, 'token-lifetime'); }, /for Infinity hours/],
+    ['an init that does not see backups', (o) => { const [init] = server(o).initContainers; init.volumeMounts = init.volumeMounts.filter(({ name }) => name !== 'backup'); }, /does not see whether there are backups/],
+    ['an init that could change backups', (o) => { delete server(o).initContainers[0].volumeMounts.find(({ name }) => name === 'backup').readOnly; }, /or could change them/],
+    ['keys of the issuer that are a copy', (o) => { const map = o.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name.startsWith('keyferry-server-')); map.data['keyferryd.yaml'] = map.data['keyferryd.yaml'].replace(/jwks_url: .*/, 'jwks_file: /etc/keyferry/kek/kek'); }, /keys of the issuer are a copy/],
     ['a right more', (o) => o.push({ kind: 'ClusterRole', metadata: { name: 'x' }, rules: [{ verbs: ['*'] }] }), /roles give/],
     ['a token of the cluster', (o) => { server(o).automountServiceAccountToken = true; }, /mounts a token/],
-    ['a projected token', (o) => server(o).volumes.push({ name: 'x', projected: { sources: [{ serviceAccountToken: { path: 'token' } }] } }), /without any use/],
+    ['a projected token', (o) => server(o).volumes.push({ name: 'x', projected: { sources: [{ serviceAccountToken: { path: 'token' } }] } }), /without any use/, 'with-copied-keys'],
     ['the account of the namespace', (o) => { server(o).serviceAccountName = 'default'; }, /no account of its own/],
     ['a budget that lets nobody go', (o) => { delete budget(o).maxUnavailable; budget(o).minAvailable = 1; }, /lets no pod go/],
     ['a budget that holds broken pods', (o) => { delete budget(o).unhealthyPodEvictionPolicy; }, /do not work/],
@@ -222,232 +157,4 @@ describe('what would be found', () => {
       assert.match(problems.join('\n'), problem);
     });
   }
-});
-
-// An HTTPS request to a program of this machine that shows a certificate for `name`.
-function ask(port, target, { name = 'localhost', token, body, method = body ? 'POST' : 'GET' } = {}) {
-  return new Promise((resolve, reject) => {
-    const request = https.request({
-      host: '127.0.0.1', port, path: target, method, ca: made('ca.crt'), servername: name,
-      headers: { ...(token && { authorization: `Bearer ${token}` }), ...(body && { 'content-type': 'application/json' }) },
-    }, (response) => {
-      let text = '';
-      response.on('data', (chunk) => { text += chunk; });
-      response.on('end', () => resolve({ status: response.statusCode, text }));
-    });
-    request.on('error', reject);
-    request.end(body);
-  });
-}
-
-// What volumes hold: the rendered ConfigMaps, and what the rest is.
-function contents(objects, more) {
-  const maps = ofKind(objects, 'ConfigMap').map(({ metadata, data }) => [`ConfigMap/${metadata.name}`, data]);
-  return { ...Object.fromEntries(maps), ...more };
-}
-
-function copyPrograms() {
-  const folder = path.join(directory, 'bin');
-  if (fs.existsSync(folder)) return folder;
-  fs.chmodSync(directory, 0o755);
-  fs.mkdirSync(folder);
-  fs.copyFileSync(programs.keyferryd, path.join(folder, 'keyferryd'));
-  fs.copyFileSync(programs.keyferry, path.join(folder, 'keyferry'));
-  fs.copyFileSync(programs.injector, path.join(folder, 'keyferry-injector'));
-  for (const name of fs.readdirSync(folder)) fs.chmodSync(path.join(folder, name), 0o755);
-  return folder;
-}
-
-const ANY_PORT = [['0.0.0.0:7443', '127.0.0.1:0'], ['0.0.0.0:9443', '127.0.0.1:0'], ['0.0.0.0:8443', '127.0.0.1:0']];
-const portOf = (line, what) => Number(new RegExp(`${what}=[^ ]*:(\\d+)`).exec(line)[1]);
-
-function serverPod(overlay, folder, more, substitutes = []) {
-  const objects = rendered[overlay].objects;
-  const sources = contents(objects, {
-    'Secret/keyferry-kek': { kek: `${randomBytes(32).toString('base64')}\n` },
-    'Secret/keyferry-tls': certificate('keyferry'),
-    'Secret/keyferry-metrics': { token: randomBytes(16).toString('hex') },
-    'ConfigMap/keyferry-issuer': { 'jwks.json': '{"keys":[]}' },
-    ...more,
-  });
-  const home = path.join(directory, folder);
-  fs.mkdirSync(home);
-  const pod = new Pod(home, named(objects, 'StatefulSet', 'keyferry').spec.template,
-    { sources, programs: copyPrograms(), substitutes: [...substitutes, ...ANY_PORT] });
-  return { pod, token: sources['Secret/keyferry-metrics'].token };
-}
-
-describe('the pod of the server', () => {
-  let pod, token, server, grpc;
-  const store = () => pod.path('/var/lib/keyferry/store');
-
-  before(async () => {
-    ({ pod, token } = serverPod('supplied-tls', 'server'));
-  });
-  after(() => server?.stop());
-
-  test('is initialized once', async () => {
-    const first = await pod.run('init');
-    assert.equal(first.code, 0, first.stderr);
-    assert.doesNotMatch(first.stdout + first.stderr, /kf_/);
-    const admin = fs.readFileSync(pod.path('/var/lib/keyferry/admin.token'));
-    assert.equal(fs.statSync(store()).mode & 0o77, 0);
-    const second = await pod.run('init');
-    assert.equal(second.code, 0, second.stderr);
-    assert.match(second.stderr, /nothing was done/);
-    assert.deepEqual(fs.readFileSync(pod.path('/var/lib/keyferry/admin.token')), admin);
-  });
-
-  test('serves with the files that it is given, and probes answer', async () => {
-    server = await pod.start('keyferryd');
-    grpc = portOf(server.line, ' address');
-    const { livenessProbe, readinessProbe } = pod.container('keyferryd');
-    for (const { httpGet } of [livenessProbe, readinessProbe]) {
-      assert.equal(httpGet.scheme, 'HTTPS');
-      assert.equal((await ask(portOf(server.line, 'metrics'), httpGet.path)).status, 200, httpGet.path);
-    }
-    const metrics = portOf(server.line, 'metrics');
-    assert.equal((await ask(metrics, '/metrics', { name: 'keyferry', token })).status, 200);
-    assert.equal((await ask(metrics, '/metrics', { token: 'x'.repeat(32) })).status, 401);
-  });
-
-  test('listens where the container says', () => {
-    const { data } = rendered['supplied-tls'].objects.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name.startsWith('keyferry-server-'));
-    const configured = [...data['keyferryd.yaml'].matchAll(/listen: 0\.0\.0\.0:(\d+)/g)].map(([, port]) => Number(port));
-    assert.deepEqual(configured, pod.container('keyferryd').ports.map(({ containerPort }) => containerPort));
-  });
-
-  test('answers `kubectl exec` of the first ADMIN, and has made a backup', async () => {
-    const here = { KEYFERRY_ADDRESS: `localhost:${grpc}` };
-    const status = async () => {
-      const { code, stdout, stderr } = await pod.exec('keyferryd', ['keyferry', 'status', '--data-dir', store(), '-o', 'json'], here);
-      assert.equal(code, 0, stderr);
-      return JSON.parse(stdout);
-    };
-    // It is made beside the start.
-    const deadline = Date.now() + PATIENCE_MS;
-    let answer = await status();
-    while (answer.lastBackupOutcome === 'NONE' && Date.now() < deadline) answer = await status();
-    assert.equal(answer.principal, 'orgs/acme/users/admin');
-    assert.equal(answer.health, 'SERVING');
-    assert.equal(answer.lastBackupOutcome, 'SUCCEEDED', answer.lastBackupProblem);
-    assert.equal(fs.readdirSync(pod.path('/var/backups/keyferry/store')).filter((name) => !name.startsWith('.')).length >= 1, true);
-    const issued = await pod.exec('keyferryd', ['keyferry', 'token', 'create', '--user', 'admin', '-o', 'json'], here);
-    assert.match(JSON.parse(issued.stdout).token, /^kf_u_/);
-  });
-
-  test('is there again after a restart, as long as the volume is opened at its own directory alone', async () => {
-    assert.deepEqual(await server.stop(), { code: 0 });
-    server = undefined;
-    assert.equal(pod.spec.securityContext.fsGroupChangePolicy, 'OnRootMismatch');
-    pod.openToGroup(pod.path('/var/lib/keyferry'));
-    server = await pod.start('keyferryd');
-    await server.stop();
-    server = undefined;
-    pod.openToGroup(pod.path('/var/lib/keyferry'), { everything: true });
-    await assert.rejects(pod.start('keyferryd'), /can be used by others/);
-    fs.chmodSync(store(), 0o700);
-  });
-
-  test('is checked, entered again and restored by the job for maintenance', async () => {
-    const [{ args: [, ...files] }] = rendered.maintenance.objects[0].spec.template.spec.containers;
-    const maintain = (words) => pod.exec('keyferryd', ['keyferryd', ...words.map((word) => pod.here(word))]);
-    const verified = await maintain(['verify', ...files]);
-    assert.match(verified.stdout, /every record of .* is authentic/, verified.stderr);
-    // As job.yaml shows them.
-    const [backup] = fs.readdirSync(pod.path('/var/backups/keyferry/store')).filter((name) => /^\d/.test(name));
-    const shown = [...fs.readFileSync(path.join(ROOT, 'deploy/kubernetes/maintenance/job.yaml'), 'utf8').matchAll(/#   \[(.*), \.\.\.\]/g)]
-      .map(([, words]) => words.replace('NAME', backup).split(', '));
-    assert.deepEqual(shown.map(([command]) => command), ['init', 'restore']);
-    for (const [command, ...words] of shown) {
-      const { code, stderr } = await maintain([command, ...words, ...(command === 'restore' ? files.slice(1) : files)]);
-      assert.equal(code, 0, stderr);
-    }
-    const restored = await maintain(['verify', '--data-dir=/var/lib/keyferry/restored', ...files.slice(1)]);
-    assert.equal(restored.code, 0, restored.stderr);
-  });
-
-  test('is refused a KEK that everybody can read', async () => {
-    fs.chmodSync(fs.realpathSync(pod.path('/etc/keyferry/kek/kek')), 0o444);
-    await assert.rejects(pod.start('keyferryd'), /KEK file .* can be used by others/);
-  });
-});
-
-describe('the pod of the server with components', () => {
-  let api, asked;
-
-  before(async () => {
-    let tell;
-    asked = new Promise((resolve) => { tell = resolve; });
-    api = https.createServer({ cert: made('api.crt'), key: made('api.key') }, (request, response) => {
-      tell(`${request.url} ${request.headers.authorization}`);
-      response.setHeader('content-type', 'application/json');
-      response.end('{"keys":[]}');
-    });
-    await new Promise((resolve) => api.listen(0, '127.0.0.1', resolve));
-  });
-  after(() => api.close());
-
-  test('asks the API server with its own token, and serves browsers', async () => {
-    const origin = `https://localhost:${api.address().port}`;
-    const { pod } = serverPod('with-all', 'components', {
-      token: { '': 'of-the-pod' }, 'ConfigMap/kube-root-ca.crt': { 'ca.crt': made('ca.crt') }, 'Secret/keyferry-browsers-tls': certificate('api'),
-    },
-      [['https://kubernetes.default.svc/', `${origin}/`], ['url: https://kubernetes.default.svc\n', `url: ${origin}\n`]]);
-    const init = await pod.run('init');
-    assert.equal(init.code, 0, init.stderr);
-    const server = await pod.start('keyferryd');
-    try {
-      const first = await Promise.race([asked, sleep(PATIENCE_MS, 'nothing', { ref: false })]);
-      assert.equal(first, '/openid/v1/jwks Bearer of-the-pod', server.errors());
-      const { env, ports } = pod.container('keyferryd');
-      const listen = env.find(({ name }) => name === 'KEYFERRYD_HTTP_LISTEN').value;
-      assert.equal(listen, `0.0.0.0:${ports.find(({ name }) => name === 'browsers').containerPort}`);
-    } finally {
-      assert.deepEqual(await server.stop(), { code: 0 });
-    }
-  });
-});
-
-describe('the pod of the webhook', () => {
-  let webhook, port;
-
-  before(async () => {
-    const { objects } = rendered['supplied-tls'];
-    const home = path.join(directory, 'webhook');
-    fs.mkdirSync(home);
-    const pod = new Pod(home, named(objects, 'Deployment', 'keyferry-webhook').spec.template, {
-      sources: contents(objects, { 'Secret/keyferry-webhook-tls': certificate('keyferry-webhook') }), programs: copyPrograms(), substitutes: ANY_PORT,
-    });
-    const probes = [pod.container('webhook').livenessProbe, pod.container('webhook').readinessProbe];
-    webhook = await pod.start('webhook');
-    port = portOf(webhook.line, 'address');
-    for (const { httpGet } of probes) assert.equal((await ask(port, httpGet.path, { name: 'keyferry-webhook.keyferry.svc' })).status, 200);
-  });
-  after(() => webhook?.stop());
-
-  test('is reached as the API server does, and puts its own image in', async () => {
-    const { objects } = rendered['supplied-tls'];
-    const { service, caBundle } = ofKind(objects, 'MutatingWebhookConfiguration')[0].webhooks[0].clientConfig;
-    assert.equal(Buffer.from(caBundle, 'base64').toString(), made('ca.crt'));
-    const review = {
-      apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview',
-      request: {
-        uid: '1', resource: { group: '', version: 'v1', resource: 'pods' }, operation: 'CREATE',
-        object: {
-          metadata: { labels: { 'keyferry.dev/inject': 'true' }, annotations: { 'keyferry.dev/mcp-server': 'github' } },
-          spec: { containers: [{ name: 'server', image: 'x', command: ['node'] }] },
-        },
-      },
-    };
-    const answer = await ask(port, service.path, { name: `${service.name}.${service.namespace}.svc`, body: JSON.stringify(review) });
-    const { response } = JSON.parse(answer.text);
-    assert.equal(response.allowed, true, response.status?.message);
-    const patch = Buffer.from(response.patch, 'base64').toString();
-    assert.ok(patch.includes(`"image":"keyferry/injector:${version}"`), patch);
-    assert.ok(patch.includes('keyferry.keyferry.svc:7443'));
-    // The organization of the webhook is the one that the server makes first.
-    const { org } = objects.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name.startsWith('keyferry-first-')).data;
-    assert.ok(patch.includes(`orgs/${org}/mcpServers/github`) || patch.includes(`"${org}"`), patch);
-  });
 });

@@ -106,9 +106,9 @@ export class Pod {
   }
 
   // `kubectl exec POD -c NAME -- COMMAND`.
-  async exec(name, [program, ...args], env = {}) {
+  async exec(name, [program, ...args], env = {}, input = '') {
     const options = this.#options(this.container(name));
-    return run(path.join(this.programs, program), args, { ...options, env: { ...options.env, ...env } });
+    return run(path.join(this.programs, program), args, { ...options, input, env: { ...options.env, ...env } });
   }
 
   // Starts the container's command; answers its ready line and how to stop it.

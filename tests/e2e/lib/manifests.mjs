@@ -15,7 +15,7 @@ const selectorOf = (object) => object.spec.selector?.matchLabels ?? object.spec.
 const podsOf = (objects, selector) => workloads(objects).map(podOf).filter((pod) => matches(selector, pod.metadata.labels));
 const portsOf = (pods) => pods.flatMap((pod) => pod.spec.containers.flatMap((container) => container.ports ?? []));
 
-const CLUSTER_WIDE = ['Namespace', 'ClusterRole', 'ClusterRoleBinding', 'MutatingWebhookConfiguration', 'PersistentVolume', 'StorageClass'];
+const CLUSTER_WIDE = ['Namespace', 'ClusterRole', 'ClusterRoleBinding', 'MutatingWebhookConfiguration', 'PersistentVolume', 'PriorityClass', 'StorageClass'];
 
 export function namespaceProblems(objects) {
   return objects.filter((object) => !CLUSTER_WIDE.includes(object.kind) && object.metadata.namespace !== 'keyferry')
@@ -82,25 +82,89 @@ export function networkPolicyProblems(objects) {
     const pod = podOf(workload);
     const rules = policies.filter((policy) => matches(selectorOf(policy), pod.metadata.labels)).flatMap(({ spec }) => spec.ingress ?? []);
     if (rules.some(({ ports }) => !ports)) problems.push(`a policy lets all ports of ${label(workload)} in`);
-    const allowed = rules.flatMap(({ ports }) => ports ?? []).map(({ port }) => port).sort();
+    const allowed = [...new Set(rules.flatMap(({ ports }) => ports ?? []).map(({ port }) => port))].sort();
     const open = portsOf([pod]).map(({ containerPort }) => containerPort).sort();
     if (allowed.join() !== open.join()) problems.push(`${label(workload)} has ports ${open}, and policies allow ${allowed}`);
   }
   return problems;
 }
 
-// Pods reach nothing but these ports, and by none of them the metadata of a cloud where providers are what is meant.
+// Rules of all addresses leave out those where clouds give out credentials. Policies add up, so each has to.
+const LINK_LOCAL = { '0.0.0.0/0': '169.254.0.0/16', '::/0': 'fe80::/10' };
+
+// Pods reach nothing but these ports.
 export function egressProblems(objects, ports) {
   const policies = ofKind(objects, 'NetworkPolicy').filter(({ spec }) => spec.egress);
   const rules = policies.flatMap(({ spec }) => spec.egress);
   const problems = rules.some((rule) => !rule.ports || !rule.to) ? ['a policy lets out to everything'] : [];
   const allowed = [...new Set(rules.flatMap((rule) => rule.ports ?? []).map(({ port }) => port))].sort((a, b) => a - b);
   if (allowed.join() !== ports.join()) problems.push(`policies let out to the ports ${allowed}`);
-  const blocks = named(objects, 'NetworkPolicy', 'keyferry-oauth')?.spec.egress.flatMap(({ to }) => to ?? []) ?? [];
-  if (blocks.some(({ ipBlock }) => ipBlock?.cidr === '0.0.0.0/0' && !ipBlock.except?.includes('169.254.0.0/16'))) {
-    problems.push('keyferry-oauth lets out to link-local addresses');
+  for (const policy of policies) {
+    const blocks = policy.spec.egress.flatMap(({ to }) => to ?? []).flatMap(({ ipBlock }) => ipBlock ?? []);
+    if (blocks.some(({ cidr, except }) => cidr in LINK_LOCAL && !except?.includes(LINK_LOCAL[cidr]))) {
+      problems.push(`${label(policy)} lets out to link-local addresses`);
+    }
   }
   return problems;
+}
+
+// Whoever is told to connect to a Service of these objects is let out to its pods, and let in there.
+export function reachProblems(objects) {
+  const problems = [];
+  const rulesFor = (pod, way) => ofKind(objects, 'NetworkPolicy').filter((policy) => matches(selectorOf(policy), pod.metadata.labels))
+    .flatMap(({ spec }) => spec[way] ?? []);
+  const named = (peers, pod) => peers?.some(({ podSelector, namespaceSelector }) => podSelector && !namespaceSelector
+    && matches(podSelector.matchLabels, pod.metadata.labels));
+  for (const workload of workloads(objects)) {
+    const from = podOf(workload);
+    for (const { env } of from.spec.containers) {
+      const address = env?.find(({ name }) => name === 'KEYFERRY_ADDRESS')?.value ?? '';
+      const [, service, port] = /^([^.]+)\.keyferry\.svc:(\d+)$/.exec(address) ?? [];
+      if (!service) continue;
+      const [to] = podsOf(objects, selectorOf(ofKind(objects, 'Service').find(({ metadata }) => metadata.name === service)));
+      const opens = ({ ports }) => ports?.some((each) => each.port === Number(port));
+      if (!rulesFor(from, 'egress').some((rule) => opens(rule) && named(rule.to, to))) problems.push(`${label(workload)} is not let out to ${address}`);
+      if (!rulesFor(from, 'egress').some(({ ports }) => ports?.some((each) => each.port === 53))) problems.push(`${label(workload)} has no names`);
+      if (!rulesFor(to, 'ingress').some((rule) => opens(rule) && named(rule.from, from))) problems.push(`${label(workload)} is not let in at ${address}`);
+    }
+  }
+  return problems;
+}
+
+// Classes of the cluster's own may be kept to kube-system.
+export function priorityProblems(objects) {
+  return workloads(objects).filter(({ kind }) => kind !== 'Job')
+    .filter((workload) => !named(objects, 'PriorityClass', podOf(workload).spec.priorityClassName))
+    .map((workload) => `${label(workload)} has the priority ${podOf(workload).spec.priorityClassName}, which is not its own`);
+}
+
+const MAX_ADMIN_TOKEN_HOURS = 24;
+
+// What `init` makes: an ADMIN's token that is in memory alone and lives for hours, and no store while there are backups.
+export function initProblems(objects) {
+  const problems = [];
+  for (const workload of ofKind(objects, 'StatefulSet')) {
+    const { spec } = podOf(workload);
+    const init = spec.initContainers.find(({ command }) => command.includes('init'));
+    const flag = (name) => init.command.find((word) => word.startsWith(`--${name}=`))?.split('=')[1] ?? '';
+    const mounted = (container, file) => container.volumeMounts.find(({ mountPath }) => file.startsWith(`${mountPath}/`));
+    const token = flag('token-file');
+    const volume = spec.volumes.find(({ name }) => name === mounted(init, token)?.name);
+    if (volume?.emptyDir?.medium !== 'Memory') problems.push(`${label(workload)} writes ${token} to a disk`);
+    const hours = /^(\d+)h$/.exec(flag('token-lifetime'))?.[1] ?? Infinity;
+    if (hours > MAX_ADMIN_TOKEN_HOURS) problems.push(`${label(workload)} has an ADMIN's token for ${hours} hours`);
+    if (!init.command.includes('--once')) problems.push(`${label(workload)} runs init at each start`);
+    const configuration = objects.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === spec.volumes.find(({ name }) => name === 'config').configMap.name);
+    const backups = /^backup:\n {2}directory: (.*)$/m.exec(Object.values(configuration.data)[0])?.[1] ?? '';
+    if (!mounted(init, backups)?.readOnly) problems.push(`${label(workload)}: init does not see whether there are backups, or could change them`);
+  }
+  return problems;
+}
+
+// Keys of the issuer that are copied by hand are trusted until somebody copies them again.
+export function issuerProblems(objects, { copied = false }) {
+  const files = ofKind(objects, 'ConfigMap').flatMap(({ data }) => Object.values(data ?? {})).filter((text) => /^ {6}jwks_file:/m.test(text));
+  return files.length > 0 === copied ? [] : [`the keys of the issuer are ${copied ? 'no' : 'a'} copy`];
 }
 
 // Only what is listed, word for word; and a token of the cluster only where something may be done with it.
@@ -230,7 +294,7 @@ function pathsOf(container, objects, spec) {
   const needed = container.command?.includes('init') ? [] : configurations;
   const texts = [...(container.command ?? []).slice(1), ...(container.args ?? []), ...(container.env ?? []).map(({ value }) => value ?? ''), ...needed];
   return texts.flatMap((text) => text.split('\n')).filter((line) => !line.trim().startsWith('#'))
-    .flatMap((line) => [...line.matchAll(/(?:^|[=\s])(\/(?:etc|var)\/[^\s,]+)/g)].map(([, path]) => path));
+    .flatMap((line) => [...line.matchAll(/(?:^|[=\s])(\/(?:etc|var|run)\/[^\s,]+)/g)].map(([, path]) => path));
 }
 
 // Each $(NAME) of a command stands for a variable of its container.
@@ -243,10 +307,11 @@ export function expansionProblems(objects) {
   }));
 }
 
-export function checkAll(objects, { version, rules, brought, egress = [] }) {
+export function checkAll(objects, { version, rules, brought, egress = [], copied }) {
   return [
     ...namespaceProblems(objects), ...imageProblems(objects, version), ...selectorProblems(objects), ...portProblems(objects),
     ...networkPolicyProblems(objects), ...egressProblems(objects, egress), ...accessProblems(objects, rules), ...disruptionProblems(objects), ...webhookProblems(objects),
-    ...fileProblems(objects, brought), ...expansionProblems(objects),
+    ...fileProblems(objects, brought), ...expansionProblems(objects), ...reachProblems(objects), ...priorityProblems(objects),
+    ...initProblems(objects), ...issuerProblems(objects, { copied }),
   ];
 }

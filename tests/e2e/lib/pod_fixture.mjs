@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Cluster } from './cluster.mjs';
 import { Runtime } from './containers.mjs';
 import { secret, serverFile, temporaryDirectory } from './fixture.mjs';
-import { Server } from './platform.mjs';
+import { Server, programs } from './platform.mjs';
 import { keyferryImage, scratchImage, toolsImage } from './pod_images.mjs';
 import { Kubelet } from './pods.mjs';
 import { run } from './process.mjs';
@@ -22,6 +22,12 @@ int main(void) {
   return 3;
 }
 `;
+
+// What the webhook puts in where no image is named: that of its own version.
+async function ownImage() {
+  const { stdout } = await run(programs.injector, ['--version'], { env: process.env });
+  return `keyferry/injector:${stdout.trim().split(' ')[1]}`;
+}
 
 // Polls for a condition and answers what it answers.
 export async function until(what, condition, timeoutMs = 60_000) {
@@ -64,7 +70,7 @@ export class PodWorld {
     this.cluster.configMaps.set('keyferry-ca', { 'ca.pem': fs.readFileSync(path.join(this.server.devDir, 'ca.pem'), 'utf8') });
     this.kubelet = new Kubelet({
       runtime: this.runtime, cluster: this.cluster, port: Number(this.server.address.split(':')[1]),
-      images: { 'keyferry:latest': keyferryImage(), tools: toolsImage(), scratch: scratchImage(await this.#compile()) },
+      images: { [await ownImage()]: keyferryImage(), tools: toolsImage(), scratch: scratchImage(await this.#compile()) },
     });
     this.webhookConfig = path.join(this.directory, 'webhook.yaml');
     fs.writeFileSync(this.webhookConfig, `address: ${this.server.address}\norg: dev\n`);

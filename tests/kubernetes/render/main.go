@@ -19,6 +19,7 @@ import (
 	networking "k8s.io/api/networking/v1"
 	policy "k8s.io/api/policy/v1"
 	rbac "k8s.io/api/rbac/v1"
+	scheduling "k8s.io/api/scheduling/v1"
 	storage "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -43,7 +44,7 @@ func newChecker() (*checker, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
 		admissionregistration.AddToScheme, apps.AddToScheme, batch.AddToScheme, core.AddToScheme,
-		networking.AddToScheme, policy.AddToScheme, rbac.AddToScheme, storage.AddToScheme,
+		networking.AddToScheme, policy.AddToScheme, rbac.AddToScheme, scheduling.AddToScheme, storage.AddToScheme,
 	} {
 		if err := add(scheme); err != nil {
 			return nil, err
