@@ -143,13 +143,19 @@ TEST_F(PeopleAuthenticationTest, AnOlderTokenGivesNothingBackThatANewerOneDidNot
   demote();
   EXPECT_EQ((*Call(first))->role, v1::ORG_ROLE_MEMBER) << "one as old as what counted only takes away";
   EXPECT_EQ((*Call(first))->RoleIn("eng"), v1::TEAM_ROLE_UNSPECIFIED);
+  // One that is shown for the first time after the next one.
+  directory_.now += absl::Minutes(1);
+  claims.issue_time = directory_.now;
+  const std::string late = Token(claims);
   directory_.now += absl::Minutes(1);
   claims.issue_time = directory_.now;
   claims.role = v1::ORG_ROLE_MEMBER;
   claims.teams = {{"eng", v1::TEAM_ROLE_UNSPECIFIED}};
   ASSERT_EQ((*Call(Token(claims)))->role, v1::ORG_ROLE_MEMBER);
-  EXPECT_EQ((*Call(first))->role, v1::ORG_ROLE_MEMBER);
-  EXPECT_EQ((*Call(first))->RoleIn("eng"), v1::TEAM_ROLE_UNSPECIFIED);
+  for (const std::string& older : {first, late}) {
+    EXPECT_EQ((*Call(older))->role, v1::ORG_ROLE_MEMBER);
+    EXPECT_EQ((*Call(older))->RoleIn("eng"), v1::TEAM_ROLE_UNSPECIFIED);
+  }
   EXPECT_EQ(Methods().size(), 1u) << "that a token is the newest is no change of roles";
   // A newer one does give.
   directory_.now += absl::Minutes(1);
