@@ -315,7 +315,7 @@ describe('the pod of the webhook', () => {
     assert.equal(Buffer.from(caBundle, 'base64').toString(), made('ca.crt'));
     const answer = await ask(port, service.path, { name: `${service.name}.${service.namespace}.svc`, body: reviewOf({ command: ['node'] }) });
     const patch = patchOf(answer);
-    assert.ok(patch.includes(`"image":"keyferry/injector:${version}"`), patch);
+    assert.ok(patch.includes(`"image":"registry.example/keyferry/injector:${version}"`), patch);
     assert.ok(patch.includes('keyferry.keyferry.svc:7443'));
     // The organization of the webhook is the one that the server makes first.
     const { org } = objects.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name.startsWith('keyferry-first-')).data;

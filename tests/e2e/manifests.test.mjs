@@ -94,7 +94,7 @@ describe('what would be found', () => {
   const changes = [
     ['an image without a version', (o) => { server(o).containers[0].image = 'keyferry/server'; }, /has the image/],
     ['the image latest', (o) => { server(o).containers[0].image = 'keyferry/server:latest'; }, /has the image/],
-    ['the host of a registry', (o) => { webhook(o).containers[0].image = 'ghcr.io/keyferry/injector:0.1.0'; }, /has the image/],
+    ['an image of the default registry', (o) => { webhook(o).containers[0].image = 'keyferry/injector:0.1.0'; }, /has the image/],
     ['another namespace', (o) => { named(o, 'Service', 'keyferry').metadata.namespace = 'default'; }, /not in the namespace/],
     ['a Service for other labels', (o) => { named(o, 'Service', 'keyferry').spec.selector = { app: 'keyferry' }; }, /does not select/],
     ['a StatefulSet without its Service', (o) => { named(o, 'StatefulSet', 'keyferry').spec.serviceName = 'keyferry'; }, /headless/],
@@ -128,7 +128,7 @@ describe('what would be found', () => {
     ['a webhook that fails open', (o) => { hook(o).failurePolicy = 'Ignore'; }, /lets pods through/],
     ['a webhook for everything', (o) => { delete hook(o).objectSelector; }, /every object/],
     ['a webhook that nobody trusts', (o) => { delete hook(o).clientConfig.caBundle; }, /trusts no CA/],
-    ['another image for pods', (o) => { webhook(o).containers[0].env[0].value = 'keyferry/injector:0.0.9'; }, /pods get the image/],
+    ['another image for pods', (o) => { webhook(o).containers[0].env[0].value = 'registry.example/keyferry/injector:0.0.9'; }, /pods get the image/],
     ['a Secret that nobody makes', (o) => { volume(o, 'tls').secret.secretName = 'tls'; }, /nothing makes Secret\/tls/],
     ['a file that is not mounted', (o) => { server(o).containers[0].volumeMounts = server(o).containers[0].volumeMounts.filter(({ name }) => name !== 'metrics'); }, /metrics\/token, which is not there/],
     ['a key that is not there', (o) => { volume(o, 'metrics').secret.items[0].key = 'password'; }, /metrics\/token, which is not there/],

@@ -189,7 +189,7 @@ describe('as process 1', () => {
     const { code, stdout } = await run(
       'unshare', [...user, '--pid', '--fork', '--mount', '--mount-proc', programs.injector, 'exec', '--mcp-server', 'first',
         '--supervise', '--on-rotate=ignore', '--', 'sh', '-c', script], { env: admin.env });
-    assert.match(stdout, /^[RS]+ \[keyferry:FIRST_PROCESS\]\n$/);
+    assert.match(stdout, /^[DRS]+ \[keyferry:FIRST_PROCESS\]\n$/);
     assert.equal(code, 9);
   });
 });

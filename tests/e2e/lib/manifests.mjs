@@ -25,7 +25,7 @@ export function namespaceProblems(objects) {
 // Images have a version, and the host of no registry: that is for `images` of a kustomization to say.
 export function imageProblems(objects, version) {
   return workloads(objects).flatMap((workload) => containersOf(podOf(workload))
-    .filter(({ image }) => !new RegExp(`^keyferry/(server|injector):${version.replaceAll('.', '\\.')}$`).test(image))
+    .filter(({ image }) => !new RegExp(`^registry\\.example/keyferry/(server|injector):${version.replaceAll('.', '\\.')}$`).test(image))
     .map(({ image }) => `${label(workload)} has the image ${image}`));
 }
 
