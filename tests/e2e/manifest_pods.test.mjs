@@ -13,8 +13,18 @@ import { ROOT, certificate, directory, made, missing, rendered, setUp, tearDown,
 
 const PATIENCE_MS = 60_000;
 
+// A program that starts although it must not is stopped by nobody else, and would keep the tests from ending.
+const pods = [];
+function keep(pod) {
+  pods.push(pod);
+  return pod;
+}
+
 before(setUp);
-after(tearDown);
+after(() => {
+  for (const pod of pods) pod.kill();
+  tearDown();
+});
 
 // An HTTPS request to a program of this machine that shows a certificate for `name`.
 function ask(port, target, { name = 'localhost', token, body, method = body ? 'POST' : 'GET' } = {}) {
@@ -64,8 +74,8 @@ function serverPod(overlay, folder, more, substitutes = []) {
   });
   const home = path.join(directory, folder);
   fs.mkdirSync(home);
-  const pod = new Pod(home, named(objects, 'StatefulSet', 'keyferry').spec.template,
-    { sources, programs: copyPrograms(), substitutes: [...substitutes, ...ANY_PORT] });
+  const pod = keep(new Pod(home, named(objects, 'StatefulSet', 'keyferry').spec.template,
+    { sources, programs: copyPrograms(), substitutes: [...substitutes, ...ANY_PORT] }));
   return { pod, token: sources['Secret/keyferry-metrics'].token };
 }
 
@@ -251,10 +261,10 @@ function webhookPod(overlay, folder, more = {}, substitutes = []) {
   const { objects } = rendered[overlay];
   const home = path.join(directory, folder);
   fs.mkdirSync(home);
-  return new Pod(home, named(objects, 'Deployment', 'keyferry-webhook').spec.template, {
+  return keep(new Pod(home, named(objects, 'Deployment', 'keyferry-webhook').spec.template, {
     sources: contents(objects, { 'Secret/keyferry-webhook-tls': certificate('keyferry-webhook'), ...more }),
     programs: copyPrograms(), substitutes: [...substitutes, ...ANY_PORT],
-  });
+  }));
 }
 
 const DEFINITION = `id: github

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { after, before, describe, test as plainTest } from 'node:test';
 import { checkAll, expansionProblems, fileProblems, imageProblems, named, ofKind } from './lib/manifests.mjs';
 import {
-  BROUGHT, BROWSERS, CERTIFICATES, ISSUER, ROOT, WEBHOOK_TOKEN, expectedOf, objectsOf, overlays, render, rendered, setUp, tearDown, test,
+  BROUGHT, BROWSERS, CERTIFICATES, ISSUER, ROOT, WEBHOOK_TOKEN, evaluate, expectedOf, objectsOf, overlays, render, rendered, setUp, tearDown, test,
   version, writeOverlay,
 } from './lib/rendered.mjs';
 
@@ -80,6 +80,64 @@ describe('what is rendered', () => {
   });
 });
 
+// Kubernetes evaluates these itself, so that the controllers' and kubelets' updates need no webhook.
+describe('which updates of pods reach the webhook', () => {
+  const pod = () => ({
+    metadata: {
+      labels: { 'keyferry.dev/inject': 'true', app: 'tool' }, finalizers: ['batch.kubernetes.io/job-tracking'],
+      annotations: { 'keyferry.dev/mcp-server': 'github', 'keyferry.dev/injected': 'v1', other: 'x' },
+    },
+    spec: {
+      initContainers: [{ name: 'keyferry-install', image: 'agent:1' }, { name: 'keyferry-agent', image: 'agent:1' }, { name: 'own', image: 'own:1' }],
+      containers: [{ name: 'server', image: 'server:1' }],
+    },
+    status: {},
+  });
+  const annotations = ({ metadata }) => metadata.annotations;
+  // What is changed, and whether it reaches the webhook as an update of the pod and of its status.
+  const changes = [
+    ['nothing', () => {}, false, false],
+    ['a finalizer taken away', (p) => { delete p.metadata.finalizers; }, false, false],
+    ['an owner', (p) => { p.metadata.ownerReferences = [{ uid: '1' }]; }, false, false],
+    ['another label', (p) => { p.metadata.labels.app = 'x'; }, false, false],
+    ['another annotation', (p) => { annotations(p).other = 'y'; annotations(p)['xkeyferry.dev/a'] = ''; }, false, false],
+    ['the phase', (p) => { p.status.phase = 'Succeeded'; }, false, false],
+    ['an image that was not added', (p) => { p.spec.containers[0].image = 'server:2'; p.spec.initContainers[2].image = 'own:2'; }, false, false],
+    ['the label', (p) => { p.metadata.labels['keyferry.dev/inject'] = 'false'; }, true, true],
+    ['the label taken away', (p) => { delete p.metadata.labels['keyferry.dev/inject']; }, true, true],
+    ['all labels taken away', (p) => { delete p.metadata.labels; }, true, true],
+    ['allow-debug', (p) => { annotations(p)['keyferry.dev/allow-debug'] = 'true'; }, true, true],
+    ['an empty annotation', (p) => { annotations(p)['keyferry.dev/x'] = ''; }, true, false],
+    ['an annotation', (p) => { annotations(p)['keyferry.dev/mcp-server'] = 'x'; }, true, false],
+    ['an annotation taken away', (p) => { delete annotations(p)['keyferry.dev/injected']; }, true, false],
+    ['all annotations taken away', (p) => { delete p.metadata.annotations; }, true, false],
+    ['the image of the installer', (p) => { p.spec.initContainers[0].image = 'x'; }, true, false],
+    ['the image of the agent', (p) => { p.spec.initContainers[1].image = 'x'; }, true, false],
+    ['no image of the agent', (p) => { delete p.spec.initContainers[1].image; }, true, false],
+    ['the agent taken away', (p) => { p.spec.initContainers.splice(1, 1); }, true, false],
+    ['all init containers taken away', (p) => { delete p.spec.initContainers; }, true, false],
+    ['an agent among the containers', (p) => { p.spec.containers.push({ name: 'keyferry-agent', image: 'x' }); }, true, false],
+  ];
+
+  for (const [index, name] of [[1, 'updates.pods.keyferry.dev'], [2, 'status.pods.keyferry.dev']]) {
+    test(name, async () => {
+      const hook = ofKind(objectsOf('supplied-tls'), 'MutatingWebhookConfiguration')[0].webhooks[index];
+      assert.equal(hook.name, name);
+      const pairs = changes.map(([, change]) => {
+        const after = pod();
+        change(after);
+        return [pod(), after];
+      });
+      const called = (results) => changes.filter((_, number) => results[number]).map(([what]) => what);
+      const expected = changes.filter((each) => each[index + 1]).map(([what]) => what);
+      const [{ expression }] = hook.matchConditions;
+      assert.deepEqual(called(await evaluate(expression, pairs.map(([oldObject, object]) => ({ oldObject, object })))), expected);
+      // As much as what is taken away counts what is added.
+      assert.deepEqual(called(await evaluate(expression, pairs.map(([object, oldObject]) => ({ oldObject, object })))), expected);
+    });
+  }
+});
+
 // Each check finds what it is for.
 describe('what would be found', () => {
   const server = (objects) => named(objects, 'StatefulSet', 'keyferry').spec.template.spec;
@@ -126,7 +184,26 @@ describe('what would be found', () => {
     ['a budget that lets nobody go', (o) => { delete budget(o).maxUnavailable; budget(o).minAvailable = 1; }, /lets no pod go/],
     ['a budget that holds broken pods', (o) => { delete budget(o).unhealthyPodEvictionPolicy; }, /do not work/],
     ['a webhook that fails open', (o) => { hook(o).failurePolicy = 'Ignore'; }, /lets pods through/],
-    ['a webhook for everything', (o) => { delete hook(o).objectSelector; }, /every object/],
+    ['a webhook for everything', (o) => { delete hook(o).objectSelector; }, /selects other objects/],
+    ...['pods', 'updates.pods', 'status.pods'].flatMap((name, index) => {
+      const each = (o) => ofKind(o, 'MutatingWebhookConfiguration')[0].webhooks[index];
+      const of = (problem) => new RegExp(`^${name}.keyferry.dev ${problem}`, 'm');
+      return [
+        [`${name}: not called`, (o) => each(o).rules.pop(), of('is called for')],
+        [`${name}: another operation`, (o) => { each(o).rules[0].operations = ['DELETE']; }, of('is called for DELETE pods')],
+        [`${name}: one operation more`, (o) => each(o).rules[0].operations.push('DELETE'), of('is called for')],
+        [`${name}: another resource`, (o) => { each(o).rules.at(-1).resources = ['pods/log']; }, of('is called for .*UPDATE pods/log')],
+        [`${name}: one resource more`, (o) => each(o).rules.at(-1).resources.push('pods/log'), of('is called for')],
+        [`${name}: another group`, (o) => { each(o).rules[0].apiGroups = ['apps']; }, of('is called for others than pods')],
+        [`${name}: other values of the label`, (o) => { each(o).objectSelector = { matchLabels: { 'keyferry.dev/inject': 'true' } }; }, of('selects other objects')],
+        [`${name}: some namespaces`, (o) => { each(o).namespaceSelector = { matchLabels: { x: 'y' } }; }, of('leaves namespaces out')],
+        [`${name}: exact versions`, (o) => { each(o).matchPolicy = 'Exact'; }, of('can be passed')],
+        [`${name}: a condition more`, (o) => { each(o).matchConditions = [...(each(o).matchConditions ?? []), { name: 'x', expression: 'false' }]; }, of('has the conditions')],
+        [`${name}: not there`, (o) => ofKind(o, 'MutatingWebhookConfiguration')[0].webhooks.splice(index, 1), /there are the webhooks/],
+      ];
+    }),
+    ['updates of pods without a condition', (o) => { delete ofKind(o, 'MutatingWebhookConfiguration')[0].webhooks[1].matchConditions; }, /updates.pods.keyferry.dev has the conditions $/m],
+    ['updates of the status without a condition', (o) => { delete ofKind(o, 'MutatingWebhookConfiguration')[0].webhooks[2].matchConditions; }, /status.pods.keyferry.dev has the conditions $/m],
     ['a webhook that nobody trusts', (o) => { delete hook(o).clientConfig.caBundle; }, /trusts no CA/],
     ['another image for pods', (o) => { webhook(o).containers[0].env[0].value = 'registry.example/keyferry/injector:0.0.9'; }, /pods get the image/],
     ['a Secret that nobody makes', (o) => { volume(o, 'tls').secret.secretName = 'tls'; }, /nothing makes Secret\/tls/],

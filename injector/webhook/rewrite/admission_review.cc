@@ -75,10 +75,10 @@ Json Deny(absl::string_view why) {
 }
 
 // Of the pod itself, of its status, with which labels and annotations can be changed too, or of its debugging
-// containers.
-absl::Status CheckUpdateOf(const std::string& part, const Json& request) {
+// containers, of which there may be warnings.
+absl::StatusOr<std::vector<std::string>> CheckUpdateOf(const std::string& part, const Json& request) {
   const bool debugging = part == "ephemeralcontainers";
-  if (!debugging && !part.empty() && part != "status") return absl::OkStatus();
+  if (!debugging && !part.empty() && part != "status") return std::vector<std::string>();
   const Json* const before = Member(request, "oldObject");
   const Json* const after = Member(request, "object");
   if (before == nullptr || after == nullptr) {
@@ -89,14 +89,22 @@ absl::Status CheckUpdateOf(const std::string& part, const Json& request) {
   if (!old_view.ok()) return old_view.status();
   const absl::StatusOr<PodView> view = PodView::Read(*after);
   if (!view.ok()) return view.status();
-  return debugging ? CheckDebugging(*old_view, *view) : CheckUpdate(*old_view, *view);
+  if (debugging) return CheckDebugging(*old_view, *view);
+  KEYFERRY_RETURN_IF_REFUSED(CheckUpdate(*old_view, *view));
+  return std::vector<std::string>();
 }
 
 absl::StatusOr<PodRewrite> Review(const Json& request, const RewriteConfig& config, const ReviewServices& services) {
   if (!IsPod(request)) return PodRewrite();
   const std::string operation = MemberText(request, "operation");
   const std::string part = MemberText(request, "subResource");
-  if (operation == "UPDATE") KEYFERRY_RETURN_IF_REFUSED(CheckUpdateOf(part, request));
+  if (operation == "UPDATE") {
+    absl::StatusOr<std::vector<std::string>> warnings = CheckUpdateOf(part, request);
+    if (!warnings.ok()) return warnings.status();
+    PodRewrite untouched;
+    untouched.warnings = *std::move(warnings);
+    return untouched;
+  }
   const Json* const object = Member(request, "object");
   if (operation != "CREATE" || !part.empty() || object == nullptr) return PodRewrite();
   absl::StatusOr<PodRewrite> rewrite = RewritePod(*object, config, services.definitions);

@@ -33,8 +33,8 @@ struct ReviewOutcome {
 
 // Answers an AdmissionReview of admission.k8s.io/v1. Pods that are created are rewritten or, if that cannot be, refused
 // with a message; a pod that has the agent keeps its label, its annotations and the agent's image, and debugging
-// containers that are added to it may reach neither the agent nor, unless it allows that, credentials; an update
-// without the pod before it is refused; all else is allowed as it is. Thread-safe.
+// containers that are added to it may reach neither the agent nor, unless it allows that, credentials (with a warning
+// if by the node); an update without the pod before it is refused; all else is allowed as it is. Thread-safe.
 //
 // INVALID_ARGUMENT if it is no such review: Kubernetes then does what the webhook's failurePolicy says.
 absl::StatusOr<ReviewOutcome> AnswerReview(absl::string_view review, const RewriteConfig& config,

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "injector/webhook/rewrite/paths.h"
 #include "injector/webhook/rewrite/refusal.h"
@@ -19,32 +20,35 @@ std::optional<std::string> HostPath(const Json& volume) {
   return CleanPath(MemberText(*host_path, "path"));
 }
 
+// Runtimes take names in any case.
 bool AddsCapability(const Json& context, absl::string_view capability) {
   const Json* const capabilities = Member(context, "capabilities");
   if (capabilities == nullptr) return false;
   for (const Json& added : MemberList(*capabilities, "add")) {
     if (!added.is_string()) continue;
     const std::string name = added.get<std::string>();
-    if (name == "ALL" || name == capability || name == absl::StrCat("CAP_", capability)) return true;
+    for (const std::string& one : {std::string("ALL"), std::string(capability), absl::StrCat("CAP_", capability)}) {
+      if (absl::EqualsIgnoreCase(name, one)) return true;
+    }
   }
   return false;
 }
 
-void WarnOf(const ContainerView& container, std::vector<std::string>* warnings) {
+}  // namespace
+
+std::vector<std::string> WaysToNode(const ContainerView& container) {
+  std::vector<std::string> ways;
   const Json* const context = Member(*container.json, "securityContext");
-  if (context == nullptr) return;
+  if (context == nullptr) return ways;
   if (MemberIsTrue(*context, "privileged")) {
-    warnings->push_back(absl::StrCat("keyferry: ", container.Path(),
-                                     " is privileged and can read the agent's memory and identity through the node"));
+    ways.emplace_back("is privileged and can read the agent's memory and identity through the node");
   }
   for (const char* const capability : {"SYS_ADMIN", "SYS_PTRACE"}) {
     if (!AddsCapability(*context, capability)) continue;
-    warnings->push_back(absl::StrCat("keyferry: ", container.Path(), " has the capability ", capability,
-                                     " and may reach the agent through the node"));
+    ways.push_back(absl::StrCat("has the capability ", capability, " and may reach the agent through the node"));
   }
+  return ways;
 }
-
-}  // namespace
 
 absl::Status CheckHostPaths(const PodView& pod) {
   for (const Json& volume : MemberList(pod.spec(), "volumes")) {
@@ -69,7 +73,11 @@ std::vector<std::string> NodeWarnings(const PodView& pod) {
     warnings.push_back(absl::StrCat("keyferry: spec.volumes[", MemberText(volume, "name"), "] is ", *path,
                                     " of the node; see that nothing of the agent's can be found there"));
   }
-  for (const ContainerView& container : pod.containers()) WarnOf(container, &warnings);
+  for (const ContainerView& container : pod.containers()) {
+    for (const std::string& way : WaysToNode(container)) {
+      warnings.push_back(absl::StrCat("keyferry: ", container.Path(), " ", way));
+    }
+  }
   return warnings;
 }
 

@@ -13,6 +13,10 @@ namespace keyferry::injector::webhook {
 // kubelet's directory, the runtime's, or /proc.
 absl::Status CheckHostPaths(const PodView& pod);
 
+// How the container can look at the node or at other processes, "is privileged and ...": by being privileged, or by an
+// added capability. Empty if it cannot.
+std::vector<std::string> WaysToNode(const ContainerView& container);
+
 // Of other directories of the node, and of what lets a container look at the node or at other processes.
 std::vector<std::string> NodeWarnings(const PodView& pod);
 

@@ -4,11 +4,13 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "injector/webhook/rewrite/added_names.h"
 #include "injector/webhook/rewrite/annotations.h"
+#include "injector/webhook/rewrite/node_checks.h"
 #include "injector/webhook/rewrite/refusal.h"
 #include "injector/webhook/rewrite/session_checks.h"
 
@@ -80,16 +82,42 @@ std::string ChangedAnnotation(const PodView& before, const PodView& after) {
 
 bool HasAgent(const PodView& pod) { return pod.Find(kAgentContainer) != nullptr; }
 
+// Whether every container with credentials may be debugged, and there is one.
+bool AllowsDebuggingOfAll(const PodView& pod) {
+  bool any = false;
+  for (const ContainerView& container : pod.containers()) {
+    if (IsAddedContainer(container.name) || !HasCredentials(container)) continue;
+    if (!AllowsDebugging(pod, container.name)) return false;
+    any = true;
+  }
+  return any;
+}
+
+absl::Status CheckWaysToNode(const PodView& pod, const ContainerView& debugger, std::vector<std::string>* warnings) {
+  const std::vector<std::string> ways = WaysToNode(debugger);
+  if (ways.empty() || !HasAgent(pod)) return absl::OkStatus();
+  if (!AllowsDebuggingOfAll(pod)) {
+    return Refuse(absl::StrCat("the container ", ways.front(), ", whatever it targets"), debugger.Path(),
+                  absl::StrCat("debug without it (kubectl debug --profile=baseline), or create the pod with the "
+                               "annotation ",
+                               kAllowDebugAnnotation, ": \"true\""));
+  }
+  for (const std::string& way : ways) warnings->push_back(absl::StrCat("keyferry: ", debugger.Path(), " ", way));
+  return absl::OkStatus();
+}
+
 }  // namespace
 
-absl::Status CheckDebugging(const PodView& pod, const PodView& body) {
+absl::StatusOr<std::vector<std::string>> CheckDebugging(const PodView& pod, const PodView& body) {
+  std::vector<std::string> warnings;
   const absl::StatusOr<bool> labelled = WantsInjection(pod);
-  if (labelled.ok() && !*labelled && !HasAgent(pod)) return absl::OkStatus();
+  if (labelled.ok() && !*labelled && !HasAgent(pod)) return warnings;
   const std::set<std::string> of_agent = VolumesOfAgent(pod);
   const std::set<std::string> sources = SourcesOf(pod, of_agent);
   for (const ContainerView& container : body.containers()) {
     if (container.kind != ContainerKind::kEphemeral) continue;
     KEYFERRY_RETURN_IF_REFUSED(CheckTarget(pod, container));
+    KEYFERRY_RETURN_IF_REFUSED(CheckWaysToNode(pod, container, &warnings));
     for (const auto& [list, todo] :
          {std::pair("volumeMounts", "remove the mount"), std::pair("volumeDevices", "remove the device")}) {
       for (const Json& use : MemberList(*container.json, list)) {
@@ -99,7 +127,7 @@ absl::Status CheckDebugging(const PodView& pod, const PodView& body) {
     }
     KEYFERRY_RETURN_IF_REFUSED(CheckNoVariableFrom(sources, container));
   }
-  return absl::OkStatus();
+  return warnings;
 }
 
 absl::Status CheckUpdate(const PodView& before, const PodView& after) {

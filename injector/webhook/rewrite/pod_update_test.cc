@@ -43,6 +43,7 @@ class PodUpdateTest : public testing::Test {
     EXPECT_TRUE(outcome.ok()) << outcome.status();
     const Json response = Json::parse(outcome->response)["response"];
     EXPECT_FALSE(response.contains("patch"));
+    warnings_ = response.value("warnings", Json::array()).dump();
     if (response["allowed"] == true) return "";
     return response["status"]["message"].get<std::string>();
   }
@@ -59,6 +60,8 @@ class PodUpdateTest : public testing::Test {
 
   RewriteConfig config_;
   Json running_;
+  // Of the last update, as a JSON list.
+  std::string warnings_;
 };
 
 TEST_F(PodUpdateTest, ADebuggerOfOtherContainersIsAllowed) {
@@ -86,6 +89,58 @@ TEST_F(PodUpdateTest, ADebuggerOfAContainerWithCredentialsNeedsToBeAllowed) {
     EXPECT_NE(Debug(pod, {{"targetContainerName", "keyferry-agent"}}), "");
     EXPECT_NE(Debug(pod, {{"volumeMounts", {{{"name", "keyferry-socket-server"}, {"mountPath", "/x"}}}}}), "");
   }
+}
+
+Json Adds(const char* capability) { return {{"securityContext", {{"capabilities", {{"add", {capability}}}}}}}; }
+
+// With any target, or none.
+TEST_F(PodUpdateTest, ADebuggerThatReachesTheNodeNeedsToBeAllowed) {
+  const Json privileged = {{"securityContext", {{"privileged", true}}}};
+  const struct {
+    Json container;
+    const char* why;
+  } kCases[] = {{privileged, "is privileged"},
+                {Adds("SYS_ADMIN"), "has the capability SYS_ADMIN"},
+                {Adds("SYS_PTRACE"), "has the capability SYS_PTRACE"},
+                {Adds("CAP_SYS_PTRACE"), "has the capability SYS_PTRACE"},
+                {Adds("cap_sys_admin"), "has the capability SYS_ADMIN"},
+                {Adds("sys_ptrace"), "has the capability SYS_PTRACE"},
+                {Adds("ALL"), "has the capability SYS_ADMIN"},
+                {Adds("all"), "has the capability SYS_ADMIN"}};
+  Json allows = running_;
+  allows["metadata"]["annotations"]["keyferry.dev/allow-debug"] = "server=true";
+  for (const auto& one : kCases) {
+    for (const char* const target : {"", "plain"}) {
+      Json debugger = one.container;
+      if (*target != '\0') debugger["targetContainerName"] = target;
+      EXPECT_THAT(Debug(running_, debugger), testing::AllOf(HasSubstr(std::string("the container ") + one.why),
+                                                            HasSubstr("spec.ephemeralContainers[debugger]; "),
+                                                            HasSubstr("allow-debug: \"true\"")));
+      EXPECT_NE(DebugWith(running_, allows, debugger), "");
+      EXPECT_EQ(Debug(allows, debugger), "");
+      EXPECT_THAT(warnings_, HasSubstr(std::string("keyferry: spec.ephemeralContainers[debugger] ") + one.why));
+    }
+  }
+}
+
+TEST_F(PodUpdateTest, ADebuggerThatReachesTheNodeReachesEveryContainerWithCredentials) {
+  Json pod = running_;
+  pod["spec"]["containers"][1]["volumeMounts"] = {{{"name", "keyferry-socket-plain"}, {"mountPath", "/keyferry/x"}}};
+  pod["metadata"]["annotations"]["keyferry.dev/allow-debug"] = "server=true";
+  EXPECT_THAT(Debug(pod, Adds("SYS_PTRACE")), HasSubstr("has the capability SYS_PTRACE"));
+  EXPECT_EQ(Debug(pod, {{"targetContainerName", "server"}}), "");
+  pod["metadata"]["annotations"]["keyferry.dev/allow-debug"] = "server=true, plain=true";
+  EXPECT_EQ(Debug(pod, Adds("SYS_PTRACE")), "");
+}
+
+TEST_F(PodUpdateTest, ADebuggerMayHaveOtherCapabilities) {
+  for (const char* const capability : {"NET_ADMIN", "SYS_CHROOT"}) {
+    EXPECT_EQ(Debug(running_, Adds(capability)), "") << capability;
+    EXPECT_EQ(warnings_, "[]");
+  }
+  EXPECT_EQ(Debug(running_, {{"securityContext", {{"privileged", false}, {"capabilities", {{"drop", {"ALL"}}}}}}}), "");
+  const Json plain = Json::parse(R"({"metadata": {}, "spec": {"containers": [{"name": "server"}]}})");
+  EXPECT_EQ(Debug(plain, {{"securityContext", {{"privileged", true}}}}), "");
 }
 
 // Else whoever may update pods would allow themselves to debug, or hide the pod from the webhook.

@@ -89,7 +89,7 @@ const HOLDER = `
 mount -t cgroup2 none /sys/fs/cgroup && mount -t tmpfs -o mode=711 tmpfs "$1" && echo ready || exit 1
 cat > /dev/null
 for id in $(crun --root "$2" list -q); do crun --root "$2" --cgroup-manager=disabled delete --force "$id"; done
-umount "$1" && rm -r "$(dirname "$1")"
+umount -R "$1" && rm -r "$(dirname "$1")"
 `;
 
 export class Runtime {

@@ -11,6 +11,8 @@ const START_TIMEOUT_MS = 60_000;
 const root = process.getuid() === 0;
 
 export class Pod {
+  #running = new Set();
+
   // `sources` has the content of Secrets, ConfigMaps and tokens: {'Secret/NAME': {KEY: TEXT}, token: {'': TEXT}}.
   // `substitutes` are pairs of texts that stand for another on this machine, in commands and in configuration.
   constructor(directory, template, { sources, programs, substitutes = [] }) {
@@ -119,7 +121,11 @@ export class Pod {
     let out = '';
     let err = '';
     child.stderr.on('data', (chunk) => { err += chunk; });
-    const exited = new Promise((resolve) => child.once('exit', (code) => resolve({ code })));
+    this.#running.add(child);
+    const exited = new Promise((resolve) => child.once('exit', (code) => {
+      this.#running.delete(child);
+      resolve({ code });
+    }));
     const ready = new Promise((resolve) => child.stdout.on('data', (chunk) => {
       out += chunk;
       if (out.includes('\n')) resolve(out.split('\n')[0]);
@@ -131,5 +137,10 @@ export class Pod {
       throw new Error(`${name} is not ready (${line.code}): ${err}`);
     }
     return { line, errors: () => err, stop: () => { child.kill('SIGTERM'); return exited; } };
+  }
+
+  // Ends what was started and runs yet, whoever was to stop it.
+  kill() {
+    for (const child of this.#running) child.kill('SIGKILL');
   }
 }

@@ -203,17 +203,44 @@ export function disruptionProblems(objects) {
   });
 }
 
+// What each webhook is called for. Expressions of match conditions are evaluated where they are tested.
+const LABELLED = {
+  matchExpressions: [{ key: 'keyferry.dev/inject', operator: 'Exists' }, { key: 'keyferry.dev/inject', operator: 'NotIn', values: ['false'] }],
+};
+const CALLS = {
+  'pods.keyferry.dev': { calls: ['CREATE pods', 'UPDATE pods/ephemeralcontainers'], conditions: [] },
+  'updates.pods.keyferry.dev': { calls: ['UPDATE pods'], conditions: ['changes-label-annotations-or-added-images'] },
+  'status.pods.keyferry.dev': { calls: ['UPDATE pods/status'], conditions: ['changes-label-or-allow-debug'] },
+};
+
+function callProblems({ webhooks }) {
+  const names = webhooks.map(({ name }) => name);
+  const problems = names.join() === Object.keys(CALLS).join() ? [] : [`there are the webhooks ${names}`];
+  for (const { name, rules, objectSelector, namespaceSelector, matchPolicy, matchConditions = [] } of webhooks) {
+    const calls = rules.map(({ apiGroups, apiVersions, operations, resources, scope }) => (
+      apiGroups.join() === '' && apiVersions.join() === 'v1' && scope === 'Namespaced' ? `${operations} ${resources}` : 'others than pods'));
+    const conditions = matchConditions.map((each) => each.name);
+    const expected = CALLS[name] ?? { calls: [], conditions: [] };
+    if (calls.join() !== expected.calls.join()) problems.push(`${name} is called for ${calls}`);
+    if (conditions.join() !== expected.conditions.join()) problems.push(`${name} has the conditions ${conditions}`);
+    if (JSON.stringify(objectSelector) !== JSON.stringify(LABELLED)) problems.push(`${name} selects other objects than labelled ones`);
+    if (namespaceSelector) problems.push(`${name} leaves namespaces out`);
+    if (matchPolicy !== 'Equivalent') problems.push(`${name} can be passed by another version`);
+  }
+  return problems;
+}
+
 export function webhookProblems(objects) {
   const problems = [];
   for (const configuration of ofKind(objects, 'MutatingWebhookConfiguration')) {
+    problems.push(...callProblems(configuration));
     const injected = configuration.metadata.annotations?.['cert-manager.io/inject-ca-from']?.split('/')[1];
     if (injected !== undefined && !named(objects, 'Certificate', injected)) problems.push(`no Certificate ${injected} has a CA`);
-    for (const { name, failurePolicy, objectSelector, clientConfig } of configuration.webhooks) {
+    for (const { name, failurePolicy, clientConfig } of configuration.webhooks) {
       const service = named(objects, 'Service', clientConfig.service.name);
       if (!service?.spec.ports.some(({ port }) => port === clientConfig.service.port)) problems.push(`${name} calls a Service that is not there`);
       if (injected === undefined && !clientConfig.caBundle) problems.push(`${name} trusts no CA`);
       if (failurePolicy !== 'Fail') problems.push(`${name} lets pods through while it is down`);
-      if (!objectSelector) problems.push(`${name} concerns every object`);
     }
   }
   for (const { image, env } of ofKind(objects, 'Deployment').flatMap((each) => podOf(each).spec.containers)) {

@@ -54,6 +54,13 @@ export async function render(...kustomizations) {
   return Object.fromEntries(Object.entries(JSON.parse(stdout)).map(([each, result]) => [path.basename(each), result]));
 }
 
+// Whether a webhook with this match condition is called, for each of [{object, oldObject}].
+export async function evaluate(expression, cases) {
+  const { code, stdout, stderr } = await run(renderer, ['--conditions'], { env: process.env, input: JSON.stringify({ expression, cases }) });
+  assert.equal(code, 0, stderr);
+  return JSON.parse(stdout);
+}
+
 export function writeOverlay(name, text) {
   fs.mkdirSync(path.join(tree, 'overlays', name), { recursive: true });
   fs.writeFileSync(path.join(tree, 'overlays', name, 'kustomization.yaml'), text);

@@ -5,6 +5,11 @@
 //
 // prints {DIRECTORY: {"objects": [...], "problems": ["..."], "untyped": ["KIND", ...]}}. Untyped are objects of kinds that
 // Kubernetes itself does not have.
+//
+//	render --conditions
+//
+// reads {"expression": CEL, "cases": [{"object": POD, "oldObject": POD}, ...]} and prints what the expression, a match
+// condition of a webhook, says of each case: [true, ...].
 package main
 
 import (
@@ -132,7 +137,13 @@ func run(directories []string) error {
 }
 
 func main() {
-	if err := run(os.Args[1:]); err != nil {
+	var err error
+	if len(os.Args) == 2 && os.Args[1] == "--conditions" {
+		err = evaluateConditions(os.Stdin, os.Stdout)
+	} else {
+		err = run(os.Args[1:])
+	}
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "render: %v\n", err)
 		os.Exit(1)
 	}
