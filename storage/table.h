@@ -26,8 +26,10 @@ enum class Table : uint8_t {
   kToken = 22,       // parent = the principal, id = token id
   kSession = 24,     // parent "", id = session id
   kSessionKey = 25,  // parent "", id = decimal key id. Holds a private key.
-  // parent "bound" or "ended", id = hex SHA-256 of an issuer's URL and a `sub` (server/identity/person_binding.h)
+  // parent "bound" or "ended", id = hex SHA-256 of an issuer's URL and a `sub`; parent "floor", id "org"
+  // (server/identity/person_binding.h)
   kPersonBinding = 26,
+  kPersonClaims = 27,     // parent "", id = user: which claims of theirs are the newest
   kCredential = 32,       // parent = scope, id = name; metadata only
   kCredentialValue = 33,  // parent = scope, id = name; the current value. Holds values.
   kPreviousValue = 34,    // parent = scope, id = name; the version kept for rollback. Holds values.

@@ -40,20 +40,26 @@ absl::StatusOr<bool> AuditCheck::HasLostKeyring(const std::string& org) {
 absl::Status AuditCheck::CheckLog(const std::string& org, const Pause& pause) {
   absl::StatusOr<std::optional<storage::JournalDamage>> damage = Follow(org, pause);
   if (!damage.ok() && !absl::IsNotFound(damage.status())) return damage.status();
+  absl::Status asked;
   if (!org.empty() && (!damage.ok() || damage->has_value())) {
-    ASSIGN_OR_RETURN(const bool lost, HasLostKeyring(org));
+    const absl::StatusOr<bool> lost = HasLostKeyring(org);
+    asked = lost.status();
     // Of an org that was deleted meanwhile nothing is there any more.
-    if (!lost && absl::IsNotFound(store_->GetKeyringInfo(org).status())) return absl::NotFoundError("the org is gone");
-    if (lost) damage = storage::JournalDamage{0, "the keyring of the organization is missing, and its record is not"};
+    if (lost.ok() && !*lost && absl::IsNotFound(store_->GetKeyringInfo(org).status())) {
+      return absl::NotFoundError("the org is gone");
+    }
+    if (lost.ok() && *lost)
+      damage = storage::JournalDamage{0, "the keyring of the organization is missing, and its record is not"};
   }
-  RETURN_IF_ERROR(damage.status());
+  if (!damage.ok()) return asked.ok() ? damage.status() : asked;
+  // What was found is told, whatever could not be asked.
   rules_->NoteCheck(org, damage->has_value());
   if (damage->has_value() && logger_ != nullptr) {
     const storage::JournalDamage& found = **damage;
     logger_->Write(LogLevel::kError, "audit log damaged",
                    {{"org", org}, {"sequence", static_cast<int64_t>(found.sequence)}, {"problem", found.problem}});
   }
-  return absl::OkStatus();
+  return asked;
 }
 
 absl::Status AuditCheck::RunOnce(const Pause& pause) {
@@ -61,12 +67,17 @@ absl::Status AuditCheck::RunOnce(const Pause& pause) {
   ASSIGN_OR_RETURN(const auto stored,
                    ScanRecords<storage::records::OrgRecord>(*store_->View(), storage::Table::kOrg, "", ""));
   for (const auto& org : stored) orgs.push_back(org.record.id());
+  rules_->KeepDamaged({orgs.begin(), orgs.end()});
   absl::Status result;
   for (const std::string& org : orgs) {
     const absl::Status checked = CheckLog(org, pause);
     if (absl::IsCancelled(checked)) return checked;
     // An org that is gone took its log with it.
-    if (!absl::IsNotFound(checked)) result.Update(checked);
+    if (absl::IsNotFound(checked)) {
+      rules_->ForgetDamage(org);
+    } else {
+      result.Update(checked);
+    }
   }
   RETURN_IF_ERROR(result);
   last_run_ = absl::ToUnixNanos(clock_());

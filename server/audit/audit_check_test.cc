@@ -1,9 +1,11 @@
 #include "server/audit/audit_check.h"
 
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
@@ -38,6 +40,37 @@ class DamageLogger : public Logger {
   void SetLevel(LogLevel) override {}
 
   std::string damaged;
+};
+
+// Forwards to another store, but says nothing of keyrings.
+class SilentStore : public storage::Store {
+ public:
+  explicit SilentStore(storage::Store* store) : store_(store) {}
+  std::unique_ptr<storage::StoreView> View() override { return store_->View(); }
+  absl::StatusOr<storage::Revision> Commit(const storage::Mutation& mutation, storage::Durability durability) override {
+    return store_->Commit(mutation, durability);
+  }
+  void SetJournalListener(storage::JournalListener listener) override {
+    store_->SetJournalListener(std::move(listener));
+  }
+  absl::Status Sync() override { return store_->Sync(); }
+  absl::Status CreateKeyring(absl::string_view org) override { return store_->CreateKeyring(org); }
+  absl::Status DestroyOrg(absl::string_view org) override { return store_->DestroyOrg(org); }
+  absl::StatusOr<storage::KeyringInfo> GetKeyringInfo(absl::string_view) override {
+    return absl::UnavailableError("this store says nothing of keyrings");
+  }
+  absl::Status RotateDataKey(absl::string_view org) override { return store_->RotateDataKey(org); }
+  absl::Status RotateKek(const storage::KeyProvider& next) override { return store_->RotateKek(next); }
+  uint64_t Generation(storage::Table table) const override { return store_->Generation(table); }
+  absl::Status WaitForPurge(absl::Duration timeout) override { return store_->WaitForPurge(timeout); }
+  absl::StatusOr<std::unique_ptr<storage::EngineWatch>> Watch(
+      storage::Revision after, std::function<void(const storage::StoreChange&)> on_change) override {
+    return store_->Watch(after, std::move(on_change));
+  }
+  absl::Status Verify() override { return store_->Verify(); }
+
+ private:
+  storage::Store* const store_;
 };
 
 class AuditCheckTest : public testing::TestWithParam<EngineKind> {
@@ -107,6 +140,24 @@ TEST_P(AuditCheckTest, DamageIsCountedUntilItIsMended) {
   EXPECT_EQ(rules_.checks().damaged_logs, 0u);
 }
 
+TEST_P(AuditCheckTest, DamageIsToldAlsoIfTheKeyringCannotBeAskedFor) {
+  LogMany(3);
+  ASSERT_TRUE(world_.store->Sync().ok());
+  ASSERT_TRUE(storage::DeleteOne(*world_.store, storage::JournalBlockKey("acme", 2)).ok());
+  SilentStore silent(world_.store.get());
+  AuditCheck check(&silent, &rules_, world_.clock(), &logger_);
+  EXPECT_TRUE(absl::IsUnavailable(check.RunOnce([] { return true; })));
+  EXPECT_EQ(rules_.checks().damaged_logs, 1u);
+  EXPECT_EQ(logger_.damaged.rfind("acme: ", 0), 0u) << logger_.damaged;
+}
+
+TEST_P(AuditCheckTest, ADeletedOrgHasNoDamagedLog) {
+  rules_.NoteCheck("deleted", /*damaged=*/true);
+  ASSERT_EQ(rules_.checks().damaged_logs, 1u);
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(rules_.checks().damaged_logs, 0u);
+}
+
 TEST_P(AuditCheckTest, AnEmptyLogOfAnOrgIsDamage) {
   LogMany(2);
   ASSERT_TRUE(world_.store->Sync().ok());
@@ -141,6 +192,7 @@ TEST_P(AuditCheckTest, AnOrgThatIsBeingDeletedIsNone) {
   mark.Put({storage::Table::kOrg, "", "", "other"}, storage::SerializeSecret(org), 2, std::nullopt);
   ASSERT_TRUE(world_.store->Commit(mark, storage::Durability::kSynced).ok());
   ASSERT_TRUE(world_.store->DestroyOrg("other").ok());
+  rules_.NoteCheck("other", /*damaged=*/true);
   ASSERT_TRUE(Run().ok());
   EXPECT_EQ(rules_.checks().damaged_logs, 0u);
   EXPECT_EQ(check_.last_run(), world_.now);

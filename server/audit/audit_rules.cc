@@ -202,6 +202,16 @@ void AuditRules::NoteCheck(const std::string& org, bool damaged) const {
   damaged_.insert(org);
 }
 
+void AuditRules::ForgetDamage(const std::string& org) {
+  absl::MutexLock lock(&mutex_);
+  damaged_.erase(org);
+}
+
+void AuditRules::KeepDamaged(const absl::flat_hash_set<std::string>& orgs) {
+  absl::MutexLock lock(&mutex_);
+  absl::erase_if(damaged_, [&orgs](const std::string& org) { return !orgs.contains(org); });
+}
+
 absl::StatusOr<v1::VerifyAuditLogResponse> AuditRules::Verify(const std::string& org,
                                                               const v1::AuditHead& expected) const {
   const std::string name = absl::StrCat("orgs/", org);

@@ -52,6 +52,9 @@ class AuditRules {
   Checks checks() const ABSL_LOCKS_EXCLUDED(mutex_);
   // Counts a check of the org's log ("" for the system's) among them.
   void NoteCheck(const std::string& org, bool damaged) const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Of an org that is gone, and of all but these, there is no damaged log any more.
+  void ForgetDamage(const std::string& org) ABSL_LOCKS_EXCLUDED(mutex_);
+  void KeepDamaged(const absl::flat_hash_set<std::string>& orgs) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   absl::StatusOr<v1::VerifyAuditLogResponse> Verify(const std::string& org, const v1::AuditHead& expected) const;

@@ -10,6 +10,7 @@
 #include "server/directory/users.h"
 #include "server/errors.h"
 #include "server/identity/find_person.h"
+#include "server/identity/person_binding.h"
 #include "server/records.h"
 #include "server/status_macros.h"
 
@@ -68,8 +69,20 @@ absl::StatusOr<Stored<records::UserRecord>> UserAfter(const storage::StoreView& 
   user.record.set_issuer_url(identity.issuer_url);
   user.record.set_subject(identity.subject);
   user.record.set_claims_time(absl::ToUnixNanos(identity.person->issue_time));
-  if (person.plan.create || person.plan.bind || person.plan.changes_roles()) user.record.set_update_time(now);
+  user.record.set_update_time(now);
   return user;
+}
+
+// That the claims are the newest. The user's record stays as it is, since an ADMIN's change depends on it, and callers
+// and watches are computed from it.
+absl::Status StageNote(const storage::StoreView& view, const PersonClaims& claims, storage::Mutation* mutation) {
+  const storage::RecordKey key = PersonClaimsKey(claims.org, claims.user);
+  ASSIGN_OR_RETURN(const auto before, ReadRecord<records::PersonClaimsRecord>(view, key));
+  records::PersonClaimsRecord record;
+  record.set_claims_time(absl::ToUnixNanos(claims.issue_time));
+  mutation->Put(key, storage::SerializeSecret(record), before.has_value() ? before->version + 1 : 1,
+                before.has_value() ? before->revision : 0);
+  return absl::OkStatus();
 }
 
 // What lost a race, or waits for the disk, is tried again at once.
@@ -93,6 +106,28 @@ absl::Status Enrolment::Enrol(const VerifiedPerson& verified) {
   return Commit(*view, verified, *person);
 }
 
+absl::Status Enrolment::StageUser(const storage::StoreView& view, const ExternalIdentity& identity,
+                                  const FoundPerson& person, storage::Mutation* mutation) {
+  const std::string& org = person.caller.org;
+  const EnrolmentPlan& plan = person.plan;
+  if (!plan.create && !plan.bind && plan.role == v1::ORG_ROLE_UNSPECIFIED) {
+    return StageNote(view, *identity.person, mutation);
+  }
+  ASSIGN_OR_RETURN(const auto user, UserAfter(view, identity, person, context_.NowNanos()));
+  if (plan.create) {
+    // A team whose role the claims say is entered once, by the claims.
+    const bool in_default =
+        std::any_of(plan.teams.begin(), plan.teams.end(), [](const auto& team) { return team.first == kDefaultTeam; });
+    const v1::Tier tier = in_default ? v1::TIER_UNSPECIFIED : person.caller.tier;
+    RETURN_IF_ERROR(StageNewUser(context_, view, tier, org, user.record, mutation));
+  } else {
+    mutation->Put({Table::kUser, org, "", person.caller.id}, storage::SerializeSecret(user.record), user.version + 1,
+                  user.revision);
+  }
+  if (!plan.create && !plan.bind) return absl::OkStatus();
+  return StageBinding(view, org, /*before=*/{}, user.record, context_.clock(), mutation);
+}
+
 absl::Status Enrolment::Commit(const storage::StoreView& view, const VerifiedPerson& verified,
                                const FoundPerson& person) {
   const std::string& org = person.caller.org;
@@ -100,22 +135,9 @@ absl::Status Enrolment::Commit(const storage::StoreView& view, const VerifiedPer
   const EnrolmentPlan& plan = person.plan;
   const std::string name = absl::StrCat("orgs/", org, "/users/", id);
   if (!plan.create && plan.role == v1::ORG_ROLE_MEMBER) RETURN_IF_ERROR(CheckNotLastAdmin(view, org, id));
-  auto user = UserAfter(view, *verified.admitted.identity, person, context_.NowNanos());
-  if (!user.ok()) return FromStore(user.status(), name);
   storage::Mutation mutation;
-  if (plan.create) {
-    // A team whose role the claims say is entered once, below.
-    const bool in_default =
-        std::any_of(plan.teams.begin(), plan.teams.end(), [](const auto& team) { return team.first == kDefaultTeam; });
-    const v1::Tier tier = in_default ? v1::TIER_UNSPECIFIED : person.caller.tier;
-    RETURN_IF_ERROR(StageNewUser(context_, view, tier, org, user->record, &mutation));
-  } else {
-    mutation.Put({Table::kUser, org, "", id}, storage::SerializeSecret(user->record), user->version + 1,
-                 user->revision);
-  }
-  if (plan.create || plan.bind) {
-    RETURN_IF_ERROR(StageBinding(view, org, /*before=*/{}, user->record, context_.clock(), &mutation));
-  }
+  const absl::Status staged = StageUser(view, *verified.admitted.identity, person, &mutation);
+  if (!staged.ok()) return FromStore(staged, name);
   for (const auto& [team, role] : plan.teams) {
     if (role == v1::TEAM_ROLE_UNSPECIFIED) {
       DeleteMembership(org, team, id, &mutation);

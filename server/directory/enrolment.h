@@ -57,6 +57,9 @@ class Enrolment : public PeopleEnrolment {
     absl::Time time;
   };
 
+  // What the user's own records become; errors are the store's own, or StageBinding's.
+  absl::Status StageUser(const storage::StoreView& view, const ExternalIdentity& identity, const FoundPerson& person,
+                         storage::Mutation* mutation);
   absl::Status Commit(const storage::StoreView& view, const VerifiedPerson& verified, const FoundPerson& person);
   void Tell(const VerifiedPerson& verified, const absl::Status& failure) const;
   void End(const std::string& key, const absl::Status& outcome) ABSL_LOCKS_EXCLUDED(mutex_);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "gtest/gtest.h"
+#include "server/directory/bootstrap.h"
 #include "server/directory/testing_directory.h"
 #include "server/records.h"
 #include "storage/records/records.pb.h"
@@ -87,6 +88,24 @@ TEST_F(OrgDeletionTest, OneThatFailedCanBeMadeAgainOrGivenUp) {
   update.mutable_org()->set_etag(etag);
   ASSERT_TRUE(orgs_.UpdateOrg(directory_.Root(), update).ok());
   EXPECT_FALSE(Deleting());
+}
+
+// A release that did not mark them could leave one without its keyring.
+TEST_F(OrgDeletionTest, OneThatWasCutShortWithoutAMarkCanBeMadeAnewAndDeleted) {
+  const std::string old = directory_.Login("orgs/acme/users/root");
+  ASSERT_TRUE(directory_.store->DestroyOrg("acme").ok());
+  ASSERT_FALSE(directory_.Authenticate(old).ok());
+  EXPECT_EQ(directory_.store->Verify(), absl::OkStatus()) << "its records are gone as well";
+  ASSERT_TRUE(EnsureOrgWithAdmin(directory_.context, "acme", v1::TIER_BUSINESS, "ada").ok());
+  EXPECT_FALSE(directory_.Authenticate(old).ok());
+  const Caller ada = directory_.As("orgs/acme/users/ada");
+  v1::GetOrgRequest get;
+  get.set_name("orgs/acme");
+  v1::DeleteOrgRequest request;
+  request.set_name("orgs/acme");
+  request.set_etag(directory_.orgs.GetOrg(ada, get)->etag());
+  ASSERT_TRUE(directory_.orgs.DeleteOrg(ada, request).ok());
+  EXPECT_FALSE(*directory_.store->View()->Contains({storage::Table::kOrg, "", "", "acme"}));
 }
 
 }  // namespace

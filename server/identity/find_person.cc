@@ -62,15 +62,24 @@ std::string WhyNotUser(const LoadedUser& user, const ExternalIdentity& identity)
 // Why the subject may be no user of that name, for all that the user says.
 absl::StatusOr<std::string> WhyNotSubject(const storage::StoreView& view, const ExternalIdentity& identity) {
   const PersonClaims& claims = *identity.person;
+  const int64_t issued = absl::ToUnixNanos(claims.issue_time);
   ASSIGN_OR_RETURN(const auto ended,
                    ReadPersonBinding(view, claims.org, kEndedPeople, identity.issuer_url, identity.subject));
-  if (ended.has_value() && absl::ToUnixNanos(claims.issue_time) <= ended->record.end_time()) {
+  if (ended.has_value() && issued <= ended->record.end_time()) {
     return std::string("your user was deleted or unbound after this token was issued; sign in again for a new one");
   }
-  ASSIGN_OR_RETURN(const auto bound,
+  ASSIGN_OR_RETURN(auto bound,
                    ReadPersonBinding(view, claims.org, kBoundPeople, identity.issuer_url, identity.subject));
   if (bound.has_value() && bound->record.user() != claims.user) {
     return absl::StrCat("you are the user ", Quoted(claims.org, bound->record.user()), " already");
+  }
+  // Whoever is to be made or bound is nobody yet.
+  auto since = std::move(bound);
+  if (!since.has_value()) {
+    ASSIGN_OR_RETURN(since, ReadEndedFloor(view, claims.org));
+  }
+  if (since.has_value() && issued <= since->record.end_time()) {
+    return std::string("this token is from before its subject could be a user here; sign in again for a new one");
   }
   return std::string();
 }
@@ -119,7 +128,10 @@ absl::StatusOr<FoundPerson> FindPerson(const storage::StoreView& view, const Ext
   found.caller = (*user)->caller;
   found.caller.tier = static_cast<v1::Tier>((*org)->record.tier());
   found.plan.bind = (*user)->issuer.empty();
-  RETURN_IF_ERROR(PlanRoles(view, claims, (*user)->claims_time, &found));
+  ASSIGN_OR_RETURN(const auto noted,
+                   ReadRecord<records::PersonClaimsRecord>(view, PersonClaimsKey(claims.org, claims.user)));
+  const int64_t claims_time = std::max((*user)->claims_time, noted.has_value() ? noted->record.claims_time() : 0);
+  RETURN_IF_ERROR(PlanRoles(view, claims, claims_time, &found));
   return found;
 }
 

@@ -40,7 +40,8 @@ struct FoundPerson {
 
 // The user that the person's token names. They are the user who is bound to that issuer (name and URL) and subject. One
 // who is bound to none is bound by the first token that comes if PersonClaims::may_bind, otherwise by an ADMIN. Nobody
-// is two users of an organization. Tokens from before their user was deleted or unbound call as nobody.
+// is two users of an organization. Tokens from before their user was deleted or unbound call as nobody, and those from
+// before the organization's floor (kEndedFloor) make or bind nobody.
 //
 // Claims of a token older than that whose claims the directory has count no more, and those of one as old only take
 // away. Teams that are not there, or that the tier does not include, are entered by nobody. Errors are the store's own.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "server/directory/bootstrap.h"
+#include "server/identity/person_binding.h"
 #include "server/identity/testing_people.h"
 #include "server/identity/token_text.h"
 
@@ -74,7 +75,7 @@ TEST_F(PeopleAuthenticationTest, TwoSubjectsAreNeverOneUser) {
   EXPECT_EQ(Who(Token(Claims(), "sub-ada")), "IDENTITY_REFUSED");
   EXPECT_EQ(Who(Token(Claims(), "sub-eve")), "ada");
   ASSERT_EQ(Bind("ada", "", ""), absl::OkStatus());
-  directory_.now += absl::Seconds(1);
+  directory_.now += absl::Seconds(61);
   EXPECT_EQ(Who(Token(Claims(), "sub-ada")), "ada");
   EXPECT_EQ(ReasonOf(Bind("ada", "cluster", "")), "INVALID_FIELD");
   EXPECT_EQ(ReasonOf(Bind("ada", "", "sub-ada")), "INVALID_FIELD");
@@ -229,6 +230,36 @@ TEST_F(PeopleAuthenticationTest, RolesOfTheClaimsAreTheDirectorysBeforeTheCall) 
   EXPECT_EQ((*caller)->role, v1::ORG_ROLE_MEMBER) << "an older token brings nothing back";
   EXPECT_EQ((*caller)->RoleIn("eng"), v1::TEAM_ROLE_UNSPECIFIED);
   EXPECT_EQ(Methods(), (std::vector<std::string>{"keyferryd/SetRoles", "keyferryd/EnrollUser"}));
+}
+
+// A token that says nothing new must neither empty the cache of callers nor take an ADMIN's change from under them.
+TEST_F(PeopleAuthenticationTest, ANewerTokenThatSaysTheSameLeavesTheUserAsTheyAre) {
+  directory_.AddUser("ada");
+  PersonClaims claims = Claims();
+  claims.role = v1::ORG_ROLE_ADMIN;
+  ASSERT_EQ(Who(Token(claims)), "ada");
+  v1::UpdateUserRequest demote;
+  *demote.mutable_user() = User("ada");
+  const auto root = directory_.Login("orgs/acme/users/root");
+  const auto before = directory_.authenticator.Authenticate(root);
+  ASSERT_TRUE(before.ok());
+  directory_.now += absl::Minutes(1);
+  claims.issue_time = directory_.now;
+  ASSERT_EQ(Who(Token(claims)), "ada");
+  EXPECT_EQ(*directory_.authenticator.Authenticate(root), *before) << "kept";
+  EXPECT_EQ(User("ada").etag(), demote.user().etag());
+  // It was noted all the same.
+  PersonClaims older = claims;
+  older.issue_time -= absl::Seconds(30);
+  older.role = v1::ORG_ROLE_MEMBER;
+  ASSERT_EQ(Who(Token(older)), "ada");
+  EXPECT_EQ(User("ada").role(), v1::ORG_ROLE_ADMIN);
+  demote.mutable_user()->set_role(v1::ORG_ROLE_MEMBER);
+  demote.mutable_update_mask()->add_paths("role");
+  EXPECT_TRUE(directory_.users.UpdateUser(directory_.Root(), demote).ok());
+  // And ends with the user.
+  ASSERT_EQ(Delete("ada"), absl::OkStatus());
+  EXPECT_FALSE(*directory_.store->View()->Contains(PersonClaimsKey("acme", "ada")));
 }
 
 TEST_F(PeopleAuthenticationTest, WithoutClaimsOfRolesTheDirectorySaysThem) {

@@ -1,9 +1,11 @@
 // Which user an ID token calls as, and for how long after that has ended it calls as nobody.
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "server/directory/person_bindings.h"
 #include "server/identity/person_binding.h"
 #include "server/identity/testing_people.h"
 #include "server/records.h"
@@ -63,7 +65,9 @@ TEST_F(PeopleBindingTest, WhatWasIssuedBeforeAUserWasDeletedMakesNobodyAUser) {
   EXPECT_EQ(Who(unused), "IDENTITY_REFUSED");
   EXPECT_EQ(Who(Token(Claims("bob"), "sub-bob")), "IDENTITY_REFUSED") << "of that very moment";
   EXPECT_TRUE(User("bob").name().empty());
-  directory_.now += absl::Seconds(1);
+  claims.issue_time = directory_.now + absl::Seconds(30);
+  EXPECT_EQ(Who(Token(claims, "sub-bob")), "IDENTITY_REFUSED") << "by a clock that is ahead";
+  directory_.now += absl::Seconds(61);
   claims.issue_time = directory_.now;
   EXPECT_EQ(Who(Token(claims, "sub-bob")), "bob") << "the issuer still vouches for him";
   EXPECT_EQ(Who(token), "IDENTITY_REFUSED");
@@ -105,6 +109,64 @@ TEST_F(PeopleBindingTest, WhatHasEndedIsRememberedAsLongAsATokenOfItCounts) {
   directory_.now += absl::Hours(24);
   ASSERT_EQ(Delete("eve"), absl::OkStatus());
   EXPECT_EQ(remembered(), 2u);
+}
+
+// Else whoever had many deleted could keep the next from being deleted.
+TEST_F(PeopleBindingTest, NoEndIsRefusedWhereTooManyHaveEnded) {
+  const auto remembered = [&] {
+    return ScanRecords<storage::records::PersonBindingRecord>(*directory_.store->View(), storage::Table::kPersonBinding,
+                                                              "acme", kEndedPeople)
+        ->size();
+  };
+  constexpr int kMax = 2;
+  const auto end = [&](const std::string& id) {
+    storage::records::UserRecord user;
+    user.set_id(id);
+    user.set_issuer("cluster");
+    user.set_issuer_url("https://cluster");
+    user.set_subject("sub-" + id);
+    storage::Mutation mutation;
+    EXPECT_EQ(StageBinding(*directory_.store->View(), "acme", user, {}, directory_.now, &mutation, kMax),
+              absl::OkStatus());
+    EXPECT_TRUE(directory_.store->Commit(mutation, storage::Durability::kSynced).ok());
+  };
+  PersonClaims claims = Claims("ada");
+  const std::string of_ada = Token(claims, "sub-ada", "cluster", "https://cluster");
+  directory_.AddUser("ada");
+  ASSERT_EQ(Who(of_ada), "ada");
+  claims.user = "new";
+  claims.may_be_created = true;
+  const std::string young = Token(claims, "sub-new", "cluster", "https://cluster");
+  end("one");
+  for (int i = 0; i < 3; ++i) end("two");
+  EXPECT_EQ(remembered(), 2u) << "one who ends again is no new one";
+  end("three");
+  EXPECT_EQ(remembered(), 1u);
+  PersonClaims dropped = Claims("one");
+  dropped.may_be_created = true;
+  EXPECT_EQ(Who(Token(dropped, "sub-one", "cluster", "https://cluster")), "IDENTITY_REFUSED")
+      << "dropped, not forgotten";
+  EXPECT_EQ(Who(young), "IDENTITY_REFUSED");
+  EXPECT_EQ(Who(of_ada), "ada") << "who is bound already";
+  directory_.now += absl::Minutes(2);
+  claims.issue_time = directory_.now;
+  EXPECT_EQ(Who(Token(claims, "sub-new", "cluster", "https://cluster")), "new");
+}
+
+TEST_F(PeopleBindingTest, WhoIsBoundAgainStaysShutToWhatWasBefore) {
+  directory_.AddUser("ada");
+  const std::string old = Token(Claims(), "sub-ada");
+  ASSERT_EQ(Who(old), "ada");
+  ASSERT_EQ(Bind("ada", "", ""), absl::OkStatus());
+  ASSERT_EQ(Bind("ada", "cluster", "sub-ada"), absl::OkStatus());
+  // As if it had been dropped for others.
+  const storage::RecordKey ended{storage::Table::kPersonBinding, "acme", kEndedPeople,
+                                 PersonBindingId("https://cluster", "sub-ada")};
+  ASSERT_TRUE(*directory_.store->View()->Contains(ended));
+  storage::Mutation drop;
+  drop.Delete(ended, std::nullopt);
+  ASSERT_TRUE(directory_.store->Commit(drop, storage::Durability::kSynced).ok());
+  EXPECT_EQ(Who(old), "IDENTITY_REFUSED");
 }
 
 TEST_F(PeopleBindingTest, AnotherIssuerOfTheSameNameIsAnotherOne) {

@@ -22,4 +22,13 @@ absl::StatusOr<std::optional<Stored<PersonBindingRecord>>> ReadPersonBinding(con
       view, {storage::Table::kPersonBinding, org, std::string(parent), PersonBindingId(issuer_url, subject)});
 }
 
+absl::StatusOr<std::optional<Stored<PersonBindingRecord>>> ReadEndedFloor(const storage::StoreView& view,
+                                                                          const std::string& org) {
+  return ReadRecord<PersonBindingRecord>(view, {storage::Table::kPersonBinding, org, kEndedFloor, kEndedFloorId});
+}
+
+storage::RecordKey PersonClaimsKey(const std::string& org, const std::string& user) {
+  return {storage::Table::kPersonClaims, org, "", user};
+}
+
 }  // namespace keyferry::server

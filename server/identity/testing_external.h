@@ -1,6 +1,7 @@
 #ifndef KEYFERRY_SERVER_IDENTITY_TESTING_EXTERNAL_H_
 #define KEYFERRY_SERVER_IDENTITY_TESTING_EXTERNAL_H_
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -26,6 +27,8 @@ class FakeExternalIdentities : public ExternalIdentities {
     const absl::Status granted = question.granted(*admitted.identity);
     if (!granted.ok()) return granted;
     streams += question.stream ? 1 : 0;
+    const bool limited = question.may_verify != nullptr && question.in_vain != nullptr;
+    (limited ? limited_questions : unlimited_questions) += 1;
     by_hash[hash] = admitted;
     if (after_verifying != nullptr) after_verifying();
     return admitted;
@@ -67,6 +70,9 @@ class FakeExternalIdentities : public ExternalIdentities {
   std::function<void()> after_verifying;
   // How many were asked about for a stream.
   int streams = 0;
+  // How many came with the limits of their call, and how many without.
+  std::atomic<int> limited_questions{0};
+  std::atomic<int> unlimited_questions{0};
   // What is said of those whom nobody knows any more.
   absl::Status forgotten = absl::NotFoundError("not known");
   std::map<std::string, Admitted> known;

@@ -185,6 +185,27 @@ TEST_F(HoldTest, WhoMayNoLongerAskGetsNothing) {
   EXPECT_EQ(call->Answer(), "TOKEN_UNKNOWN");
 }
 
+TEST_F(HoldTest, WhoeverIsAskedForAgainIsUnderTheSameLimits) {
+  ExternalIdentity ada;
+  ada.issuer = "cluster";
+  ada.subject = "sub-ada";
+  PersonClaims claims;
+  claims.org = "acme";
+  claims.user = "ada";
+  claims.may_bind = true;
+  claims.issue_time = sessions_.directory.now;
+  ada.person = std::make_shared<const PersonClaims>(claims);
+  FakeExternalIdentities& external = sessions_.directory.external;
+  external.Add("aa.bb.cc", ada);
+  auto call = Held(/*session=*/"", "Bearer aa.bb.cc");
+  const int before = external.limited_questions;
+  Connect(2, absl::Hours(1));
+  refresher_.Answer(absl::OkStatus());
+  EXPECT_EQ(call->Answer(), "access-token-2");
+  EXPECT_GT(external.limited_questions, before);
+  EXPECT_EQ(external.unlimited_questions, 0);
+}
+
 TEST_F(HoldTest, ACallerWhoHasGoneIsForgotten) {
   auto call = Held();
   call->context.TryCancel();

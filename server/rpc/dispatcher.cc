@@ -71,14 +71,18 @@ void Dispatcher::Note(const Admission& caller, Call* call) {
   NoteCaller(**caller, &call->record);
 }
 
-Dispatcher::Admission Dispatcher::Admit(Call* call, ExternalIdentities::Pending* pending) const {
+Dispatcher::Admission Dispatcher::Authenticate(Call* call, ExternalIdentities::Pending* pending) const {
   const Presented presented(*call->context);
   CallCredentials credentials = presented.all();
   credentials.stream = call->streams;
   credentials.may_verify = [this, call] { return call_limits_->BeforeVerifying(call->record.entry.peer()); };
   credentials.in_vain = [this, call] { call_limits_->VerifiedInVain(call->record.entry.peer()); };
   credentials.peer = call->record.entry.peer();
-  Admission caller = authenticator_->Authenticate(credentials, pending);
+  return authenticator_->Authenticate(credentials, pending);
+}
+
+Dispatcher::Admission Dispatcher::Admit(Call* call, ExternalIdentities::Pending* pending) const {
+  Admission caller = Authenticate(call, pending);
   Note(caller, call);
   if (!caller.ok()) return call_limits_->AfterFailure(call->record.entry.peer(), caller.status());
   RETURN_IF_ERROR(call_limits_->Admit(**caller));
@@ -139,7 +143,7 @@ void Dispatcher::GoOn(std::unique_ptr<UnaryCall> call, const Admission& caller) 
   UnaryCall* const borrowed = call.release();
   const auto change = [this, borrowed] {
     // Again, since it may have waited: what was revoked meanwhile counts.
-    const Admission again = authenticator_->Authenticate(Presented(*borrowed->context).all());
+    const Admission again = Authenticate(borrowed, /*pending=*/nullptr);
     RunAndAnswer(std::unique_ptr<UnaryCall>(borrowed), again);
   };
   if (!executor_->TryRun((*caller)->org, change)) {
@@ -160,7 +164,7 @@ void Dispatcher::RunAndAnswer(std::unique_ptr<UnaryCall> call, const Admission& 
 
 void Dispatcher::Keep(std::unique_ptr<UnaryCall> call, const std::string& org, const Hold& hold) {
   KeepThen(std::move(call), org, hold, [this](std::unique_ptr<UnaryCall> held) {
-    const Admission caller = authenticator_->Authenticate(Presented(*held->context).all());
+    const Admission caller = Authenticate(held.get(), /*pending=*/nullptr);
     RunAndAnswer(std::move(held), caller, /*was_held=*/true);
   });
 }

@@ -123,6 +123,8 @@ class Dispatcher {
                                   const google::protobuf::Message* request, BoundRule rule);
   void Fill(grpc::CallbackServerContext* context, const MethodTraits& traits, const google::protobuf::Message& request,
             Call* call) const;
+  // Who is calling, by everything that the call says of itself; at each time that this is asked.
+  Admission Authenticate(Call* call, ExternalIdentities::Pending* pending) const;
   // Who is calling, if that is known and they may call now. Once for each call, and once more after each `pending`.
   Admission Admit(Call* call, ExternalIdentities::Pending* pending) const;
   // Whether there is still time for a request of this size.
