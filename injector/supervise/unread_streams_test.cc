@@ -84,8 +84,14 @@ TEST_F(UnreadStreamsTest, SerialRotationGoesOnThoughNobodyReadsErrors) {
 
 TEST_F(UnreadStreamsTest, WhoDoesNotReadTheLastErrorsHoldsNothingAfterSigterm) {
   for (const char* policy : {"--on-rotate=mcp", "--on-rotate=restart"}) {
-    // More than the pipe to the reader takes and the injector holds, so that some is left in the command's own pipe.
-    Launch({"sh", "-c", "head -c 390000 /dev/zero >&2; " + AllWritten()}, {policy}, "GENERATION=1");
+    // As much as the pipe to the reader takes, the injector holds and the command's own pipe takes, however they part
+    // it.
+    Launch({"sh", "-c",
+            "full=0; while [ $full -lt 5 ]; do "
+            "if dd if=/dev/zero bs=4096 count=1 oflag=nonblock >&2 2>/dev/null; then full=0; "
+            "else full=$((full + 1)); sleep 0.2; fi; done; " +
+                AllWritten()},
+           {policy}, "GENERATION=1");
     AwaitAllWritten();
     EXPECT_FALSE(EndsWithin(absl::Seconds(1))) << policy;
     kill(program_->pid(), SIGTERM);
