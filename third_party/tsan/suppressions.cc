@@ -7,6 +7,8 @@ extern "C" const char* __tsan_default_suppressions() {
       // own threads do in the file systems that we give to it.
       "race:^rocksdb::\n"
       "race:^non-virtual thunk to rocksdb::\n"
+      // Its sets of file names, whose callers the unwinder does not find. Storage code uses Abseil's.
+      "race:^std::_Hashtable<\n"
       // Abseil ignores synchronization while it waits for a mutex, yet mmap, with which a thread that waits for the
       // first time gets its identity there, counts as a write.
       "race:NewThreadIdentity\n";

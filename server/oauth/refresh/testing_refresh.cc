@@ -192,18 +192,25 @@ void RefreshWorld::PutUnreadable(const std::string& org) {
       storage::PutOne(*store, ConnectionRecordKey(Table::kConnection, {org, "", "github"}), "\xFF no record").status());
 }
 
+storage::Revision RefreshWorld::LetServersNotice() {
+  Must(store->Sync());
+  const storage::Revision revision = store->View()->revision();
+  for (const auto& server : servers) server->AwaitRevision(revision);
+  return revision;
+}
+
 void RefreshWorld::Settle() {
   storage::Revision before = 0;
   do {
-    Must(store->Sync());
-    before = store->View()->revision();
-    for (const auto& server : servers) server->AwaitRevision(before);
+    before = LetServersNotice();
     for (const auto& server : servers) server->RunDue();
     Must(store->Sync());
   } while (store->View()->revision() != before);
 }
 
 void RefreshWorld::Pass(absl::Duration by) {
+  // What was committed before the time passed is noticed at the time before, from which its debounce runs.
+  LetServersNotice();
   now += by;
   monotonic += by;
   Settle();

@@ -119,6 +119,7 @@ class RefreshWorld {
 
  private:
   void Open();
+  storage::Revision LetServersNotice();
   void Put(const storage::RecordKey& key, const google::protobuf::MessageLite& message, uint64_t version = 1);
 
   storage::FakeKeyProvider kek_{1};
