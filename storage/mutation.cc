@@ -1,6 +1,6 @@
-#include <utility>
+#include "storage/mutation.h"
 
-#include "storage/store.h"
+#include <utility>
 
 namespace keyferry::storage {
 

@@ -14,34 +14,14 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "storage/crypto/key_provider.h"
-#include "storage/crypto/secret_bytes.h"
 #include "storage/crypto/sha256.h"
 #include "storage/engine/engine.h"
+#include "storage/mutation.h"
+#include "storage/record.h"
 #include "storage/store_statistics.h"
 #include "storage/table.h"
 
 namespace keyferry::storage {
-
-// Names one record. Two keys are the same record if and only if all four members are equal. Nothing of a key is
-// readable on disk: the engine sees keyed hashes, grouped so that an org, a table of it and a parent can be scanned.
-struct RecordKey {
-  Table table;
-  // Organization id; empty for the few tables of the system space (see table.h).
-  std::string org;
-  // What the record belongs to, e.g. "teams/eng"; may be empty.
-  std::string parent;
-  // The record's own id within its parent, e.g. "GITHUB_TOKEN".
-  std::string id;
-};
-
-// An opened record.
-struct Record {
-  SecretBytes payload;
-  // The writer's version of this record, authenticated with it.
-  uint64_t version = 0;
-  // The commit that wrote it; use it as a precondition.
-  Revision revision = 0;
-};
 
 // What changes call a record: equal for equal RecordKeys as long as the store is open, different for different ones.
 // Says nothing of the key's text.
@@ -96,54 +76,6 @@ class StoreView {
   // server of the store and whatever keys are rotated, and saying nothing of org or name. Whoever asks begins the name
   // with what it is for.
   virtual absl::StatusOr<std::string> PublicId(absl::string_view org, absl::string_view name) const = 0;
-};
-
-// What one commit changes. Applied whole or not at all.
-class Mutation {
- public:
-  // Seals and writes. `expected` is the revision that the record must still have (0: it must be absent); nullopt: any.
-  // `version` is authenticated with the record and shown by Record::version.
-  void Put(RecordKey key, SecretBytes payload, uint64_t version, std::optional<Revision> expected);
-  void Delete(RecordKey key, std::optional<Revision> expected);
-  // Only checks.
-  void Require(RecordKey key, Revision expected);
-  // Adds an entry, at most 512 KiB, to the end of the org's journal (journal.h); org "" is the system's. `context` is
-  // handed on to the listener alone, and must outlive the commit.
-  void Append(std::string org, std::string entry, const void* context = nullptr);
-  // Takes the blocks before `first_block` away from the org's journal. `first_sequence` is that block's, and
-  // `previous_hash` what it says was before it.
-  void PruneJournal(std::string org, uint64_t first_block, uint64_t first_sequence, const Sha256Digest& previous_hash);
-
-  bool empty() const { return changes_.empty() && appends_.empty() && prunes_.empty(); }
-
-  struct Change {
-    RecordKey key;
-    enum Kind { kPut, kDelete, kRequire } kind;
-    SecretBytes payload;
-    uint64_t version = 0;
-    std::optional<Revision> expected;
-  };
-  const std::vector<Change>& changes() const { return changes_; }
-
-  struct JournalAppend {
-    std::string org;
-    std::string entry;
-    const void* context = nullptr;
-  };
-  const std::vector<JournalAppend>& appends() const { return appends_; }
-
-  struct JournalPrune {
-    std::string org;
-    uint64_t first_block = 0;
-    uint64_t first_sequence = 0;
-    Sha256Digest previous_hash;
-  };
-  const std::vector<JournalPrune>& prunes() const { return prunes_; }
-
- private:
-  std::vector<Change> changes_;
-  std::vector<JournalAppend> appends_;
-  std::vector<JournalPrune> prunes_;
 };
 
 // An entry that was added to a journal. Valid during the call of the listener.

@@ -196,6 +196,8 @@ absl::Status Resolver::ResolveAll(const storage::StoreView& view, const ServerBi
                                   v1::McpServer* definition, const Session& session, bool allow_partial,
                                   Answer* answer) const {
   AllowedNames allowed(view, session.org);
+  answer->used.reserve(bindings.bindings.size());
+  answer->response->mutable_variables()->Reserve(static_cast<int>(bindings.bindings.size()));
   for (size_t i = 0; i < bindings.bindings.size(); ++i) {
     const Binding& binding = bindings.bindings[i];
     if (binding.hijacking) {
