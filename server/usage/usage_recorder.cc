@@ -125,6 +125,8 @@ absl::Status UsageRecorder::RecordNow(ResolutionEvent event, absl::string_view m
 }
 
 void UsageRecorder::Observe(const AuditedCall& call) {
+  // The system's log tells of nobody's uses, and no counter could be kept for it.
+  if (call.org.empty()) return;
   absl::MutexLock lock(&mutex_);
   OrgPending& pending = pending_[call.org];
   pending.sequence = call.sequence;

@@ -180,6 +180,17 @@ TEST_P(UsageRecorderTest, ADestroyedOrgDoesNotHoldUpTheOthers) {
   EXPECT_EQ(Counted(), Newest());
 }
 
+// Calls of nobody who is known stand in the system's log; keyferryd opens with one, and anybody can send more.
+TEST_P(UsageRecorderTest, TheSystemsLogDoesNotHoldUpTheOthers) {
+  CallRecord stranger;
+  stranger.entry.set_method("CredentialService/ListCredentials");
+  ASSERT_TRUE(world_.audit->Store(stranger).ok());
+  ASSERT_TRUE(Use({"A"}, "one").ok());
+  EXPECT_EQ(world_.usage->FoldNow(), absl::OkStatus());
+  EXPECT_EQ(Counted(), Newest());
+  EXPECT_EQ(Last("A"), "1 one 0");
+}
+
 TEST_P(UsageRecorderTest, FoldsInTheCallerWhenFullAndLosesNothing) {
   UsageRecorder::Options options;
   options.background = false;
