@@ -286,6 +286,18 @@ TEST_F(CliEndToEndTest, TheAuditLogIsReadExportedAndChecked) {
   EXPECT_EQ(Keyferry("audit verify -f " + folder_ + "/none"), 64);
 }
 
+TEST_F(CliEndToEndTest, AMemberKeepsTheirRoleUnlessAnotherIsNamed) {
+  AddUser("ann");
+  ASSERT_EQ(Keyferry("team create eng"), 0) << error_;
+  EXPECT_EQ(Json("team add-member eng ann")["role"], "TEAM_ROLE_MEMBER");
+  EXPECT_EQ(error_, "");
+  EXPECT_EQ(Json("team add-member eng ann --role owner")["role"], "TEAM_ROLE_OWNER");
+  EXPECT_EQ(Json("team add-member eng ann")["role"], "TEAM_ROLE_OWNER");
+  EXPECT_TRUE(absl::StrContains(error_, "keep their role")) << error_;
+  EXPECT_EQ(Json("team members eng")[0]["role"], "TEAM_ROLE_OWNER");
+  EXPECT_EQ(Json("team add-member eng ann --role member")["role"], "TEAM_ROLE_MEMBER");
+}
+
 TEST_F(CliEndToEndTest, WorkloadsAndServices) {
   EXPECT_EQ(Keyferry("mcp-server apply -f -", "id: a\ntransport: STDIO\ncommand: x\n"), 0) << error_;
   EXPECT_EQ(Keyferry("workload create w"), 0) << error_;

@@ -5,6 +5,7 @@
 #include <iostream>
 #include <map>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "server/names.h"
@@ -195,6 +196,10 @@ absl::Status Interpret(const Options& options, const Commands& commands, Command
   if (line->command != CommandLine::kServe)
     return absl::InvalidArgumentError("--dev only serves; leave the command out");
   if (!line->config_file.empty()) return absl::InvalidArgumentError("--dev takes no --config; use --data-dir");
+  const auto names_directory = [](const auto& key) { return key.first == "data_dir" && !key.second.empty(); };
+  if (!absl::c_any_of(line->overrides, names_directory)) {
+    return absl::InvalidArgumentError("--dev needs --data-dir DIR");
+  }
   line->command = CommandLine::kDev;
   return absl::OkStatus();
 }
@@ -208,7 +213,6 @@ absl::StatusOr<config::Config> LoadConfig(const CommandLine& command_line) {
     RETURN_IF_ERROR(SetConfigKey(path, text, absl::StrCat("`", path, "`"), &config));
   }
   if (command_line.command == CommandLine::kDev) {
-    if (config.data_dir().empty()) return absl::InvalidArgumentError("--dev needs --data-dir DIR");
     // Stands for what dev mode makes by itself, so that one check completes both.
     config.mutable_key_provider()->set_file(config.data_dir() + "/dev/kek");
     config.mutable_key_provider()->clear_passphrase_file();

@@ -95,7 +95,7 @@ TEST_F(KeyferrydTest, HelpAndVersion) {
 
 TEST_F(KeyferrydTest, WrongCommandLinesAnswerTwoAndOneLine) {
   for (const std::string arguments : {"", "--no-such-flag", "--dev --config x", "--dev init --org a --admin b", "init",
-                                      "init --org a --admin b --tier gold", "init --org a --admin b --once"}) {
+                                      "init --org a --admin b --tier gold", "init --org a --admin b --once", "--dev"}) {
     SCOPED_TRACE(arguments);
     const Outcome outcome = Run(arguments);
     EXPECT_EQ(outcome.code, 2);
@@ -110,16 +110,20 @@ TEST_F(KeyferrydTest, StartUpErrorsSayWhatWhereAndNext) {
   struct Case {
     std::string name;
     std::string arguments;
-    std::string word;
+    std::string what;
+    std::string next;
   };
-  for (const Case& c : {Case{"no file", "--config " + directory_ + "/none.yaml", "none.yaml"},
-                        Case{"unknown key", "--config " + directory_ + "/bad.yaml", "bad.yaml:2: unknown key"},
-                        Case{"no data dir", "--dev", "--data-dir"}, Case{"no KEK", "--config " + config_, "/kek"},
-                        Case{"bad level", "--config " + config_ + " --log-level loud", "log level"}}) {
+  for (const Case& c :
+       {Case{"no file", "--config " + directory_ + "/none.yaml", "/none.yaml: ", "--config names the file"},
+        Case{"unknown key", "--config " + directory_ + "/bad.yaml", "bad.yaml:2: unknown key", "known are listen, "},
+        Case{"no KEK", "--config " + config_, "cannot open KEK file " + directory_, "put the KEK of the store there"},
+        Case{"bad level", "--config " + config_ + " --log-level loud", "log level", "info"},
+        Case{"bad org", "init --config " + config_ + " --org 'A b' --admin root", "org: an id", "Use lower-case"}}) {
     SCOPED_TRACE(c.name);
     const Outcome outcome = Run(c.arguments);
     EXPECT_EQ(outcome.code, 1);
-    EXPECT_TRUE(absl::StrContains(outcome.err, c.word)) << outcome.err;
+    EXPECT_TRUE(absl::StrContains(outcome.err, c.what)) << outcome.err;
+    EXPECT_TRUE(absl::StrContains(outcome.err, c.next)) << outcome.err;
     EXPECT_EQ(outcome.err.find('\n'), outcome.err.size() - 1) << "one line: " << outcome.err;
   }
 }
@@ -238,6 +242,15 @@ TEST_F(KeyferrydTest, AnAddressThatCannotBeTakenIsOneClearLine) {
   EXPECT_EQ(outcome.code, 1);
   EXPECT_TRUE(absl::StrContains(outcome.err, "cannot listen on 192.0.2.1:7443")) << outcome.err;
   EXPECT_EQ(outcome.err.find('\n'), outcome.err.size() - 1) << outcome.err;
+}
+
+TEST_F(KeyferrydTest, APortThatIsNoneIsRefused) {
+  for (const std::string port : {"99999", "65536", "-1", "7x", "", "+1", "0x1f"}) {
+    SCOPED_TRACE(port);
+    const Outcome outcome = Run("--dev --data-dir " + directory_ + "/dev-data --listen 127.0.0.1:" + port);
+    EXPECT_EQ(outcome.code, 1);
+    EXPECT_TRUE(absl::StrContains(outcome.err, "use HOST:PORT")) << outcome.err;
+  }
 }
 
 TEST_F(KeyferrydTest, ADirectoryThatOthersCanReadIsRefused) {

@@ -124,7 +124,7 @@ TEST_F(OpenTest, ChangedByteInADataFileIsFound) {
   file.seekp(1000);
   file.put(static_cast<char>(byte ^ 0x40));
   file.close();
-  ExpectRefused(absl::StatusCode::kDataLoss, "");
+  ExpectRefused(absl::StatusCode::kDataLoss, "restore the data directory from a backup");
 }
 
 TEST_F(OpenTest, MissingOrTruncatedDataFileIsFound) {
@@ -132,9 +132,9 @@ TEST_F(OpenTest, MissingOrTruncatedDataFileIsFound) {
   const std::vector<std::string> files = DatabaseFiles(".sst");
   ASSERT_FALSE(files.empty());
   ASSERT_EQ(truncate(files[0].c_str(), 2000), 0);
-  ExpectRefused(absl::StatusCode::kDataLoss, "");
+  ExpectRefused(absl::StatusCode::kDataLoss, "restore the data directory from a backup");
   ASSERT_EQ(unlink(files[0].c_str()), 0);
-  ExpectRefused(absl::StatusCode::kDataLoss, "");
+  ExpectRefused(absl::StatusCode::kDataLoss, "restore the data directory from a backup");
 }
 
 TEST_F(OpenTest, LostDatabaseIsNeverMadeAnew) {
@@ -146,7 +146,7 @@ TEST_F(OpenTest, LostDatabaseIsNeverMadeAnew) {
 TEST_F(OpenTest, LostManifestPointerIsNeverMadeAnew) {
   MakeStoreWithData();
   ASSERT_EQ(unlink((dir_ + "/db/CURRENT").c_str()), 0);
-  ExpectRefused(absl::StatusCode::kDataLoss, "", /*create=*/true);
+  ExpectRefused(absl::StatusCode::kDataLoss, "restore the data directory from a backup", /*create=*/true);
 }
 
 }  // namespace

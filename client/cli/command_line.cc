@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "client/utf8.h"
+#include "client/version.h"
 
 namespace keyferry::client::cli {
 namespace {
@@ -24,6 +25,8 @@ constexpr char kEnvironmentHelp[] =
     "Settings come from flags, then the environment (KEYFERRY_ADDRESS, KEYFERRY_CA_FILE, KEYFERRY_TOKEN_FILE,\n"
     "KEYFERRY_ORG, KEYFERRY_CLIENT_CERT_FILE, KEYFERRY_CLIENT_KEY_FILE, KEYFERRY_PROFILE), then a profile of\n"
     "~/.config/keyferry/config.yaml.\n";
+
+std::string VersionText() { return absl::StrCat("keyferry ", kClientVersion); }
 
 // Where CLI11 puts one option's or argument's values.
 struct Slot {
@@ -63,6 +66,7 @@ class Builder {
  public:
   explicit Builder(const CommandTree& tree) : tree_(tree), root_(std::make_unique<CLI::App>(kDescription, "keyferry")) {
     root_->require_subcommand(1);
+    root_->set_version_flag("--version", VersionText(), "Print the version and exit");
     root_->footer(absl::StrCat(kEnvironmentHelp, "\n", ExitCodeHelp()));
     for (const Option& option : GlobalOptions()) AddOption(*root_, option, globals_);
     for (const CommandGroup& group : tree.groups) {
@@ -205,6 +209,9 @@ Outcome ParseLine(const CommandTree& tree, const std::vector<std::string>& argum
     root.parse(reversed);
   } catch (const CLI::CallForHelp&) {
     parsed->help = root.help();
+    return std::nullopt;
+  } catch (const CLI::CallForVersion&) {
+    parsed->help = absl::StrCat(VersionText(), "\n");
     return std::nullopt;
   } catch (const CLI::ExtrasError&) {
     return Unexpected(root, builder.Chosen() != nullptr, root.remaining(/*recurse=*/true));

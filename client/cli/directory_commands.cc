@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -131,6 +132,21 @@ Outcome AddMember(Context& context, const Arguments& arguments) {
   KEYFERRY_RETURN_IF_FAILED(MemberName(context, arguments, request.mutable_member()->mutable_name()));
   request.mutable_member()->set_role(TeamRoleOf(arguments.Text("--role")));
   v1::TeamMember member;
+  if (arguments.Text("--role").empty()) {
+    // Whoever does not name a role means to change none.
+    v1::ListTeamMembersRequest list;
+    KEYFERRY_RETURN_IF_FAILED(context.ResourceName("teams", arguments.Text("TEAM"), list.mutable_parent()));
+    std::vector<v1::TeamMember> members;
+    KEYFERRY_RETURN_IF_FAILED(
+        context.List(&Stub::ListTeamMembers, list, &v1::ListTeamMembersResponse::members, &members));
+    const auto known = std::find_if(members.begin(), members.end(),
+                                    [&](const v1::TeamMember& one) { return one.name() == request.member().name(); });
+    if (known != members.end()) {
+      *context.streams().error << "keyferry: they are a member already, and keep their role; --role changes it\n";
+      context.printer().Message(*known);
+      return std::nullopt;
+    }
+  }
   KEYFERRY_RETURN_IF_FAILED(context.Call(Idempotent::kYes, &Stub::SetTeamMember, request, &member));
   context.printer().Message(member);
   return std::nullopt;
@@ -259,8 +275,11 @@ void AddTeamCommands(CommandTree& tree) {
   const Positional id = {"ID", "The team's id"};
   const Positional team = {"TEAM", "The team's id"};
   const Positional user = {"USER", "The user's id"};
-  const Option role = {
-      "--role", ValueKind::kText, "ROLE", "Role in the team (default: member)", {"owner", "admin", "member"}};
+  const Option role = {"--role",
+                       ValueKind::kText,
+                       "ROLE",
+                       "Role in the team (default: member, or the one that they have)",
+                       {"owner", "admin", "member"}};
   tree.groups.push_back({"team", "Manage teams and their members"});
   tree.commands.push_back({"team create", "Add a team", "", {id}, {DisplayNameOption()}, {}, CreateTeam});
   tree.commands.push_back({"team list", "List teams", "", {}, {}, {}, ListTeams});

@@ -514,8 +514,10 @@ TEST_F(RunTest, HelpAndVersion) {
   EXPECT_THAT(output_, AllOf(HasSubstr("77  not signed in"), HasSubstr("KEYFERRY_TOKEN_FILE")));
   EXPECT_EQ(Keyferry("credential create --help"), 0);
   EXPECT_THAT(output_, HasSubstr("Usage: keyferry credential create"));
-  EXPECT_EQ(Keyferry("version"), 0);
-  EXPECT_EQ(output_, "keyferry 0.1.0\n");
+  for (const char* line : {"version", "--version"}) {
+    EXPECT_EQ(Keyferry(line), 0);
+    EXPECT_EQ(output_, "keyferry 0.1.0\n");
+  }
 }
 
 }  // namespace

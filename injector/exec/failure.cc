@@ -3,6 +3,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "injector/exec/launch_failure.h"
 
 namespace keyferry::injector {
@@ -16,7 +17,7 @@ std::string DescribeMissing(const client::ApiError::MissingVariable& missing) {
     absl::StrAppend(&text, ": ", url.empty() ? "set it in one of these scopes" : absl::StrCat("connect at ", url));
     return text;
   }
-  absl::StrAppend(&text, ": ", missing.next_step);
+  absl::StrAppend(&text, ": ", absl::StripSuffix(missing.next_step, "."));
   // The server's own words may name it already.
   if (!url.empty() && !absl::StrContains(missing.next_step, url)) absl::StrAppend(&text, " (connect at ", url, ")");
   return text;

@@ -5,10 +5,13 @@
 #include <fstream>
 #include <set>
 #include <sstream>
+#include <string>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
@@ -77,6 +80,12 @@ absl::Status ReadList(const YAML::Node& node, const std::string& source, const s
   return absl::OkStatus();
 }
 
+std::string UnknownKey(const std::string& prefix, const std::string& name, const google::protobuf::Descriptor& known) {
+  std::vector<std::string> names;
+  for (int i = 0; i < known.field_count(); ++i) names.push_back(known.field(i)->name());
+  return absl::StrCat("unknown key `", prefix, name, "`; known are ", absl::StrJoin(names, ", "));
+}
+
 absl::Status ReadMap(const YAML::Node& node, const std::string& source, const std::string& prefix, Message* message);
 
 // A list of maps, e.g. `identity.issuers`; what it held before is gone.
@@ -100,7 +109,7 @@ absl::Status ReadMap(const YAML::Node& node, const std::string& source, const st
     if (!entry.first.IsScalar()) return At(source, entry.first.Mark(), "expected a key");
     const std::string name = entry.first.Scalar();
     const FieldDescriptor* field = message->GetDescriptor()->FindFieldByName(name);
-    if (field == nullptr) return At(source, entry.first.Mark(), absl::StrCat("unknown key `", prefix, name, "`"));
+    if (field == nullptr) return At(source, entry.first.Mark(), UnknownKey(prefix, name, *message->GetDescriptor()));
     if (!seen.insert(name).second) {
       return At(source, entry.first.Mark(), absl::StrCat("key `", prefix, name, "` is given twice"));
     }
@@ -150,7 +159,8 @@ absl::Status ReadConfigFile(const std::string& path, config::Config* config) {
   if (file) text << file.rdbuf();
   if (!file) {
     const int error = errno;
-    const std::string message = absl::StrCat(path, ": the configuration cannot be read: ", std::strerror(error));
+    const std::string message =
+        absl::StrCat(path, ": the configuration cannot be read: ", std::strerror(error), "; --config names the file");
     return error == EACCES ? absl::PermissionDeniedError(message) : absl::NotFoundError(message);
   }
   return ReadConfigYaml(text.str(), path, config);

@@ -30,8 +30,9 @@ TEST(ReadConfigTest, ErrorsNameTheLineAndChangeNothing) {
     std::string message;
   };
   for (const Case& c :
-       {Case{"unknown key", "listen: a\nlisten_to: b\n", "f.yaml:2: unknown key `listen_to`"},
-        Case{"unknown inner key", "tls:\n  cert_file: a\n  cert: b\n", "f.yaml:3: unknown key `tls.cert`"},
+       {Case{"unknown key", "listen: a\nlisten_to: b\n", "f.yaml:2: unknown key `listen_to`; known are listen, "},
+        Case{"unknown inner key", "tls:\n  cert_file: a\n  cert: b\n",
+             "f.yaml:3: unknown key `tls.cert`; known are cert_file, key_file, client_ca_file"},
         Case{"repeated key", "listen: a\nlisten: b\n", "f.yaml:2: key `listen` is given twice"},
         Case{"map for a scalar", "listen: {a: b}\n", "f.yaml:1: `listen` must be a single value"},
         Case{"scalar for a map", "\ntls: yes\n", "f.yaml:2: expected keys and values"},
@@ -48,7 +49,7 @@ TEST(ReadConfigTest, ErrorsNameTheLineAndChangeNothing) {
     config::Config config;
     const absl::Status status = ReadConfigYaml(c.yaml, "f.yaml", &config);
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-    EXPECT_EQ(status.message(), c.message);
+    EXPECT_TRUE(absl::StartsWith(status.message(), c.message)) << status;
     EXPECT_EQ(config.SerializeAsString(), "");
   }
 }

@@ -1,8 +1,13 @@
 #include "server/rpc/grpc_server.h"
 
+#include <cstdint>
 #include <utility>
 
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
@@ -51,12 +56,18 @@ void SetLimits(const GrpcServerOptions& options, grpc::ServerBuilder* builder) {
   builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
 }
 
+// gRPC takes larger numbers for what is left of them in 16 bits.
+bool IsPort(absl::string_view text) {
+  uint32_t port = 0;
+  return absl::c_all_of(text, absl::ascii_isdigit) && absl::SimpleAtoi(text, &port) && port <= 65535;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcServerOptions& options,
                                                               std::vector<std::unique_ptr<grpc::Service>> services) {
   const size_t colon = options.listen.rfind(':');
-  if (colon == std::string::npos || colon == 0) {
+  if (colon == std::string::npos || colon == 0 || !IsPort(absl::string_view(options.listen).substr(colon + 1))) {
     return absl::InvalidArgumentError(
         absl::StrCat("cannot listen on `", options.listen, "`: use HOST:PORT, e.g. 127.0.0.1:7443"));
   }

@@ -74,7 +74,9 @@ absl::StatusOr<SecretBytes> DecodeKek(const SecretBytes& text, const std::string
                        line.size()) != 1 ||
       size != Aead::kKeySize) {
     return absl::InvalidArgumentError(
-        absl::StrCat("KEK file ", path, " does not hold a KEK: one line of base64 that stands for 32 bytes"));
+        absl::StrCat("KEK file ", path,
+                     " does not hold a KEK: one line of base64 that stands for 32 bytes; put the KEK of the store "
+                     "there, from where it is kept"));
   }
   kek.Truncate(size);
   return kek;
@@ -106,8 +108,10 @@ absl::Status SyncFolderOf(const std::string& path) {
 absl::StatusOr<std::unique_ptr<KeyProvider>> LoadFileKeyProvider(const std::string& path) {
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
   if (file.get() < 0) {
-    const std::string message = absl::StrCat("cannot open KEK file ", path, ": ", std::strerror(errno));
-    return errno == ENOENT ? absl::NotFoundError(message) : absl::FailedPreconditionError(message);
+    const int error = errno;
+    const std::string message = absl::StrCat("cannot open KEK file ", path, ": ", std::strerror(error));
+    if (error != ENOENT) return absl::FailedPreconditionError(message);
+    return absl::NotFoundError(absl::StrCat(message, "; put the KEK of the store there, from where it is kept"));
   }
   RETURN_IF_ERROR(CheckOwnerAndMode(file.get(), path));
   SecretBytes text(kKekTextSize + 2);

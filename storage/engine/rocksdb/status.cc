@@ -8,6 +8,8 @@
 namespace keyferry::storage {
 namespace {
 
+constexpr char kRestore[] = "; restore the data directory from a backup";
+
 // RocksDB has no code for these; POSIX's texts are stable.
 bool IsLockConflict(absl::string_view text) {
   return absl::StrContains(text, "lock hold by current process") || absl::StrContains(text, "While lock file");
@@ -25,7 +27,9 @@ absl::Status FromIoError(const rocksdb::Status& status, absl::string_view what, 
   if (absl::StrContains(text, "Permission denied") || absl::StrContains(text, "Read-only file system")) {
     return absl::PermissionDeniedError(absl::StrCat("not permitted while ", what, ": ", text));
   }
-  if (status.IsPathNotFound()) return absl::DataLossError(absl::StrCat("a file is missing while ", what, ": ", text));
+  if (status.IsPathNotFound()) {
+    return absl::DataLossError(absl::StrCat("a file is missing while ", what, ": ", text, kRestore));
+  }
   return absl::UnavailableError(absl::StrCat("input or output failed while ", what, ": ", text));
 }
 
@@ -36,7 +40,7 @@ absl::Status FromRocksDb(const rocksdb::Status& status, absl::string_view what) 
   const std::string text = status.ToString();
   switch (status.code()) {
     case rocksdb::Status::kCorruption:
-      return absl::DataLossError(absl::StrCat("stored data is damaged, found while ", what, ": ", text));
+      return absl::DataLossError(absl::StrCat("stored data is damaged, found while ", what, ": ", text, kRestore));
     case rocksdb::Status::kIOError:
       return FromIoError(status, what, text);
     case rocksdb::Status::kInvalidArgument:
