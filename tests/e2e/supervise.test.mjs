@@ -10,7 +10,7 @@ import { secret, serverFile, startServer, temporaryDirectory } from './lib/fixtu
 import { everything, gitlab, launchThrough } from './lib/mcp.mjs';
 import { programs } from './lib/platform.mjs';
 import { run } from './lib/process.mjs';
-import { rotate, until } from './lib/rotation.mjs';
+import { rotate as rotateBy, until } from './lib/rotation.mjs';
 
 let directory, server, admin;
 
@@ -26,6 +26,8 @@ after(async () => {
 });
 
 const supervised = (id, command, options) => launchThrough(['--mcp-server', id, '--supervise', ...(options?.flags ?? [])], command, admin.variables, options);
+
+const rotate = (values) => rotateBy(admin, values);
 
 const rolloutOf = async (name) => JSON.parse((await admin.cli(['credential', 'rollout', name, '-o', 'json'])).stdout);
 
@@ -122,7 +124,7 @@ describe('a session that is looked after', () => {
     const rotations = (async () => {
       for (let step = 1; step <= ROTATIONS; step += 1) {
         values.push(secret('token'));
-        await rotate(admin, { TOKEN: values.at(-1), STEP: `s${step}` });
+        await rotate({ TOKEN: values.at(-1), STEP: `s${step}` });
         acknowledged.push({ step, time: Date.now() });
         await sleep(100);
       }
@@ -140,7 +142,7 @@ describe('a session that is looked after', () => {
 
   test('the rollout says when the last process has moved', async () => {
     const following = run(programs.keyferry, ['credential', 'rollout', 'TOKEN', '--watch', '-o', 'json'], { env: admin.env });
-    await rotate(admin, { TOKEN: secret('token'), STEP: 'last' });
+    await rotate({ TOKEN: secret('token'), STEP: 'last' });
     await until('the new process answers', async () => (await session.env()).STEP === 'last');
     const rollout = await until('nobody is on an older version', async () => {
       const now = await rolloutOf('TOKEN');
@@ -184,10 +186,10 @@ describe('a server that cannot start with the new values', () => {
     const picky = ['sh', '-c', `[ "$MODE" = bad ] && exit 3; exec "$@"`, 'sh', ...everything];
     const session = await supervised('picky', picky);
     try {
-      await rotate(admin, { MODE: 'bad' });
+      await rotate({ MODE: 'bad' });
       await until('a log line', () => /keyferry-injector: .*\n/.test(session.stderr));
       assert.equal((await session.env()).MODE, 'good');
-      await rotate(admin, { MODE: 'fine' });
+      await rotate({ MODE: 'fine' });
       await until('the next value is taken', async () => (await session.env()).MODE === 'fine');
       assert.deepEqual(session.errors, []);
     } finally {
@@ -215,7 +217,7 @@ describe('a server with an HTTP client of its own', () => {
       .then((result) => JSON.stringify(result), (error) => error.message);
     try {
       for (const token of tokens) {
-        if (token !== tokens[0]) await rotate(admin, { GITLAB_PERSONAL_ACCESS_TOKEN: token });
+        if (token !== tokens[0]) await rotate({ GITLAB_PERSONAL_ACCESS_TOKEN: token });
         await until('the token is in use', async () => {
           const answer = await search();
           assert.ok(tokens.every((value) => !answer.includes(value)), 'a value came through');
