@@ -1,16 +1,16 @@
 // `keyferry-injector exec --supervise` with MCP servers that are not ours, under the official SDK's client: rotation under
-// load, redaction, and the same answers as without the injector.
+// load, and redaction.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import http from 'node:http';
-import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CreateMessageRequestSchema, ElicitRequestSchema, ListRootsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { secret, serverFile, startServer, temporaryDirectory } from './lib/fixture.mjs';
-import { everything, filesystem, gitlab, launch, launchThrough, memory } from './lib/mcp.mjs';
+import { everything, gitlab, launchThrough } from './lib/mcp.mjs';
 import { programs } from './lib/platform.mjs';
 import { run } from './lib/process.mjs';
+import { rotate as rotateBy, until } from './lib/rotation.mjs';
 
 let directory, server, admin;
 
@@ -27,22 +27,7 @@ after(async () => {
 
 const supervised = (id, command, options) => launchThrough(['--mcp-server', id, '--supervise', ...(options?.flags ?? [])], command, admin.variables, options);
 
-async function until(what, condition, timeoutMs = 30_000) {
-  const end = Date.now() + timeoutMs;
-  for (;;) {
-    const value = await condition();
-    if (value) return value;
-    if (Date.now() > end) assert.fail(`not within ${timeoutMs} ms: ${what}`);
-    await sleep(50);
-  }
-}
-
-// New values for several credentials in one commit.
-async function rotate(values) {
-  const file = path.join(directory, 'values.json');
-  fs.writeFileSync(file, JSON.stringify(values), { mode: 0o600 });
-  await admin.cli(['credential', 'rotate-many', '-f', file]);
-}
+const rotate = (values) => rotateBy(admin, values);
 
 const rolloutOf = async (name) => JSON.parse((await admin.cli(['credential', 'rollout', name, '-o', 'json'])).stdout);
 
@@ -245,56 +230,4 @@ describe('a server with an HTTP client of its own', () => {
       api.close();
     }
   });
-});
-
-describe('the same answers as without the injector', () => {
-  // Everything that the SDK's client can ask of a server, less what differs from one run to the next by itself.
-  async function interview(session, calls) {
-    const { client } = session;
-    const capabilities = client.getServerCapabilities();
-    const answers = [client.getServerVersion(), capabilities, client.getInstructions()];
-    const ask = async (request) => answers.push(await request().catch((error) => ({ code: error.code, message: error.message })));
-    await ask(() => client.ping());
-    await ask(() => client.listTools());
-    if (capabilities.prompts) await ask(() => client.listPrompts());
-    if (capabilities.resources) {
-      await ask(() => client.listResources());
-      await ask(() => client.listResourceTemplates());
-      await ask(() => client.readResource({ uri: 'no-such:resource' }));
-    }
-    if (capabilities.logging) await ask(() => client.setLoggingLevel('error'));
-    for (const [name, args] of calls) await ask(() => client.callTool({ name, arguments: args }));
-    await ask(() => client.callTool({ name: 'no-such-tool', arguments: {} }));
-    assert.deepEqual(session.errors, []);
-    await session.close();
-    return answers;
-  }
-
-  const cases = [
-    ['everything', () => everything, [
-      ['echo', { message: 'a "quoted" \\ line\nand ünïcode' }], ['get-sum', { a: 2, b: 40 }], ['get-sum', { a: 'x' }],
-      ['get-tiny-image', {}], ['get-annotated-message', { messageType: 'error', includeImage: true }],
-      ['get-structured-content', { location: 'Chicago' }], ['get-resource-links', { count: 3 }],
-      ['trigger-sampling-request', { prompt: 'p' }], ['trigger-elicitation-request', {}], ['get-roots-list', {}],
-      ['trigger-long-running-operation', { duration: 0.2, steps: 2 }],
-    ]],
-    ['filesystem', () => filesystem(fs.realpathSync(directory)), [
-      ['list_allowed_directories', {}], ['write_file', { path: path.join(fs.realpathSync(directory), 'note.txt'), content: 'x\n'.repeat(1000) }],
-      ['read_text_file', { path: path.join(fs.realpathSync(directory), 'note.txt') }], ['read_text_file', { path: '/etc/hostname' }],
-    ]],
-    ['memory', () => memory, [
-      ['create_entities', { entities: [{ name: 'Ada', entityType: 'person', observations: ['wrote a program'] }] }],
-      ['search_nodes', { query: 'program' }], ['read_graph', {}], ['delete_entities', { entityNames: ['Ada'] }],
-    ]],
-  ];
-  for (const [name, command, calls] of cases) {
-    test(name, async () => {
-      const env = { PATH: process.env.PATH, HOME: directory, MEMORY_FILE_PATH: path.join(directory, 'memory.jsonl') };
-      await admin.apply(serverFile(`bare-${name}`, ['name: HARMLESS, static: "a value that nobody prints"']));
-      const bare = await interview(await launch(command(), env, userInterface), calls);
-      const through = await interview(
-        await launchThrough(['--mcp-server', `bare-${name}`, '--supervise'], command(), { ...env, ...admin.variables }, userInterface), calls);
-      assert.deepEqual(through, bare);
-    });
-  }
 });
