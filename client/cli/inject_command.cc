@@ -37,8 +37,9 @@ constexpr char kHelp[] =
     "ReplicaSets,\n"
     "StatefulSets, DaemonSets, Jobs and CronJobs, are rewritten if they are labelled keyferry.dev/inject: \"true\"; "
     "all else\n"
-    "is printed as it is. Comments are lost. A pod that cannot be rewritten fails the command, and nothing is "
-    "printed.\n"
+    "is printed as it is; a note names what has labelled pods of a kind that is not known. Comments are lost. A pod "
+    "that\n"
+    "cannot be rewritten fails the command, and nothing is printed.\n"
     "Annotations of the pod say what it gets:\n"
     "  metadata:\n"
     "    labels: {keyferry.dev/inject: \"true\"}\n"
@@ -103,6 +104,8 @@ struct Injected {
   // Of each object, with paths from its root.
   std::vector<Json> patches;
   std::vector<webhook::ChosenContainer> containers;
+  // There were labelled pods of kinds that are not known.
+  bool left_alone = false;
 };
 
 // A label on the object instead of its pods does nothing.
@@ -113,6 +116,23 @@ void NoteMisplacedLabel(const Context& context, const Json& object) {
                              "spec.template.metadata"));
 }
 
+// Returns whether there was any.
+bool NoteUnknownKinds(const Context& context, const Json& object) {
+  const std::vector<std::string> unknown = webhook::UnknownLabelled(object);
+  for (const std::string& pointer : unknown) {
+    Note(context,
+         absl::StrCat(NameOf(object.at(Json::json_pointer(pointer))), " is left alone, although its spec.template is ",
+                      "labelled ", webhook::kInjectLabel, ": inject does not know its kind; the webhook rewrites its ",
+                      "pods when they are created"));
+  }
+  return !unknown.empty();
+}
+
+Outcome RefusedPod(const std::string& where, const Json& object, const absl::Status& refusal) {
+  return BadData(absl::StrCat(where, ": ", NameOf(object), ": ", PrintableText(std::string(refusal.message())),
+                              "; nothing was printed"));
+}
+
 Outcome InjectObject(Context& context, const webhook::RewriteConfig& config,
                      const webhook::DefinitionSource& definitions, const std::string& where, Json object,
                      Injected* injected) {
@@ -121,11 +141,12 @@ Outcome InjectObject(Context& context, const webhook::RewriteConfig& config,
   for (const std::string& pointer : webhook::PodTemplates(object)) {
     Json& pod = object[Json::json_pointer(pointer)];
     absl::StatusOr<webhook::PodRewrite> rewrite = webhook::RewritePod(pod, config, definitions);
-    if (!rewrite.ok()) {
-      return BadData(absl::StrCat(where, ": ", NameOf(object), ": ",
-                                  PrintableText(std::string(rewrite.status().message())), "; nothing was printed"));
+    if (!rewrite.ok()) return RefusedPod(where, object, rewrite.status());
+    if (!rewrite->containers.empty()) {
+      labelled = true;
+      const absl::Status claims = webhook::CheckClaimTemplates(object, pointer);
+      if (!claims.ok()) return RefusedPod(where, object, claims);
     }
-    labelled |= !rewrite->containers.empty();
     for (const std::string& warning : rewrite->warnings) Note(context, warning);
     if (!rewrite->patch.empty()) pod = pod.patch(rewrite->patch);
     for (Json& operation : rewrite->patch) {
@@ -135,7 +156,9 @@ Outcome InjectObject(Context& context, const webhook::RewriteConfig& config,
     for (webhook::ChosenContainer& container : rewrite->containers)
       injected->containers.push_back(std::move(container));
   }
-  if (!labelled) NoteMisplacedLabel(context, object);
+  const bool unknown = NoteUnknownKinds(context, object);
+  injected->left_alone |= unknown;
+  if (!labelled && !unknown) NoteMisplacedLabel(context, object);
   injected->objects.push_back(std::move(object));
   injected->patches.push_back(std::move(all));
   return std::nullopt;
@@ -191,7 +214,7 @@ Outcome Inject(Context& context, const Arguments& arguments) {
           InjectObject(context, config, definitions, manifest.where, std::move(object), &injected));
     }
   }
-  if (injected.containers.empty()) {
+  if (injected.containers.empty() && !injected.left_alone) {
     Note(context, absl::StrCat("no pod is labelled ", webhook::kInjectLabel, ": \"true\""));
   }
   if (arguments.Has("--dry-run")) return DryRun(context, injected.containers);

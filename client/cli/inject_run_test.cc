@@ -111,6 +111,38 @@ TEST_F(InjectTest, SaysWhereTheLabelBelongs) {
   EXPECT_THAT(output_, Not(HasSubstr("keyferry-agent")));
 }
 
+TEST_F(InjectTest, SaysThatAnUnknownKindIsLeftAlone) {
+  const std::string rollout = Replace(Replace(kDeployment, "apps/v1", "argoproj.io/v1alpha1"), "Deployment", "Rollout");
+  EXPECT_EQ(Inject("", rollout), 0);
+  EXPECT_THAT(error_, HasSubstr("Rollout/tool is left alone, although its spec.template is labelled"));
+  EXPECT_THAT(error_, Not(HasSubstr("no pod is labelled")));
+  EXPECT_THAT(output_, Not(HasSubstr("keyferry-agent")));
+  // In a list, beside one that is rewritten.
+  const std::string in_list = R"({"kind": "List", "items": [{"kind": "Rollout", "metadata": {"name": "a"}, "spec":
+      {"template": {"metadata": {"labels": {"keyferry.dev/inject": "true"}}}}}]})";
+  EXPECT_EQ(Inject("", std::string(kDeployment) + "---\n" + in_list), 0);
+  EXPECT_THAT(error_, HasSubstr("Rollout/a is left alone"));
+  EXPECT_EQ(Inject("", Replace(rollout, "keyferry.dev/inject: \"true\"", "keyferry.dev/inject: \"false\"")), 0);
+  EXPECT_THAT(error_, Not(HasSubstr("is left alone")));
+  EXPECT_THAT(error_, HasSubstr("no pod is labelled"));
+}
+
+TEST_F(InjectTest, RefusesClaimTemplatesInTheWayOfWhatIsAdded) {
+  const std::string set = Replace(kDeployment, "Deployment", "StatefulSet") +
+                          "  volumeClaimTemplates: [{metadata: {name: data}}, {metadata: {name: keyferry-control}}]\n";
+  EXPECT_EQ(Inject("", set), 65);
+  EXPECT_EQ(output_, "");
+  EXPECT_THAT(error_, HasSubstr("StatefulSet/tool: the claim template has the name of a volume that is added: "
+                                "spec.volumeClaimTemplates[keyferry-control]; rename it"));
+  // One that was rewritten, and then given the claim.
+  const std::string plain = Replace(set, "keyferry-control", "more");
+  EXPECT_EQ(Inject("", plain), 0) << error_;
+  EXPECT_EQ(Inject("", Replace(output_, "name: more", "name: keyferry-identity")), 65);
+  EXPECT_THAT(error_, HasSubstr("volumeClaimTemplates[keyferry-identity]"));
+  // Pods that get nothing may be called as they like.
+  EXPECT_EQ(Inject("", Replace(set, "keyferry.dev/inject: \"true\"", "keyferry.dev/inject: \"false\"")), 0);
+}
+
 TEST_F(InjectTest, DryRunSaysWhatWouldFail) {
   EXPECT_EQ(Inject("--dry-run", kDeployment), 1);
   EXPECT_EQ(output_, "server (github): GITHUB_TOKEN would fail: Set by the organization.\n");

@@ -56,7 +56,8 @@ class Reader {
     for (const auto& entry : node) {
       const std::string key = entry.first.as<std::string>();
       if (!entry.second.IsScalar()) return absl::InvalidArgumentError(absl::StrCat("`", key, "` must be a text"));
-      const absl::Status status = SetContainerOption(key, entry.second.as<std::string>(), container);
+      const absl::Status status =
+          SetContainerOption(KeySpelling::kFile, key, entry.second.as<std::string>(), container);
       if (!status.ok())
         return absl::InvalidArgumentError(absl::StrCat("container ", container.name, ": ", status.message()));
     }

@@ -4,9 +4,11 @@
 #include <limits>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 
 namespace keyferry::injector::agent {
@@ -15,57 +17,59 @@ namespace {
 constexpr absl::Duration kLongest = absl::Hours(24 * 30);
 constexpr size_t kMostContainers = 64;
 
-struct TextOption {
-  absl::string_view key;
-  std::string ContainerOptions::*member;
+// A key as the flag has it and as the configuration file does; `text` is null where the value is not simply a text.
+struct Key {
+  absl::string_view flag;
+  absl::string_view file;
+  std::string ContainerOptions::*text;
 };
-constexpr TextOption kTexts[] = {
-    {"name", &ContainerOptions::name},
-    {"directory", &ContainerOptions::directory},
-    {"mcpServer", &ContainerOptions::mcp_server},
-    {"team", &ContainerOptions::team},
-    {"sessionFile", &ContainerOptions::session_file},
+constexpr Key kKeys[] = {
+    {"name", "name", &ContainerOptions::name},
+    {"directory", "directory", &ContainerOptions::directory},
+    {"mcp-server", "mcpServer", &ContainerOptions::mcp_server},
+    {"team", "team", &ContainerOptions::team},
+    {"session-file", "sessionFile", &ContainerOptions::session_file},
+    {"allow-partial", "allowPartial", nullptr},
+    {"uid", "uid", nullptr},
 };
 
-// The flag's keys are written as flags are.
-std::string KeyOf(absl::string_view flag_key) {
-  if (flag_key == "mcp-server") return "mcpServer";
-  if (flag_key == "session-file") return "sessionFile";
-  if (flag_key == "allow-partial") return "allowPartial";
-  return std::string(flag_key);
+absl::string_view Spelt(const Key& key, KeySpelling spelling) {
+  return spelling == KeySpelling::kFlag ? key.flag : key.file;
+}
+
+absl::Status SetUid(const std::string& value, ContainerOptions& container) {
+  uint32_t uid = 0;
+  if (!absl::SimpleAtoi(value, &uid) || uid == std::numeric_limits<uint32_t>::max()) {
+    return absl::InvalidArgumentError("`uid` must be the number of a user");
+  }
+  container.uid = uid;
+  return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::Status SetContainerOption(absl::string_view key, const std::string& value, ContainerOptions& container) {
-  for (const TextOption& option : kTexts) {
-    if (option.key != key) continue;
+absl::Status SetContainerOption(KeySpelling spelling, absl::string_view key, const std::string& value,
+                                ContainerOptions& container) {
+  std::vector<absl::string_view> known;
+  for (const Key& one : kKeys) {
+    known.push_back(Spelt(one, spelling));
+    if (known.back() != key) continue;
+    if (one.flag == "uid") return SetUid(value, container);
+    if (one.text == nullptr) {
+      if (absl::SimpleAtob(value, &container.allow_partial)) return absl::OkStatus();
+      return absl::InvalidArgumentError(absl::StrCat("`", key, "` must be true or false"));
+    }
     if (value.empty()) return absl::InvalidArgumentError(absl::StrCat("`", key, "` is empty"));
-    container.*option.member = value;
+    container.*one.text = value;
     return absl::OkStatus();
   }
-  if (key == "uid") {
-    uint32_t uid = 0;
-    if (!absl::SimpleAtoi(value, &uid) || uid == std::numeric_limits<uint32_t>::max()) {
-      return absl::InvalidArgumentError("`uid` must be the number of a user");
-    }
-    container.uid = uid;
-    return absl::OkStatus();
-  }
-  if (key == "allowPartial") {
-    if (!absl::SimpleAtob(value, &container.allow_partial)) {
-      return absl::InvalidArgumentError("`allowPartial` must be true or false");
-    }
-    return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "unknown key `", key, "`; known are name, directory, mcpServer, team, sessionFile, allowPartial, uid"));
+  return absl::InvalidArgumentError(absl::StrCat("unknown key `", key, "`; known are ", absl::StrJoin(known, ", ")));
 }
 
 absl::Status ReadContainerFlag(const std::string& text, ContainerOptions& container) {
   for (const absl::string_view part : absl::StrSplit(text, ',')) {
     const std::pair<std::string, std::string> option = absl::StrSplit(part, absl::MaxSplits('=', 1));
-    const absl::Status status = SetContainerOption(KeyOf(option.first), option.second, container);
+    const absl::Status status = SetContainerOption(KeySpelling::kFlag, option.first, option.second, container);
     if (!status.ok()) {
       return absl::InvalidArgumentError(
           absl::StrCat("--container takes KEY=VALUE,... such as name=github,directory=/run/keyferry/github,"

@@ -10,9 +10,12 @@
 
 namespace keyferry::injector::agent {
 
-// Sets what `key` names in the configuration file (`mcpServer`, ...). INVALID_ARGUMENT, without saying where: the key
-// is unknown or the value is not as it must be.
-absl::Status SetContainerOption(absl::string_view key, const std::string& value, ContainerOptions& container);
+// As in flags (`mcp-server`), or as in the configuration file (`mcpServer`). Each takes its own alone.
+enum class KeySpelling { kFlag, kFile };
+
+// Sets what `key` names. INVALID_ARGUMENT, without saying where: the key is unknown, or the value is not as it must be.
+absl::Status SetContainerOption(KeySpelling spelling, absl::string_view key, const std::string& value,
+                                ContainerOptions& container);
 
 // Reads the value of --container: `name=github,directory=/run/keyferry/github,mcp-server=github,uid=1000`.
 absl::Status ReadContainerFlag(const std::string& text, ContainerOptions& container);

@@ -84,7 +84,10 @@ class RandomWorld : public RouterOutput {
     servers_.at(process).ready = true;
     tally_("ready");
   }
-  void Log(absl::string_view line) override { ASSERT_EQ(line.find('\n'), absl::string_view::npos); }
+  void Log(ProcessId process, absl::string_view line) override {
+    ASSERT_LT(process, next_process_);
+    ASSERT_EQ(line.find('\n'), absl::string_view::npos);
+  }
 
  private:
   uint64_t Pick(uint64_t n) { return random_() % n; }

@@ -21,9 +21,12 @@ class RecordingOutput : public RouterOutput {
   void CloseInput(ProcessId process) override { calls_.push_back(absl::StrCat("close ", process)); }
   void Discard(ProcessId process, absl::string_view why) override {
     calls_.push_back(absl::StrCat("discard ", process));
+    Log(process, absl::StrCat("is given up: ", why));
   }
   void Ready(ProcessId process) override { calls_.push_back(absl::StrCat("ready ", process)); }
-  void Log(absl::string_view line) override { logs_.emplace_back(line); }
+  void Log(ProcessId process, absl::string_view line) override {
+    logs_.push_back(process == 0 ? std::string(line) : absl::StrCat("process ", process, " ", line));
+  }
 
   // Since the last time.
   std::vector<std::string> TakeCalls() { return std::exchange(calls_, {}); }

@@ -59,13 +59,12 @@ void Router::ServerExited(ProcessId id) {
   process->stage = Stage::kClosed;
   if (replacement) {
     replacement_ = 0;
-    output_.Log(absl::StrCat("MCP server process ", id, " ended before it was initialized"));
+    output_.Log(id, "ended before it was initialized");
     ReplacementFailed();
   }
   MoveInitialize(*process);
   if (process->requests.open() != 0 && !client_closed_) {
-    output_.Log(absl::StrCat("MCP server process ", id, " ended with ", process->requests.open(),
-                             " requests unanswered; the client is told"));
+    output_.Log(id, absl::StrCat("ended with ", process->requests.open(), " requests unanswered; the client is told"));
   }
   FailOutstanding(*process, kServerGone, "The MCP server process ended before it answered this request");
   processes_.erase(id);
@@ -75,8 +74,7 @@ void Router::ServerExited(ProcessId id) {
 void Router::DrainTimeout(ProcessId id) {
   ServerProcess* const process = Find(id);
   if (process == nullptr || process->stage != Stage::kDraining) return;
-  output_.Log(absl::StrCat("MCP server process ", id, " is ended with ", Outstanding(id),
-                           " requests unanswered: it took too long"));
+  output_.Log(id, absl::StrCat("is ended with ", Outstanding(id), " requests unanswered: it took too long"));
   FailOutstanding(*process, kDrainedTooLong,
                   "The MCP server process that had this request was replaced and did not answer in time");
   Close(*process);
@@ -160,7 +158,6 @@ void Router::DiscardReplacement(absl::string_view why) {
   replacement_ = 0;
   process.stage = Stage::kDiscarded;
   process.early.clear();
-  output_.Log(absl::StrCat("MCP server process ", process.id, " is discarded: ", why));
   output_.Discard(process.id, why);
 }
 

@@ -44,8 +44,9 @@ class RouterOutput {
   // Not called for the first process.
   virtual void Ready(ProcessId process) = 0;
 
-  // For standard error: one line without '\n', without any part of a message.
-  virtual void Log(absl::string_view line) = 0;
+  // For standard error: one line without '\n', without any part of a message. What that process did ("ended ..."), for
+  // the host to name it as it does in its own lines; a whole sentence where it is 0. A Discard is not logged besides.
+  virtual void Log(ProcessId process, absl::string_view line) = 0;
 };
 
 // Stands between one MCP client and the successive processes of one stdio MCP server, and moves the session from one
@@ -173,7 +174,7 @@ class Router {
   void SendToServer(ServerProcess& process, absl::string_view text);
   void Emit(ProcessId destination, absl::string_view text);
   // Logs the 1st, 10th, 100th... time.
-  void LogCounted(uint64_t& count, absl::string_view what);
+  void LogCounted(uint64_t& count, ProcessId process, absl::string_view what);
 
   ServerProcess* Find(ProcessId process);
 

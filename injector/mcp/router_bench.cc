@@ -60,7 +60,7 @@ class CountingOutput : public RouterOutput {
   void CloseInput(ProcessId process) override {}
   void Discard(ProcessId process, absl::string_view why) override {}
   void Ready(ProcessId process) override {}
-  void Log(absl::string_view line) override {}
+  void Log(ProcessId process, absl::string_view line) override {}
   size_t bytes = 0;
 };
 

@@ -34,7 +34,8 @@ void Router::FromClient(absl::string_view line) {
   if (BeginLine(line, texts, heads)) {
     for (size_t i = 0; i < texts.size(); ++i) HandleClientMessage(texts[i], heads[i]);
   } else {
-    LogCounted(client_garbage_, "The client wrote a line that is not an MCP message; it is not passed on");
+    LogCounted(client_garbage_, /*process=*/0,
+               "The client wrote a line that is not an MCP message; it is not passed on");
     SendToClient(ErrorMessage("null", kParseError, "This line is not a JSON-RPC 2.0 message as MCP has it"));
   }
   EndLine();
@@ -44,7 +45,7 @@ void Router::FromClient(absl::string_view line) {
 void Router::OversizedFromClient() {
   const std::string problem = absl::StrCat("The client wrote a message of more than ", options_.max_message_bytes,
                                            " bytes; it is not passed on");
-  LogCounted(client_garbage_, problem);
+  LogCounted(client_garbage_, /*process=*/0, problem);
   SendToClient(ErrorMessage("null", kInvalidRequest, problem));
 }
 
@@ -151,7 +152,8 @@ void Router::ClientResponse(absl::string_view text, const MessageHead& head) {
   const ServerRequests::Request* const request = server_requests_.Find(head.id_key);
   ServerProcess* const owner = request == nullptr ? nullptr : Find(request->owner);
   if (owner == nullptr) {
-    LogCounted(stray_client_answers_, "The client answered a request that no process waits for; it is not passed on");
+    LogCounted(stray_client_answers_, /*process=*/0,
+               "The client answered a request that no process waits for; it is not passed on");
     return;
   }
   SendToServer(*owner, Spliced(text, head.id, request->id));
@@ -162,7 +164,8 @@ bool Router::Holding() const { return serial_ || (current_ == 0 && replacement_ 
 
 void Router::Hold(absl::string_view text, const MessageHead& head) {
   if (held_bytes_ + text.size() > options_.max_held_bytes) {
-    LogCounted(dropped_client_messages_, "Too many messages of the client wait for the MCP server to be replaced");
+    LogCounted(dropped_client_messages_, /*process=*/0,
+               "Too many messages of the client wait for the MCP server to be replaced");
     if (head.kind == Kind::kRequest) {
       SendToClient(ErrorMessage(head.id, kTooManyHeld, "Too many requests wait for the MCP server to be replaced"));
     }

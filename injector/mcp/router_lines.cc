@@ -83,12 +83,12 @@ void Router::Emit(ProcessId destination, absl::string_view text) {
   if (scratch_.capacity() > (size_t{256} << 10)) scratch_ = std::string();
 }
 
-void Router::LogCounted(uint64_t& count, absl::string_view what) {
+void Router::LogCounted(uint64_t& count, ProcessId process, absl::string_view what) {
   ++count;
   uint64_t mark = count;
   while (mark % 10 == 0) mark /= 10;
   if (mark != 1) return;
-  output_.Log(count == 1 ? std::string(what) : absl::StrCat(what, " (", count, " so far)"));
+  output_.Log(process, count == 1 ? std::string(what) : absl::StrCat(what, " (", count, " so far)"));
 }
 
 ServerProcess* Router::Find(ProcessId process) {

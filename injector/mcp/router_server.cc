@@ -20,10 +20,6 @@ constexpr size_t kMaxEarlyAnswerBytes = 256 * 1024;
 
 bool IsBlank(absl::string_view line) { return line.find_first_not_of(" \t\r\n") == absl::string_view::npos; }
 
-std::string About(const ServerProcess& process, absl::string_view what) {
-  return absl::StrCat("MCP server process ", process.id, " ", what);
-}
-
 // The progress token of a request; empty without one. False if two readers could see different ones.
 bool FindProgressToken(absl::string_view params, absl::string_view& token) {
   if (!absl::StartsWith(params, "{")) return true;
@@ -52,7 +48,7 @@ void Router::FromServer(ProcessId id, absl::string_view line) {
       HandleServerMessage(*process, texts[i], heads[i]);
     }
   } else {
-    LogCounted(process->garbage, About(*process, "wrote a line that is not an MCP message; it is not passed on"));
+    LogCounted(process->garbage, id, "wrote a line that is not an MCP message; it is not passed on");
   }
   EndLine();
   Settle();
@@ -61,8 +57,8 @@ void Router::FromServer(ProcessId id, absl::string_view line) {
 void Router::OversizedFromServer(ProcessId id) {
   ServerProcess* const process = Find(id);
   if (process == nullptr || process->stage == Stage::kDiscarded) return;
-  LogCounted(process->garbage, About(*process, absl::StrCat("wrote a message of more than ", options_.max_message_bytes,
-                                                            " bytes; it is not passed on")));
+  LogCounted(process->garbage, id,
+             absl::StrCat("wrote a message of more than ", options_.max_message_bytes, " bytes; it is not passed on"));
 }
 
 void Router::HandleServerMessage(ServerProcess& process, absl::string_view text, const MessageHead& head) {
@@ -81,14 +77,14 @@ void Router::HandleServerMessage(ServerProcess& process, absl::string_view text,
 void Router::HandleEarlyMessage(ServerProcess& process, absl::string_view text, const MessageHead& head) {
   if (head.kind == Kind::kResult || head.kind == Kind::kError) {
     if (TakeReplayAnswer(process, head)) return;
-    LogCounted(process.stray_answers, About(process, "answered a request that it does not have"));
+    LogCounted(process.stray_answers, process.id, "answered a request that it does not have");
   } else if (head.kind == Kind::kRequest && head.method == "ping") {
     AnswerEarly(process, EmptyResultMessage(head.id));
   } else if (process.early_bytes + text.size() <= options_.max_held_bytes) {
     process.early_bytes += text.size();
     process.early.emplace_back(text);
   } else {
-    LogCounted(process.dropped, About(process, "says too much before it is initialized; it is not passed on"));
+    LogCounted(process.dropped, process.id, "says too much before it is initialized; it is not passed on");
     if (head.kind == Kind::kRequest) {
       AnswerEarly(process, ErrorMessage(head.id, kTooManyHeld, "Too many messages before initialization"));
     }
@@ -98,7 +94,7 @@ void Router::HandleEarlyMessage(ServerProcess& process, absl::string_view text, 
 // It may not read what it is answered, and nothing else holds it back.
 void Router::AnswerEarly(ServerProcess& process, const std::string& answer) {
   if (process.early_answer_bytes + answer.size() > kMaxEarlyAnswerBytes) {
-    LogCounted(process.unanswered, About(process, "asks too much before it is initialized; it gets no more answers"));
+    LogCounted(process.unanswered, process.id, "asks too much before it is initialized; it gets no more answers");
     return;
   }
   process.early_answer_bytes += answer.size();
@@ -107,13 +103,13 @@ void Router::AnswerEarly(ServerProcess& process, const std::string& answer) {
 
 void Router::ServerRequest(ServerProcess& process, absl::string_view text, const MessageHead& head) {
   if (!process.input_open()) {
-    LogCounted(process.dropped, About(process, "asks for something after its end was decided; it is not passed on"));
+    LogCounted(process.dropped, process.id, "asks for something after its end was decided; it is not passed on");
     return;
   }
   absl::string_view token;
   std::string token_key;
   if (!FindProgressToken(head.params, token)) {
-    LogCounted(process.garbage, About(process, "sent a request with an unclear progress token; it is not passed on"));
+    LogCounted(process.garbage, process.id, "sent a request with an unclear progress token; it is not passed on");
     SendToServer(process, ErrorMessage(head.id, kInvalidRequest, "Unclear progress token"));
     return;
   }
@@ -152,8 +148,7 @@ void Router::ServerResponse(ServerProcess& process, absl::string_view text, cons
   ClientRequests::Request request;
   if (!head.id_key.empty()) {
     if (!process.requests.Take(head.id_key, request)) {
-      LogCounted(process.stray_answers,
-                 About(process, "answered a request that it does not have; it is not passed on"));
+      LogCounted(process.stray_answers, process.id, "answered a request that it does not have; it is not passed on");
       return;
     }
     session_.OnAnswer(request.record, head.result);
@@ -169,7 +164,7 @@ bool Router::TakeReplayAnswer(ServerProcess& process, const MessageHead& head) {
   if (replay == Replay::kInitialize) {
     JudgeHandshake(process, head);
   } else if (head.kind == Kind::kError) {
-    output_.Log(About(process, "refused a log level or a subscription that the one before it had"));
+    output_.Log(process.id, "refused a log level or a subscription that the one before it had");
   }
   return true;
 }
@@ -193,7 +188,7 @@ void Router::JudgeHandshake(ServerProcess& process, const MessageHead& head) {
     if (current_ != 0) {
       problem = change;
     } else if (!change.empty()) {
-      output_.Log(About(process, absl::StrCat("takes over since no other is there, although ", change)));
+      output_.Log(process.id, absl::StrCat("takes over since no other is there, although ", change));
     }
   }
   if (!problem.empty()) {
@@ -202,10 +197,10 @@ void Router::JudgeHandshake(ServerProcess& process, const MessageHead& head) {
     return;
   }
   if (!difference.gained.empty()) {
-    output_.Log(About(process, absl::StrCat("has capabilities that the client was not told of: ",
-                                            absl::StrJoin(difference.gained, ", "))));
+    output_.Log(process.id, absl::StrCat("has capabilities that the client was not told of: ",
+                                         absl::StrJoin(difference.gained, ", ")));
   }
-  if (difference.server_name) output_.Log(About(process, "names its server otherwise than the one before it"));
+  if (difference.server_name) output_.Log(process.id, "names its server otherwise than the one before it");
   TakeOver(process);
 }
 

@@ -38,7 +38,7 @@ class McpHost : public Host, private mcp::RouterOutput, private mcp::LineSink, p
   void CloseInput(mcp::ProcessId process) override;
   void Discard(mcp::ProcessId process, absl::string_view why) override;
   void Ready(mcp::ProcessId process) override;
-  void Log(absl::string_view line) override;
+  void Log(mcp::ProcessId process, absl::string_view line) override;
 
   // What the client sends.
   void OnLine(absl::string_view line) override;
@@ -58,7 +58,7 @@ class McpHost : public Host, private mcp::RouterOutput, private mcp::LineSink, p
   bool StartReplacement(std::shared_ptr<Generation> generation);
   void ReplacementFailed();
   void RetryLater();
-  void CurrentGone(int status);
+  void CurrentGone(const McpProcess& process);
   bool StillServes() const;
   void EndWhenAnswered();
   int Launch(std::shared_ptr<Generation> generation);

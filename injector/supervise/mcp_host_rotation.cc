@@ -19,7 +19,10 @@ constexpr absl::Duration kLongestRetry = absl::Minutes(10);
 
 }  // namespace
 
-void McpHost::Log(absl::string_view line) { context_.log.Line(line); }
+void McpHost::Log(mcp::ProcessId process, absl::string_view line) {
+  const McpProcess* const one = Find(process);
+  context_.log.Line(one == nullptr ? std::string(line) : absl::StrCat("process ", one->pid(), " ", line));
+}
 
 void McpHost::Changed(std::shared_ptr<Generation> newest) {
   newest_ = std::move(newest);
@@ -160,7 +163,7 @@ void McpHost::ServerGone(McpProcess& process) {
     context_.log.Line(absl::StrCat("process ", process.pid(), " has ended with exit code ", ExitCodeOfStatus(status)));
     Soon([this] { ReplacementFailed(); });
   }
-  if (id == current_) CurrentGone(status);
+  if (id == current_) CurrentGone(process);
   if (ended_serially && StillServes() && !StartReplacement(newest_)) ReplacementFailed();
   Soon([this, id] {
     processes_.erase(id);
@@ -170,13 +173,13 @@ void McpHost::ServerGone(McpProcess& process) {
   });
 }
 
-void McpHost::CurrentGone(int status) {
+void McpHost::CurrentGone(const McpProcess& process) {
   if (replacement_ != 0 && !leaving_) {
-    context_.log.Line("the MCP server has ended; the session goes on with the new process");
+    context_.log.Line(absl::StrCat("process ", process.pid(), " has ended; the session goes on with the new process"));
     return;
   }
   if (ending_ == current_ && StillServes()) return;
-  ended_ = status;
+  ended_ = process.status();
   EndWhenAnswered();
 }
 

@@ -140,9 +140,11 @@ TEST_F(RotationTest, AnswersOfTheClientGoToTheProcessThatAsked) {
 
 TEST_F(RotationTest, CrashEndsWithTheServersExitCode) {
   LaunchServer({});
-  SendCall(1, "die", "42");
+  const std::string process = Call(1, "who").substr(2);
+  SendCall(2, "die", "42");
   const int status = program_->Finish();
   EXPECT_EQ(WEXITSTATUS(status), 42);
+  EXPECT_THAT(program_->errors(), HasSubstr(absl::StrCat(": process ", process, " ended with 1 requests unanswered")));
 }
 
 TEST_F(RotationTest, CrashWhileReplacedGoesOn) {
@@ -152,7 +154,9 @@ TEST_F(RotationTest, CrashWhileReplacedGoesOn) {
   program_->AwaitError("is starting");
   kill(first, SIGKILL);
   AwaitGeneration("2");
+  const std::string second = Call(2, "who").substr(2);
   EXPECT_EQ(WEXITSTATUS(EndOfInput()), 5);
+  EXPECT_THAT(program_->errors(), HasSubstr(absl::StrCat(": process ", second, " has taken over")));
 }
 
 TEST_F(RotationTest, SerialAnswersWhatTheClientSaidLast) {

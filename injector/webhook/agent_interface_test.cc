@@ -61,10 +61,17 @@ TEST(AgentInterfaceTest, TheLauncherTakesEveryPrefix) {
     call.on_rotate = on_rotate;
     call.rotation = "serial";
     call.drain_timeout = "45s";
+    call.initialize_timeout = "90s";
+    call.stop_timeout = "20s";
+    call.debounce = "1s500ms";
+    call.splay = "2m";
     call.redact = false;
     calls.push_back(call);
   }
-  calls.emplace_back().supervise = false;
+  calls.back().clean_env = true;
+  calls.back().unset = {"HTTP_PROXY", "-x"};
+  calls.push_back(calls.back());
+  calls.back().supervise = false;
   for (const LaunchCall& call : calls) {
     Words words = LaunchPrefix(call);
     words.insert(words.end(), {"node", "--socket", "x"});
@@ -72,13 +79,23 @@ TEST(AgentInterfaceTest, TheLauncherTakesEveryPrefix) {
     ASSERT_TRUE(options.ok()) << call.on_rotate << ": " << options.status();
     EXPECT_EQ(options->socket, std::string(kSocketDirectory) + "/agent.sock");
     EXPECT_EQ(options->exec, !call.supervise);
+    const bool supervised = call.supervise && !call.splay.empty();
+    EXPECT_EQ(options->supervise.splay, supervised ? absl::Minutes(2) : absl::ZeroDuration());
+    EXPECT_EQ(options->supervise.debounce, absl::Milliseconds(supervised ? 1500 : 100));
+    EXPECT_EQ(options->supervise.initialize_timeout, absl::Seconds(supervised ? 90 : 60));
+    EXPECT_EQ(options->supervise.stop_timeout, absl::Seconds(supervised ? 20 : 10));
+    EXPECT_EQ(options->supervise.drain_timeout, absl::Seconds(supervised ? 45 : 30));
+    EXPECT_EQ(options->inherit.clean, call.clean_env);
+    EXPECT_EQ(options->inherit.unset, call.unset);
     EXPECT_THAT(options->command, testing::ElementsAre("node", "--socket", "x"));
   }
-  Words probe = ProbePrefix();
+  Words probe = ProbePrefix(calls[calls.size() - 2]);
   probe.push_back("/bin/healthy");
   const auto options = launch::ParseLaunchOptions(Arguments(probe, 1), nullptr);
   ASSERT_TRUE(options.ok()) << options.status();
   EXPECT_TRUE(options->exec && options->transient);
+  EXPECT_TRUE(options->inherit.clean);
+  EXPECT_THAT(options->inherit.unset, testing::ElementsAre("HTTP_PROXY", "-x"));
   const auto install = launch::ParseLaunchOptions(Arguments(InstallCommand(), 1), nullptr);
   ASSERT_TRUE(install.ok()) << install.status();
   EXPECT_EQ(install->copy_to, kLaunchDirectory);

@@ -22,7 +22,7 @@
 namespace keyferry::injector::webhook {
 namespace {
 
-constexpr size_t kReviews = 85;
+constexpr size_t kReviews = 90;
 
 std::string* testdata = new std::string("injector/webhook/testdata");
 

@@ -30,7 +30,9 @@ class Output : public mcp::RouterOutput {
   void CloseInput(mcp::ProcessId process) override { Require(ended.insert(process).second); }
   void Discard(mcp::ProcessId process, absl::string_view why) override { Require(ended.insert(process).second); }
   void Ready(mcp::ProcessId process) override { Require(ended.count(process) == 0); }
-  void Log(absl::string_view line) override { Require(line.find('\n') == absl::string_view::npos); }
+  void Log(mcp::ProcessId process, absl::string_view line) override {
+    Require(line.find('\n') == absl::string_view::npos);
+  }
 
   std::set<mcp::ProcessId> ended;
 

@@ -52,20 +52,31 @@ std::vector<std::string> LaunchPrefix(const LaunchCall& call) {
     prefix.push_back("--exec");
     if (call.transient) prefix.push_back("--transient");
   } else {
-    if (!call.on_rotate.empty()) prefix.push_back(absl::StrCat("--on-rotate=", call.on_rotate));
-    if (!call.rotation.empty()) prefix.push_back(absl::StrCat("--rotation=", call.rotation));
-    if (!call.drain_timeout.empty()) prefix.push_back(absl::StrCat("--drain-timeout=", call.drain_timeout));
+    const std::pair<const char*, const std::string&> options[] = {
+        {"--on-rotate=", call.on_rotate},
+        {"--rotation=", call.rotation},
+        {"--drain-timeout=", call.drain_timeout},
+        {"--initialize-timeout=", call.initialize_timeout},
+        {"--stop-timeout=", call.stop_timeout},
+        {"--debounce=", call.debounce},
+        {"--splay=", call.splay},
+    };
+    for (const auto& [option, value] : options) {
+      if (!value.empty()) prefix.push_back(absl::StrCat(option, value));
+    }
     if (!call.redact) prefix.push_back("--no-redact");
   }
+  if (call.clean_env) prefix.push_back("--clean-env");
+  for (const std::string& name : call.unset) prefix.push_back(absl::StrCat("--unset=", name));
   prefix.push_back("--");
   return prefix;
 }
 
-std::vector<std::string> ProbePrefix() {
-  LaunchCall call;
-  call.supervise = false;
-  call.transient = true;
-  return LaunchPrefix(call);
+std::vector<std::string> ProbePrefix(const LaunchCall& call) {
+  LaunchCall probe = call;
+  probe.supervise = false;
+  probe.transient = true;
+  return LaunchPrefix(probe);
 }
 
 }  // namespace keyferry::injector::webhook

@@ -71,12 +71,19 @@ struct LaunchCall {
   std::string on_rotate;
   std::string rotation;
   std::string drain_timeout;
+  std::string initialize_timeout;
+  std::string stop_timeout;
+  std::string debounce;
+  std::string splay;
+  // What the command gets of the container's own environment; without supervision and in probes too.
+  bool clean_env = false;
+  std::vector<std::string> unset;
 };
 
 // What stands before a container's command, up to and with "--".
 std::vector<std::string> LaunchPrefix(const LaunchCall& call);
-// What stands before the command of a probe or a hook.
-std::vector<std::string> ProbePrefix();
+// What stands before the command of a probe or a hook of a container that is launched with `call`.
+std::vector<std::string> ProbePrefix(const LaunchCall& call);
 
 }  // namespace keyferry::injector::webhook
 

@@ -12,28 +12,22 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "injector/supervise/signal_names.h"
+#include "absl/time/time.h"
+#include "injector/webhook/rewrite/launch_settings.h"
 #include "injector/webhook/rewrite/nearest_name.h"
 #include "injector/webhook/rewrite/refusal.h"
+#include "injector/webhook/rewrite/resource_fit.h"
 #include "injector/webhook/rewrite/setting_forms.h"
 
 namespace keyferry::injector::webhook {
 namespace {
 
 constexpr char kMcpServer[] = "mcp-server";
-constexpr int64_t kDay = 24 * 3600;
 
 std::string Where(absl::string_view name) { return absl::StrCat("annotation ", kAnnotationPrefix, name); }
 
 absl::Status WrongValue(absl::string_view name, absl::string_view meant) {
   return Refuse("a value that is not taken", Where(name), meant);
-}
-
-bool IsOnRotate(absl::string_view text) {
-  for (const char* const policy : {"mcp", "restart", "exit", "ignore"}) {
-    if (text == policy) return true;
-  }
-  return absl::ConsumePrefix(&text, "signal:") && SignalNumber(text) != 0;
 }
 
 bool IsWrapped(const ContainerView& container) {
@@ -69,6 +63,9 @@ class Reader {
     // The containers first, since other annotations name them.
     KEYFERRY_RETURN_IF_REFUSED(McpServers(annotations));
     for (const auto& [name, value] : annotations) KEYFERRY_RETURN_IF_REFUSED(settings.at(name)(name, value));
+    AddedResources& resources = wishes_.resources;
+    KEYFERRY_RETURN_IF_REFUSED(SetResource(annotations, "cpu", &resources.cpu_request, &resources.cpu_limit));
+    KEYFERRY_RETURN_IF_REFUSED(SetResource(annotations, "memory", &resources.memory_request, &resources.memory_limit));
     KEYFERRY_RETURN_IF_REFUSED(CheckTogether());
     return std::move(wishes_);
   }
@@ -81,7 +78,7 @@ class Reader {
   std::map<std::string, Setting> Settings() {
     const Form cpu = IsCpuQuantity, memory = IsMemoryQuantity;
     const auto nothing = [](const std::string&, const std::string&) { return absl::OkStatus(); };
-    return {
+    std::map<std::string, Setting> settings = {
         {kMcpServer, nothing},
         {"injected", [this](const std::string& name, const std::string& value) { return Injected(name, value); }},
         {"team", Each("give a team's id",
@@ -93,40 +90,32 @@ class Reader {
          Each("give VOLUME/FILE: a volume of the pod and the file in it that holds the session's token", TakeSession)},
         {"allow-partial", Flag([](bool on, ChosenContainer* c) { c->allow_partial = on; })},
         {"image", Text(&wishes_.image, IsImage, kImageForm)},
-        {"max-stale", Text(
-                          &wishes_.max_stale, [](absl::string_view text) { return IsDuration(text, 0, 30 * kDay); },
-                          "give a duration from 0s to 720h, such as 24h")},
-        {"cpu-request", Text(&wishes_.resources.cpu_request, cpu, kCpuForm)},
-        {"cpu-limit", Text(&wishes_.resources.cpu_limit, cpu, kCpuForm)},
-        {"memory-request", Text(&wishes_.resources.memory_request, memory, kMemoryForm)},
-        {"memory-limit", Text(&wishes_.resources.memory_limit, memory, kMemoryForm)},
-        {"supervise", Flag([](bool on, ChosenContainer* c) { c->launch.supervise = on; })},
-        {"redact", Flag([](bool on, ChosenContainer* c) { c->launch.redact = on; })},
+        {"max-stale",
+         Text(
+             &wishes_.max_stale,
+             [](absl::string_view text) { return IsDuration(text, absl::ZeroDuration(), absl::Hours(720)); },
+             "give a duration from 0s to 720h, such as 24h")},
+        {"cpu-request", Checked(cpu, kCpuForm)},
+        {"cpu-limit", Checked(cpu, kCpuForm)},
+        {"memory-request", Checked(memory, kMemoryForm)},
+        {"memory-limit", Checked(memory, kMemoryForm)},
         {"allow-debug", Flag([](bool on, ChosenContainer* c) { c->allow_debug = on; })},
         {"wrap-probes", Flag([](bool on, ChosenContainer* c) { c->wrap_probes = on; })},
-        {"on-rotate", Each("give mcp, restart, signal:NAME, exit or ignore",
-                           [](const std::string& value, ChosenContainer* c) {
-                             c->launch.on_rotate = value;
-                             return IsOnRotate(value);
-                           })},
-        {"rotation", Each("give overlap or serial",
-                          [](const std::string& value, ChosenContainer* c) {
-                            c->launch.rotation = value;
-                            return value == "overlap" || value == "serial";
-                          })},
-        {"drain-timeout", Each("give a duration from 0s to 24h, such as 30s",
-                               [](const std::string& value, ChosenContainer* c) {
-                                 c->launch.drain_timeout = value;
-                                 return IsDuration(value, 0, kDay);
-                               })},
         {"uid", Each(kUidForm,
                      [](const std::string& value, ChosenContainer* c) {
                        int64_t uid = 0;
-                       const bool right = ParseUid(value, &uid) || value == "0";
+                       const bool right = ParseUid(value, &uid);
                        c->uid = uid;
                        return right;
                      })},
     };
+    for (const LaunchSetting& setting : LaunchSettings()) {
+      settings[setting.name] =
+          Each(setting.meant, [take = setting.take](const std::string& value, ChosenContainer* container) {
+            return take(value, &container->launch);
+          });
+    }
+    return settings;
   }
 
   absl::Status Unknown(const std::string& name, const std::map<std::string, Setting>& settings) const {
@@ -173,6 +162,7 @@ class Reader {
       if (container.kind != ContainerKind::kRegular || (injected && !IsWrapped(container))) continue;
       regular.push_back(container.name);
     }
+    if (all.empty()) return Refuse("the pod has no containers", "spec.containers", "give it one");
     const auto found = annotations.find(kMcpServer);
     if (found == annotations.end()) {
       return Refuse("the pod does not say which MCP server's credentials it gets", Where(kMcpServer),
@@ -214,6 +204,12 @@ class Reader {
     };
   }
 
+  Setting Checked(Form form, const char* meant) {
+    return [form, meant](const std::string& name, const std::string& value) {
+      return form(value) ? absl::OkStatus() : WrongValue(name, meant);
+    };
+  }
+
   Setting Each(const char* meant, Take take) {
     return [this, meant, take](const std::string& name, const std::string& value) {
       std::vector<std::string> chosen;
@@ -250,14 +246,24 @@ class Reader {
     return absl::OkStatus();
   }
 
+  static absl::Status SetResource(const std::map<std::string, std::string>& annotations, const std::string& resource,
+                                  std::string* request, std::string* limit) {
+    const auto given = [&](const char* which) -> std::optional<std::string> {
+      const auto found = annotations.find(resource + which);
+      return found == annotations.end() ? std::nullopt : std::optional<std::string>(found->second);
+    };
+    const std::optional<std::string> given_request = given("-request"), given_limit = given("-limit");
+    if (SetRequestAndLimit(given_request, given_limit, request, limit)) return absl::OkStatus();
+    return Refuse(AboveProblem(*given_request, *given_limit),
+                  absl::StrCat(Where(resource + "-request"), " and ", kAnnotationPrefix, resource, "-limit"),
+                  kAboveTodo);
+  }
+
   absl::Status CheckTogether() const {
     for (const ChosenContainer& container : wishes_.containers) {
-      const LaunchCall& launch = container.launch;
-      if (launch.supervise) continue;
-      if (!launch.on_rotate.empty() || !launch.rotation.empty() || !launch.drain_timeout.empty() || !launch.redact) {
-        return Refuse(absl::StrCat("container \"", container.name, "\" is not supervised"), Where("supervise"),
-                      "remove on-rotate, rotation, drain-timeout and redact for it, or supervise it");
-      }
+      if (container.launch.supervise || !NeedsSupervision(container.launch)) continue;
+      return Refuse(absl::StrCat("container \"", container.name, "\" is not supervised"), Where("supervise"),
+                    absl::StrCat("remove ", kSupervisionSettings, " for it, or supervise it"));
     }
     return absl::OkStatus();
   }

@@ -48,8 +48,8 @@ Json Wrapped(std::vector<std::string> prefix, const std::vector<std::string>& co
 }
 
 // `handler` may have an exec action.
-absl::Status WrapHandler(const ContainerView& container, const std::string& field, const Json* handler,
-                         JsonPatch* patch) {
+absl::Status WrapHandler(const ContainerView& container, const LaunchCall& launch, const std::string& field,
+                         const Json* handler, JsonPatch* patch) {
   const Json* const exec = handler == nullptr ? nullptr : Member(*handler, "exec");
   if (exec == nullptr) return absl::OkStatus();
   const auto command = MemberTexts(*exec, "command");
@@ -58,19 +58,19 @@ absl::Status WrapHandler(const ContainerView& container, const std::string& fiel
   }
   if (command->front() == kLaunchPath) return absl::OkStatus();
   const std::string path = absl::StrReplaceAll(field, {{".", "/"}});
-  patch->Add(absl::StrCat(container.Pointer(), "/", path, "/exec/command"), Wrapped(ProbePrefix(), *command));
+  patch->Add(absl::StrCat(container.Pointer(), "/", path, "/exec/command"), Wrapped(ProbePrefix(launch), *command));
   return absl::OkStatus();
 }
 
-absl::Status WrapHandlers(const ContainerView& container, JsonPatch* patch) {
+absl::Status WrapHandlers(const ContainerView& container, const LaunchCall& launch, JsonPatch* patch) {
   for (const char* const probe : {"startupProbe", "livenessProbe", "readinessProbe"}) {
-    KEYFERRY_RETURN_IF_REFUSED(WrapHandler(container, probe, Member(*container.json, probe), patch));
+    KEYFERRY_RETURN_IF_REFUSED(WrapHandler(container, launch, probe, Member(*container.json, probe), patch));
   }
   const Json* const lifecycle = Member(*container.json, "lifecycle");
   if (lifecycle == nullptr) return absl::OkStatus();
   for (const char* const hook : {"postStart", "preStop"}) {
     KEYFERRY_RETURN_IF_REFUSED(
-        WrapHandler(container, absl::StrCat("lifecycle.", hook), Member(*lifecycle, hook), patch));
+        WrapHandler(container, launch, absl::StrCat("lifecycle.", hook), Member(*lifecycle, hook), patch));
   }
   return absl::OkStatus();
 }
@@ -87,7 +87,7 @@ absl::Status WrapContainer(const ContainerView& container, const ChosenContainer
   const absl::StatusOr<std::vector<std::string>> command = CommandOf(container, chosen, definition);
   if (!command.ok()) return command.status();
   patch->Add(container.Pointer() + "/command", Wrapped(LaunchPrefix(chosen.launch), *command));
-  if (chosen.wrap_probes) KEYFERRY_RETURN_IF_REFUSED(WrapHandlers(container, patch));
+  if (chosen.wrap_probes) KEYFERRY_RETURN_IF_REFUSED(WrapHandlers(container, chosen.launch, patch));
   const Json* const mounts = Member(*container.json, "volumeMounts");
   const std::string path = container.Pointer() + "/volumeMounts";
   patch->Append(path, mounts, {{"name", kLaunchVolume}, {"mountPath", kLaunchDirectory}, {"readOnly", true}});

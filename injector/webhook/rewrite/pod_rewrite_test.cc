@@ -189,6 +189,29 @@ TEST(PodRewriteTest, OnlyAllowedImagesAreAdded) {
   EXPECT_TRUE(RewritePod(pod, config, nullptr).ok());
 }
 
+// Kubernetes would refuse the pod, far from whoever wrote the annotation.
+TEST(PodRewriteTest, NothingThatIsAddedRequestsMoreThanItsLimit) {
+  Json pod = Pod();
+  Json& annotations = pod["metadata"]["annotations"];
+  annotations["keyferry.dev/memory-request"] = "65Mi";
+  annotations["keyferry.dev/memory-limit"] = "64Mi";
+  EXPECT_THAT(Refusal(pod),
+              HasSubstr("the request 65Mi is above the limit 64Mi: annotation keyferry.dev/memory-request "
+                        "and keyferry.dev/memory-limit; lower the request"));
+  annotations.erase("keyferry.dev/memory-request");
+  // What the pod does not say is the configuration's, and moves.
+  RewriteConfig config = Config();
+  config.resources.memory_request = config.resources.memory_limit = "128Mi";
+  const absl::StatusOr<PodRewrite> rewrite = RewritePod(pod, config, nullptr);
+  ASSERT_TRUE(rewrite.ok()) << rewrite.status();
+  const Json added = pod.patch(rewrite->patch)["spec"]["initContainers"];
+  for (const int container : {0, 1}) {
+    EXPECT_EQ(added[container]["resources"]["requests"]["memory"], "64Mi");
+    EXPECT_EQ(added[container]["resources"]["limits"]["memory"], "64Mi");
+    EXPECT_EQ(added[container]["resources"]["limits"]["cpu"], "200m");
+  }
+}
+
 TEST(PodRewriteTest, OfflineAContainerWithoutACommandIsRefused) {
   Json pod = Pod();
   pod["spec"]["containers"][0].erase("command");
@@ -295,6 +318,7 @@ TEST(PodRewriteTest, AnnotationsCannotAddOptions) {
                 {"session", "v/.."},
                 {"team", "Eng"},
                 {"uid", "-1"},
+                {"uid", "0"},
                 {"uid", "1.0"},
                 {"uid", "99999999999"},
                 {"max-stale", "inf"},
@@ -304,6 +328,16 @@ TEST(PodRewriteTest, AnnotationsCannotAddOptions) {
                 {"on-rotate", "signal:"},
                 {"on-rotate", "signal:H-UP"},
                 {"drain-timeout", "-1s"},
+                {"splay", "1"},
+                {"splay", "25h"},
+                {"debounce", "-100ms"},
+                {"stop-timeout", "inf"},
+                {"initialize-timeout", "0s"},
+                {"clean-env", "yes"},
+                {"unset", " "},
+                {"unset", "$(X)"},
+                {"unset", "A 1B"},
+                {"unset", "A,B"},
                 {"rotation", "both"},
                 {"redact", "True"},
                 {"cpu-limit", "lots"},

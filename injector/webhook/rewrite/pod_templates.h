@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "injector/webhook/rewrite/bounded_json.h"
 
 namespace keyferry::injector::webhook {
@@ -12,6 +13,14 @@ namespace keyferry::injector::webhook {
 // Deployment, ReplicaSet, StatefulSet, DaemonSet, ReplicationController or Job, that of its Job for a CronJob, and
 // those of the items of a List. None for other kinds, and none that is not there.
 std::vector<std::string> PodTemplates(const Json& object);
+
+// JSON Pointers to the objects of other kinds (a custom resource such as Argo's Rollout) whose spec.template is
+// labelled for the rewrite, as that of a Deployment would be: "" for the object itself, or items of a List.
+std::vector<std::string> UnknownLabelled(const Json& object);
+
+// A refusal if a claim template of the StatefulSet with that template of a pod has the name of a volume that is added:
+// Kubernetes gives its pods the claim in that volume's place. `pod_pointer` is one of PodTemplates.
+absl::Status CheckClaimTemplates(const Json& object, const std::string& pod_pointer);
 
 }  // namespace keyferry::injector::webhook
 

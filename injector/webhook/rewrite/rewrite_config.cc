@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "injector/webhook/rewrite/resource_fit.h"
 #include "injector/webhook/rewrite/setting_forms.h"
 #include "yaml-cpp/yaml.h"
 
@@ -15,7 +17,6 @@ namespace keyferry::injector::webhook {
 namespace {
 
 constexpr size_t kMaxFile = 64 << 10;
-constexpr int64_t kDay = 24 * 3600;
 
 class Reader {
  public:
@@ -53,7 +54,7 @@ class Reader {
   }
   static bool IsConfigMapOrNone(absl::string_view text) { return text.empty() || IsKubernetesName(text, 253); }
   static bool IsAudience(absl::string_view text) { return IsImage(text); }
-  static bool IsMaxStale(absl::string_view text) { return IsDuration(text, 0, 30 * kDay); }
+  static bool IsMaxStale(absl::string_view text) { return IsDuration(text, absl::ZeroDuration(), absl::Hours(720)); }
 
   absl::Status Map(const YAML::Node& node, const std::string& prefix, const std::map<std::string, Setting>& settings) {
     if (!node.IsMap()) return At(node.Mark(), "settings are a map, `name: value`; correct it");
@@ -74,7 +75,9 @@ class Reader {
     return absl::OkStatus();
   }
 
-  Setting Text(std::string* text, Form form, const char* meant) {
+  // `text` is a std::string, or an optional one.
+  template <typename T>
+  Setting Text(T* text, Form form, const char* meant) {
     return [this, text, form, meant](const YAML::Node& node) {
       if (!node.IsScalar() || !form(node.Scalar())) return At(node.Mark(), absl::StrCat("a wrong value; ", meant));
       *text = node.Scalar();
@@ -94,7 +97,8 @@ class Reader {
 
   absl::Status TokenExpiration(const YAML::Node& node) {
     absl::Duration duration;
-    if (!node.IsScalar() || !IsDuration(node.Scalar(), 600, kDay) || !absl::ParseDuration(node.Scalar(), &duration)) {
+    if (!node.IsScalar() || !IsDuration(node.Scalar(), absl::Minutes(10), absl::Hours(24)) ||
+        !absl::ParseDuration(node.Scalar(), &duration)) {
       return At(node.Mark(), "a wrong value; give a duration from 10m, as Kubernetes wants it, to 24h");
     }
     config_->token_seconds = absl::ToInt64Seconds(duration);
@@ -115,11 +119,25 @@ class Reader {
     AddedResources* const r = &config_->resources;
     const Form cpu = [](absl::string_view text) { return text.empty() || IsCpuQuantity(text); };
     const Form memory = [](absl::string_view text) { return text.empty() || IsMemoryQuantity(text); };
-    return Map(node, "resources.",
-               {{"cpuRequest", Text(&r->cpu_request, cpu, kCpuForm)},
-                {"cpuLimit", Text(&r->cpu_limit, cpu, kCpuForm)},
-                {"memoryRequest", Text(&r->memory_request, memory, kMemoryForm)},
-                {"memoryLimit", Text(&r->memory_limit, memory, kMemoryForm)}});
+    std::optional<std::string> cpu_request, cpu_limit, memory_request, memory_limit;
+    const absl::Status read = Map(node, "resources.",
+                                  {{"cpuRequest", Text(&cpu_request, cpu, kCpuForm)},
+                                   {"cpuLimit", Text(&cpu_limit, cpu, kCpuForm)},
+                                   {"memoryRequest", Text(&memory_request, memory, kMemoryForm)},
+                                   {"memoryLimit", Text(&memory_limit, memory, kMemoryForm)}});
+    if (!read.ok()) return read;
+    if (!SetRequestAndLimit(cpu_request, cpu_limit, &r->cpu_request, &r->cpu_limit)) {
+      return Above(node, "cpuRequest and cpuLimit", *cpu_request, *cpu_limit);
+    }
+    if (!SetRequestAndLimit(memory_request, memory_limit, &r->memory_request, &r->memory_limit)) {
+      return Above(node, "memoryRequest and memoryLimit", *memory_request, *memory_limit);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Above(const YAML::Node& node, absl::string_view names, absl::string_view request,
+                     absl::string_view limit) const {
+    return At(node.Mark(), absl::StrCat(names, ": ", AboveProblem(request, limit), "; ", kAboveTodo));
   }
 
   const absl::string_view file_name_;

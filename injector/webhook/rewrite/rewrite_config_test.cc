@@ -36,6 +36,19 @@ TEST(RewriteConfigTest, DefaultsAndAllSettings) {
   EXPECT_EQ(config->audience, "https://keyferry.example");
 }
 
+TEST(RewriteConfigTest, ARequestIsNotAboveItsLimit) {
+  EXPECT_THAT(Problem("org: acme\nresources: {cpuRequest: 10m, cpuLimit: 5m, memoryLimit: 16Mi}"),
+              HasSubstr("webhook.yaml:2:12: cpuRequest and cpuLimit: the request 10m is above the limit 5m; lower"));
+  EXPECT_THAT(Problem("resources: {memoryLimit: 1Gi, memoryRequest: 1025Mi}"),
+              HasSubstr("memoryRequest and memoryLimit: the request 1025Mi is above the limit 1Gi"));
+  // One that is not given moves.
+  const auto config = ParseRewriteConfig("resources: {cpuRequest: 500m, memoryLimit: 16Mi}", "f");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->resources.cpu_limit, "500m");
+  EXPECT_EQ(config->resources.memory_request, "16Mi");
+  EXPECT_EQ(ParseRewriteConfig("resources: {cpuRequest: 500m, cpuLimit: ''}", "f")->resources.cpu_limit, "");
+}
+
 TEST(RewriteConfigTest, RefusesWhatItDoesNotKnow) {
   EXPECT_THAT(Problem("org: acme\nimgae: x"), HasSubstr("webhook.yaml:2:1: no such setting; use one of address"));
   EXPECT_THAT(Problem("org: a\norg: b"), HasSubstr("`org` is given twice"));

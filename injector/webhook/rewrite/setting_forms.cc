@@ -8,7 +8,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "absl/time/time.h"
 
 namespace keyferry::injector::webhook {
 namespace {
@@ -33,10 +32,10 @@ bool IsDecimal(absl::string_view text) {
 
 }  // namespace
 
-bool IsDuration(absl::string_view text, int64_t shortest_seconds, int64_t longest_seconds) {
+bool IsDuration(absl::string_view text, absl::Duration shortest, absl::Duration longest) {
   absl::Duration duration;
   return text.size() <= 32 && All(text, "", /*upper=*/false) && absl::ParseDuration(text, &duration) &&
-         duration >= absl::Seconds(shortest_seconds) && duration <= absl::Seconds(longest_seconds);
+         duration >= shortest && duration <= longest;
 }
 
 bool IsCpuQuantity(absl::string_view text) {
@@ -82,6 +81,11 @@ bool IsKubernetesName(absl::string_view text, size_t longest) {
 bool IsFileName(absl::string_view text) {
   return !text.empty() && text.size() <= 253 && All(text, "._-", /*upper=*/true) && text != "." &&
          !absl::StartsWith(text, "..");
+}
+
+bool IsEnvironmentName(absl::string_view text) {
+  return !text.empty() && text.size() <= 128 && All(text, "._-", /*upper=*/true) &&
+         std::isdigit(static_cast<unsigned char>(text.front())) == 0;
 }
 
 bool IsAddress(absl::string_view text) {

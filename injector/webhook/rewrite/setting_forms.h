@@ -5,13 +5,14 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 
 namespace keyferry::injector::webhook {
 
 // Forms that settings of the configuration and of annotations take alike. Each has a text that says how it is meant.
 
-// "24h", "1h30m", "0s": from `shortest` to `longest` seconds, in the units h, m, s and ms.
-bool IsDuration(absl::string_view text, int64_t shortest_seconds, int64_t longest_seconds);
+// "24h", "1h30m", "0s": from `shortest` to `longest`, in the units h, m, s and ms.
+bool IsDuration(absl::string_view text, absl::Duration shortest, absl::Duration longest);
 // A quantity of Kubernetes for processors, "200m", "0.5".
 bool IsCpuQuantity(absl::string_view text);
 inline constexpr char kCpuForm[] = "give a number of processors such as 200m or 0.5";
@@ -32,6 +33,8 @@ bool IsMcpServer(absl::string_view text);
 bool IsKubernetesName(absl::string_view text, size_t longest);
 // The name of a file, or of a key in a ConfigMap: visible characters of [A-Za-z0-9._-], not "." or "..".
 bool IsFileName(absl::string_view text);
+// The name of an environment variable, as Kubernetes takes it: `[A-Za-z._-][A-Za-z0-9._-]*`, at most 128 bytes.
+bool IsEnvironmentName(absl::string_view text);
 // HOST:PORT.
 bool IsAddress(absl::string_view text);
 
