@@ -220,7 +220,7 @@ absl::Status KeyferryServer::Ready() const {
   return absl::OkStatus();
 }
 
-void KeyferryServer::WriteMetrics(Exposition* out) const {
+void KeyferryServer::WriteMetrics(metrics::Exposition* out) const {
   parts_->calls.WriteTo(out);
   WriteServerFigures(parts_->Figures(), out);
 }

@@ -7,13 +7,13 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "metrics/exposition.h"
 #include "server/certificates/certificate_files.h"
 #include "server/config/config.pb.h"
 #include "server/directory/common.h"
 #include "server/identity/external/identity_trust.h"
 #include "server/limits/call_limits.h"
 #include "server/log.h"
-#include "server/metrics/exposition.h"
 #include "server/oauth/oauth.h"
 #include "server/rpc/executor.h"
 #include "server/rpc/grpc_server.h"
@@ -62,7 +62,7 @@ class KeyferryServer {
   absl::Status Ready() const;
 
   // What there is to measure.
-  void WriteMetrics(Exposition* out) const;
+  void WriteMetrics(metrics::Exposition* out) const;
 
   // Opens the file of the audit stream again by its name, after a rotation.
   void ReopenAuditStream();

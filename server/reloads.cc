@@ -134,7 +134,7 @@ void Reloads::Reload() {
   if (read.ok()) parts_.logger->Write(LogLevel::kInfo, "configuration reloaded", {});
 }
 
-void Reloads::WriteMetrics(Exposition* out) const {
+void Reloads::WriteMetrics(metrics::Exposition* out) const {
   files_.WriteTo(out);
   out->Gauge("keyferry_certificate_expiry_timestamp_seconds",
              "When the certificate that the listener shows ends, with its chain, since the epoch.");

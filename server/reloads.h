@@ -13,12 +13,12 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "metrics/exposition.h"
 #include "server/certificates/file_watch.h"
 #include "server/certificates/served_certificate.h"
 #include "server/config/config.pb.h"
 #include "server/keyferry_server.h"
 #include "server/log.h"
-#include "server/metrics/exposition.h"
 #include "server/metrics/metrics_listener.h"
 
 namespace keyferry::server {
@@ -50,7 +50,7 @@ class Reloads {
   // The configuration that the server runs with.
   const config::Config& config() const { return config_; }
 
-  void WriteMetrics(Exposition* out) const;
+  void WriteMetrics(metrics::Exposition* out) const;
 
  private:
   void Serve(const std::string& listener, CertificateFiles files, absl::Time not_after, ServedCertificate::Use use);

@@ -135,7 +135,7 @@ class ReloadsTest : public testing::Test {
     Write("key.pem", identity.key);
   }
   std::string Metrics() const {
-    Exposition out;
+    metrics::Exposition out;
     reloads_->WriteMetrics(&out);
     return out.Take();
   }

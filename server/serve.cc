@@ -8,13 +8,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "metrics/process_figures.h"
 #include "server/backups/running_backups.h"
 #include "server/configured_store.h"
 #include "server/dev/dev_setup.h"
 #include "server/keyferry_server.h"
 #include "server/log.h"
 #include "server/metrics/metrics_listener.h"
-#include "server/metrics/process_figures.h"
 #include "server/reloads.h"
 #include "server/rpc/grpc_log.h"
 #include "server/server_options.h"
@@ -69,10 +69,10 @@ void ServeUntilStopped(const config::Config& config, Reloads::Load load, const s
   {
     Reloads reloads(config, std::move(load), {server, metrics, logger, absl::Now, StopIsPending}, kLookInterval);
     if (metrics != nullptr) {
-      metrics->Attach({[server, &reloads](Exposition* out) {
+      metrics->Attach({[server, &reloads](metrics::Exposition* out) {
                          server->WriteMetrics(out);
                          reloads.WriteMetrics(out);
-                         WriteProcessFigures(out);
+                         metrics::WriteProcessFigures(kServerVersion, out);
                        },
                        [server] { return server->Ready(); }});
     }

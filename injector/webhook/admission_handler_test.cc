@@ -1,12 +1,15 @@
 #include "injector/webhook/admission_handler.h"
 
+#include <new>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "injector/webhook/rewrite/bounded_json.h"
+#include "metrics/exposition.h"
 
 namespace keyferry::injector::webhook {
 namespace {
@@ -37,7 +40,8 @@ class AdmissionHandlerTest : public testing::Test {
       deadline_ = deadline;
       return services;
     };
-    handler_ = MakeAdmissionHandler(config, until, [this](const std::string& line) { log_.push_back(line); });
+    handler_ = MakeAdmissionHandler(
+        config, until, [this](const std::string& line) { log_.push_back(line); }, &metrics_);
   }
 
   HttpAnswer Ask(const std::string& method, const std::string& target, const std::string& body = "") {
@@ -51,7 +55,21 @@ class AdmissionHandlerTest : public testing::Test {
     return Json::parse(answer.body)["response"];
   }
 
+  // Reviews that were patched, untouched, refused and failed.
+  std::vector<int> Counted() const {
+    metrics::Exposition out;
+    metrics_.WriteTo({}, &out);
+    const std::string text = out.Take();
+    std::vector<int> counts;
+    for (const char* const outcome : {"patched", "untouched", "refused", "failed"}) {
+      const std::string sample = absl::StrCat("keyferry_webhook_reviews_total{outcome=\"", outcome, "\"} ");
+      counts.push_back(std::stoi(text.substr(text.find(sample) + sample.size())));
+    }
+    return counts;
+  }
+
   const absl::Time kReceived = absl::FromUnixSeconds(1000);
+  WebhookMetrics metrics_;
   HttpHandler handler_;
   absl::Time deadline_;
   std::vector<std::string> log_;
@@ -102,6 +120,30 @@ TEST_F(AdmissionHandlerTest, WhatIsNoReviewIsNoAnswer) {
         R"({"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"1","uid":"2"}})"}) {
     EXPECT_EQ(Ask("POST", "/mutate", body).status, 400) << body;
   }
+}
+
+TEST_F(AdmissionHandlerTest, CountsReviewsByHowTheyEnd) {
+  Json other = Review();
+  other["request"]["resource"]["group"] = "apps";
+  Json refused = Review();
+  refused["request"]["object"]["spec"]["hostPID"] = true;
+  for (int i = 0; i < 2; ++i) Answer(Review());
+  for (int i = 0; i < 3; ++i) Answer(other);
+  for (int i = 0; i < 4; ++i) Answer(refused);
+  for (int i = 0; i < 5; ++i) Ask("POST", "/mutate", "{}");
+  // These are no reviews.
+  Ask("GET", "/healthz");
+  Ask("GET", "/mutate");
+  Ask("POST", "/");
+  EXPECT_THAT(Counted(), ElementsAre(2, 3, 4, 5));
+}
+
+TEST_F(AdmissionHandlerTest, AReviewThatThrowsHasFailed) {
+  const auto throws = [](absl::Time) -> ReviewServices { throw std::bad_alloc(); };
+  handler_ = MakeAdmissionHandler(
+      RewriteConfig(), throws, [](const std::string&) {}, &metrics_);
+  EXPECT_THROW(Ask("POST", "/mutate", Review().dump()), std::bad_alloc);
+  EXPECT_THAT(Counted(), ElementsAre(0, 0, 0, 1));
 }
 
 TEST_F(AdmissionHandlerTest, OnlyADryRunAsksForBindings) {

@@ -16,13 +16,20 @@
 #include "absl/time/clock.h"
 #include "client/connection_options.h"
 #include "client/files.h"
+#include "client/version.h"
 #include "injector/exec/exit_code.h"
 #include "injector/webhook/admission_handler.h"
+#include "injector/webhook/counted_server_calls.h"
 #include "injector/webhook/grpc_server_calls.h"
 #include "injector/webhook/https/https_listener.h"
+#include "injector/webhook/metrics_listener.h"
 #include "injector/webhook/rewrite/rewrite_config.h"
 #include "injector/webhook/rewrite/setting_forms.h"
 #include "injector/webhook/server_questions.h"
+#include "injector/webhook/webhook_metrics.h"
+#include "metrics/certificate_end.h"
+#include "metrics/exposition.h"
+#include "metrics/process_figures.h"
 
 namespace keyferry::injector::webhook {
 namespace {
@@ -57,14 +64,15 @@ absl::StatusOr<RewriteConfig> ReadConfig(const std::string& path) {
   return ParseRewriteConfig(*text, path);
 }
 
-absl::StatusOr<ServicesUntil> OpenServices(const WebhookOptions& options) {
+absl::StatusOr<ServicesUntil> OpenServices(const WebhookOptions& options, WebhookMetrics* metrics) {
   if (!options.ask_server) return ServicesUntil([](absl::Time /*deadline*/) { return ReviewServices(); });
   const absl::StatusOr<client::ConnectionOptions> connection =
       client::LoadConnectionOptions(options.connection, ::getenv);
   if (!connection.ok()) return connection.status();
   absl::StatusOr<std::unique_ptr<GrpcServerCalls>> calls = GrpcServerCalls::Open(*connection);
   if (!calls.ok()) return calls.status();
-  const auto questions = std::make_shared<ServerQuestions>(*std::move(calls), connection->org, absl::Now);
+  const auto questions = std::make_shared<ServerQuestions>(
+      std::make_unique<CountedServerCalls>(*std::move(calls), metrics), connection->org, absl::Now);
   return ServicesUntil([questions](absl::Time deadline) {
     ReviewServices services;
     services.definitions = [questions, deadline](const std::vector<AskedServer>& servers) {
@@ -77,9 +85,19 @@ absl::StatusOr<ServicesUntil> OpenServices(const WebhookOptions& options) {
   });
 }
 
-void Reload(CertificateFiles& files, HttpsListener& listener) {
-  const absl::StatusOr<bool> reloaded =
-      files.Reload([&](const TlsIdentity& identity) { return listener.SetIdentity(identity); });
+// What serves, beside the listener.
+struct Serving {
+  HttpsListener& listener;
+  CertificateFiles& files;
+  WebhookMetrics& metrics;
+};
+
+void Reload(const Serving& serving) {
+  const absl::StatusOr<bool> reloaded = serving.files.Reload([&](const TlsIdentity& identity) {
+    const absl::Status used = serving.listener.SetIdentity(identity);
+    if (used.ok()) serving.metrics.SetCertificateEnd(metrics::EndOfChain(identity.certificate));
+    return used;
+  });
   if (!reloaded.ok()) {
     Log(absl::StrCat("the certificate stays as it was: ", reloaded.status().message()));
   } else if (*reloaded) {
@@ -87,15 +105,37 @@ void Reload(CertificateFiles& files, HttpsListener& listener) {
   }
 }
 
-void Serve(const WebhookOptions& options, const sigset_t& signals, CertificateFiles& files, HttpsListener& listener) {
+void Serve(const WebhookOptions& options, const sigset_t& signals, const Serving& serving) {
   int received = 0;
   while (received != SIGTERM && received != SIGINT) {
     received = WaitForSignal(signals, kReloadInterval);
-    Reload(files, listener);
+    Reload(serving);
   }
   // A second signal ends the wait.
   WaitForSignal(signals, options.shutdown_delay);
-  listener.Drain(options.drain_timeout);
+  serving.listener.Drain(options.drain_timeout);
+}
+
+// Null where none is asked for.
+absl::StatusOr<std::unique_ptr<MetricsListener>> StartMetrics(const std::string& address, const HttpsListener& listener,
+                                                              const WebhookMetrics& figures) {
+  if (address.empty()) return nullptr;
+  return MetricsListener::Start(address, [&listener, &figures] {
+    metrics::Exposition out;
+    figures.WriteTo({listener.connections(), listener.turned_away()}, &out);
+    metrics::WriteProcessFigures(client::kClientVersion, &out);
+    return out.Take();
+  });
+}
+
+Failure ListenFailure(const absl::Status& status) {
+  if (absl::IsUnavailable(status)) return {kUnavailable, std::string(status.message())};
+  return UsageFailure(status);
+}
+
+// HOST:PORT of an address that may have asked for any port.
+std::string Address(const std::string& asked, uint16_t port) {
+  return absl::StrCat(asked.substr(0, asked.rfind(':')), ":", port);
 }
 
 }  // namespace
@@ -111,16 +151,25 @@ Failure RunWebhook(const WebhookOptions& options) {
   CertificateFiles files(options.files);
   const absl::StatusOr<TlsIdentity> identity = files.Read();
   if (!identity.ok()) return UsageFailure(identity.status());
-  absl::StatusOr<ServicesUntil> services = OpenServices(options);
+  // Before what counts in it.
+  WebhookMetrics figures;
+  figures.SetCertificateEnd(metrics::EndOfChain(identity->certificate));
+  absl::StatusOr<ServicesUntil> services = OpenServices(options, &figures);
   if (!services.ok()) return UsageFailure(services.status());
-  const absl::StatusOr<std::unique_ptr<HttpsListener>> listener = HttpsListener::Start(
-      options.listen, *identity, ListenerLimits(), MakeAdmissionHandler(*std::move(config), *std::move(services), Log));
-  if (absl::IsUnavailable(listener.status())) return {kUnavailable, std::string(listener.status().message())};
-  if (!listener.ok()) return UsageFailure(listener.status());
-  const std::string host = options.listen.substr(0, options.listen.rfind(':'));
-  printf("webhook ready address=%s:%d\n", host.c_str(), (*listener)->port());
+  const absl::StatusOr<std::unique_ptr<HttpsListener>> listener =
+      HttpsListener::Start(options.listen, *identity, ListenerLimits(),
+                           MakeAdmissionHandler(*std::move(config), *std::move(services), Log, &figures));
+  if (!listener.ok()) return ListenFailure(listener.status());
+  const absl::StatusOr<std::unique_ptr<MetricsListener>> monitoring =
+      StartMetrics(options.metrics_listen, **listener, figures);
+  if (!monitoring.ok()) return ListenFailure(monitoring.status());
+  std::string ready = absl::StrCat("webhook ready address=", Address(options.listen, (*listener)->port()));
+  if (*monitoring != nullptr) {
+    absl::StrAppend(&ready, " metrics=", Address(options.metrics_listen, (*monitoring)->port()));
+  }
+  printf("%s\n", ready.c_str());
   fflush(stdout);
-  Serve(options, signals, files, **listener);
+  Serve(options, signals, {**listener, files, figures});
   return {0, ""};
 }
 

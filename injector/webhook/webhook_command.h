@@ -7,8 +7,8 @@
 namespace keyferry::injector::webhook {
 
 // `webhook`: serves until SIGTERM or SIGINT. Answers what to exit with and what to say before that. Prints
-// "webhook ready address=IP:PORT" to standard output once it listens. Call from the main thread, before any other was
-// started.
+// "webhook ready address=IP:PORT" to standard output once it listens, and " metrics=IP:PORT" where that is served. Call
+// from the main thread, before any other was started.
 Failure RunWebhook(const WebhookOptions& options);
 
 }  // namespace keyferry::injector::webhook

@@ -18,7 +18,8 @@ constexpr char kDescription[] =
 
 constexpr char kFooter[] =
     R"(POST /mutate takes an AdmissionReview of admission.k8s.io/v1, GET /healthz answers "ok". The certificate, its key and the
-CA are read again when they change.
+CA are read again when they change. /metrics of --metrics-listen says how reviews end, without a name of anybody; it
+answers everyone who reaches that address.
 
 The file of --config is YAML; docs/webhook.md has its settings and the annotations of pods. `keyferry inject` does the
 same to a file, offline.
@@ -31,7 +32,7 @@ ask through it: give it --client-ca, or a network policy.
 Exit status:
   0    drained after SIGTERM or SIGINT
   64   wrong usage, configuration or certificate
-  69   the address cannot be listened on
+  69   an address cannot be listened on
 
 Example:
   keyferry-injector webhook --tls-cert tls.crt --tls-key tls.key --config webhook.yaml)";
@@ -54,6 +55,9 @@ void Declare(CLI::App& app, RawOptions& raw) {
   app.formatter(std::make_shared<HelpFormatter>());
   app.footer(kFooter);
   app.add_option("--listen", options.listen, "Where to listen (default 0.0.0.0:8443)")->type_name("IP:PORT");
+  app.add_option("--metrics-listen", options.metrics_listen,
+                 "Where to serve /metrics for Prometheus, over HTTP (default: nowhere)")
+      ->type_name("IP:PORT");
   app.add_option("--tls-cert", options.files.certificate, "Certificate, PEM, its chain after it")->type_name("FILE");
   app.add_option("--tls-key", options.files.key, "Its key, PEM; not readable by others")->type_name("FILE");
   app.add_option("--client-ca", options.files.client_ca,

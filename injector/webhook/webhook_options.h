@@ -14,6 +14,8 @@ namespace keyferry::injector::webhook {
 // The command line of `keyferry-injector webhook`.
 struct WebhookOptions {
   std::string listen = "0.0.0.0:8443";
+  // Of /metrics; "" for none.
+  std::string metrics_listen;
   CertificateFiles::Paths files;
   // "" for the defaults.
   std::string config;

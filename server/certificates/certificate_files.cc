@@ -1,43 +1,13 @@
 #include "server/certificates/certificate_files.h"
 
-#include <algorithm>
-
 #include "absl/strings/str_cat.h"
-#include "openssl/asn1.h"
-#include "openssl/bio.h"
-#include "openssl/err.h"
-#include "openssl/pem.h"
-#include "openssl/x509.h"
+#include "metrics/certificate_end.h"
 #include "server/files.h"
 #include "server/http/tls.h"
 #include "server/rpc/pem_files.h"
 #include "server/status_macros.h"
 
 namespace keyferry::server {
-namespace {
-
-absl::Time EndOf(const X509& certificate) {
-  const bssl::UniquePtr<ASN1_TIME> epoch(ASN1_TIME_set(nullptr, 0));
-  int days = 0;
-  int seconds = 0;
-  if (ASN1_TIME_diff(&days, &seconds, epoch.get(), X509_get0_notAfter(&certificate)) != 1) return absl::InfinitePast();
-  return absl::UnixEpoch() + absl::Hours(24) * days + absl::Seconds(seconds);
-}
-
-absl::Time EndOfChain(const std::string& pem) {
-  absl::Time end = absl::InfiniteFuture();
-  const bssl::UniquePtr<BIO> text(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-  while (text != nullptr) {
-    const bssl::UniquePtr<X509> next(PEM_read_bio_X509(text.get(), nullptr, nullptr, nullptr));
-    if (next == nullptr) break;
-    end = std::min(end, EndOf(*next));
-  }
-  ERR_clear_error();
-  return end;
-}
-
-}  // namespace
-
 std::vector<std::string> CertificateFiles::Paths() const {
   std::vector<std::string> paths = {cert_file, key_file};
   if (!client_ca_file.empty()) paths.push_back(client_ca_file);
@@ -62,7 +32,7 @@ absl::StatusOr<LoadedCertificate> LoadCertificate(const CertificateFiles& files)
     return absl::InvalidArgumentError(
         absl::StrCat("`", files.cert_file, "` with `", files.key_file, "`: ", usable.message()));
   }
-  loaded.not_after = EndOfChain(loaded.certificate);
+  loaded.not_after = metrics::EndOfChain(loaded.certificate);
   return loaded;
 }
 

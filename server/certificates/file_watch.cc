@@ -132,7 +132,7 @@ void FileWatch::Note(const std::string& what, const absl::Status& status) {
   watched->broken = !status.ok();
 }
 
-void FileWatch::WriteTo(Exposition* out) const {
+void FileWatch::WriteTo(metrics::Exposition* out) const {
   absl::MutexLock lock(&mutex_);
   out->Counter("keyferry_reloads_total", "Reloads of files and of the configuration while the server runs, by result.");
   for (const Watched& watched : watched_) {

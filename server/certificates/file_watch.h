@@ -12,8 +12,8 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "metrics/exposition.h"
 #include "server/log.h"
-#include "server/metrics/exposition.h"
 
 namespace keyferry::server {
 
@@ -47,7 +47,7 @@ class FileWatch {
   // Counts a reload of something that has no files here.
   void Note(const std::string& what, const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  void WriteTo(Exposition* out) const ABSL_LOCKS_EXCLUDED(mutex_);
+  void WriteTo(metrics::Exposition* out) const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   struct Watched {

@@ -35,7 +35,7 @@ class FileWatchTest : public testing::Test {
     ASSERT_EQ(std::rename((Path(name) + ".new").c_str(), Path(name).c_str()), 0);
   }
   std::string Metrics() const {
-    Exposition out;
+    metrics::Exposition out;
     watch_->WriteTo(&out);
     return out.Take();
   }

@@ -91,7 +91,7 @@ CallMetrics::Sum CallMetrics::SumOf(size_t method) const {
   return sum;
 }
 
-void CallMetrics::WriteTo(Exposition* out) const {
+void CallMetrics::WriteTo(metrics::Exposition* out) const {
   std::vector<Sum> sums;
   for (size_t i = 0; i < names_.size(); ++i) sums.push_back(SumOf(i));
   out->Counter("keyferry_grpc_requests_total",

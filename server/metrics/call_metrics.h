@@ -12,7 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "server/metrics/exposition.h"
+#include "metrics/exposition.h"
 #include "storage/counters.h"
 
 namespace keyferry::server {
@@ -44,7 +44,7 @@ class CallMetrics {
   // stays where it is. `latency` is that of a unary call, negative for a stream.
   void Ended(absl::string_view method, absl::StatusCode code, AccessOutcome access, absl::Duration latency);
 
-  void WriteTo(Exposition* out) const;
+  void WriteTo(metrics::Exposition* out) const;
 
   size_t methods() const { return names_.size(); }
 

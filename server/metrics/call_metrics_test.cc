@@ -18,7 +18,7 @@ namespace {
 constexpr char kResolve[] = "ResolutionService/Resolve";
 
 std::string Written(const CallMetrics& metrics) {
-  Exposition out;
+  metrics::Exposition out;
   metrics.WriteTo(&out);
   return out.Take();
 }

@@ -4,7 +4,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "server/metrics/process_figures.h"
+#include "metrics/process_figures.h"
 #include "server/metrics/server_figures.h"
 
 namespace keyferry::server {
@@ -39,7 +39,7 @@ TEST(FiguresTest, EachFigureIsShownUnderItsOwnName) {
   figures.refused_by_address = 21;
   figures.watchers = 22;
   figures.sessions = 23;
-  Exposition out;
+  metrics::Exposition out;
   WriteServerFigures(figures, &out);
   const std::string text = out.Take();
   for (const auto& [sample, value] : {std::pair<const char*, double>{"keyferry_store_bytes{kind=\"tables\"}", 11},
@@ -67,10 +67,10 @@ TEST(FiguresTest, EachFigureIsShownUnderItsOwnName) {
 }
 
 TEST(FiguresTest, TheProcessIsDescribed) {
-  Exposition out;
-  WriteProcessFigures(&out);
+  metrics::Exposition out;
+  metrics::WriteProcessFigures("1.2.3", &out);
   const std::string text = out.Take();
-  EXPECT_EQ(ValueOf(text, "keyferry_build_info{version=\"0.1.0\"}"), 1);
+  EXPECT_EQ(ValueOf(text, "keyferry_build_info{version=\"1.2.3\"}"), 1);
   EXPECT_GE(ValueOf(text, "process_open_fds"), 3);
   EXPECT_GE(ValueOf(text, "process_threads"), 1);
   EXPECT_GT(ValueOf(text, "process_resident_memory_bytes"), 1 << 20);

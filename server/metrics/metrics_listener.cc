@@ -119,12 +119,12 @@ class MetricsListener::Core {
       return refused;
     }
     absl::MutexLock lock(&mutex_);
-    Exposition out;
+    metrics::Exposition out;
     out.Gauge("keyferry_ready", "1 while calls are served.", CheckReady().ok() ? 1 : 0);
     if (source_.write != nullptr) source_.write(&out);
     HttpResponse answer;
     answer.status = 200;
-    answer.headers = {{"Content-Type", Exposition::kContentType}};
+    answer.headers = {{"Content-Type", metrics::Exposition::kContentType}};
     answer.body = out.Take();
     return answer;
   }

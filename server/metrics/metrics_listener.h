@@ -8,8 +8,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "metrics/exposition.h"
 #include "server/certificates/certificate_files.h"
-#include "server/metrics/exposition.h"
 
 namespace keyferry::server {
 
@@ -32,7 +32,7 @@ class MetricsListener {
 
   // What is served from Attach to Detach; both may be called on any thread, one at a time.
   struct Source {
-    std::function<void(Exposition*)> write;
+    std::function<void(metrics::Exposition*)> write;
     std::function<absl::Status()> ready;
   };
 

@@ -56,7 +56,7 @@ class MetricsListenerTest : public testing::Test {
   }
   static std::string StatusOf(const std::string& answer) { return answer.substr(0, answer.find("\r\n")); }
   static MetricsListener::Source Running() {
-    return {[](Exposition* out) { out->Gauge("g", "G.", 7); }, [] { return absl::OkStatus(); }};
+    return {[](metrics::Exposition* out) { out->Gauge("g", "G.", 7); }, [] { return absl::OkStatus(); }};
   }
 
   const std::string directory_;
@@ -139,7 +139,7 @@ TEST_F(MetricsListenerTest, ATokenThatCannotBeUsedIsRefusedAndTheOldOneStays) {
 TEST_F(MetricsListenerTest, TheTokenIsReloadedWhileTheSourceWrites) {
   StartWithToken();
   absl::Status reloaded = absl::UnknownError("not tried");
-  listener_->Attach({[this, &reloaded](Exposition* out) {
+  listener_->Attach({[this, &reloaded](metrics::Exposition* out) {
                        std::thread reload([this, &reloaded] { reloaded = listener_->ReloadToken(); });
                        reload.join();
                        out->Gauge("g", "G.", 7);

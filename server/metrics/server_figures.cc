@@ -9,7 +9,7 @@ namespace {
 
 uint64_t Unsigned(int64_t count) { return count < 0 ? 0 : static_cast<uint64_t>(count); }
 
-void WriteRefreshes(const RefreshStatus& refresh, Exposition* out) {
+void WriteRefreshes(const RefreshStatus& refresh, metrics::Exposition* out) {
   out->Counter(
       "keyferry_oauth_refreshes_total",
       "Exchanges of OAuth tokens by outcome: refreshed; refused by the provider as invalid_grant, rejected, "
@@ -40,7 +40,7 @@ void WriteRefreshes(const RefreshStatus& refresh, Exposition* out) {
              absl::ToDoubleSeconds(refresh.longest_overdue));
 }
 
-void WriteAudit(const ServerFigures& figures, Exposition* out) {
+void WriteAudit(const ServerFigures& figures, metrics::Exposition* out) {
   out->Counter("keyferry_audit_entries_total", "Audit entries that were written.", figures.audit_entries);
   out->Counter("keyferry_audit_failures_total", "Audit entries that could not be stored; their calls failed.",
                figures.audit_failures);
@@ -58,7 +58,7 @@ void WriteAudit(const ServerFigures& figures, Exposition* out) {
 
 }  // namespace
 
-void WriteServerFigures(const ServerFigures& figures, Exposition* out) {
+void WriteServerFigures(const ServerFigures& figures, metrics::Exposition* out) {
   WriteStoreFigures(figures.store, out);
   WriteRefreshes(figures.refresh, out);
   WriteAudit(figures, out);

@@ -5,8 +5,8 @@
 #include <cstdint>
 
 #include "absl/time/time.h"
+#include "metrics/exposition.h"
 #include "server/audit/audit_rules.h"
-#include "server/metrics/exposition.h"
 #include "server/oauth/refresh/refresh_context.h"
 #include "storage/store.h"
 
@@ -37,10 +37,10 @@ struct ServerFigures {
   bool draining = false;
 };
 
-void WriteServerFigures(const ServerFigures& figures, Exposition* out);
+void WriteServerFigures(const ServerFigures& figures, metrics::Exposition* out);
 
 // Those of the store alone (store_figures.cc).
-void WriteStoreFigures(const storage::StoreStatistics& store, Exposition* out);
+void WriteStoreFigures(const storage::StoreStatistics& store, metrics::Exposition* out);
 
 }  // namespace keyferry::server
 

@@ -3,7 +3,7 @@
 namespace keyferry::server {
 namespace {
 
-void WriteFiles(const storage::EngineStatistics& engine, Exposition* out) {
+void WriteFiles(const storage::EngineStatistics& engine, metrics::Exposition* out) {
   out->Gauge("keyferry_store_bytes",
              "Size of the store by kind: table and log files, memtables and block cache in memory.");
   out->Sample(engine.table_file_bytes, {{"kind", "tables"}});
@@ -18,7 +18,7 @@ void WriteFiles(const storage::EngineStatistics& engine, Exposition* out) {
   out->Sample(engine.estimated_keys);
 }
 
-void WriteEngine(const storage::EngineStatistics& engine, Exposition* out) {
+void WriteEngine(const storage::EngineStatistics& engine, metrics::Exposition* out) {
   out->Counter("keyferry_store_batches_total", "Batches that were written to the store's log.", engine.batches);
   out->Histogram("keyferry_store_write_duration_seconds",
                  "How long writing a group of batches to the log took, without its sync.");
@@ -45,7 +45,7 @@ void WriteEngine(const storage::EngineStatistics& engine, Exposition* out) {
 
 }  // namespace
 
-void WriteStoreFigures(const storage::StoreStatistics& store, Exposition* out) {
+void WriteStoreFigures(const storage::StoreStatistics& store, metrics::Exposition* out) {
   WriteFiles(store.engine, out);
   WriteEngine(store.engine, out);
   out->Counter("keyferry_store_commits_total",

@@ -23,6 +23,7 @@
 #include "injector/webhook/admission_handler.h"
 #include "injector/webhook/https/https_listener.h"
 #include "injector/webhook/rewrite/bounded_json.h"
+#include "injector/webhook/webhook_metrics.h"
 #include "tests/bench/flags.h"
 
 namespace keyferry::bench {
@@ -108,8 +109,9 @@ class Client {
 int Run(const std::string& review, const std::string& certificate, const std::string& key, int count) {
   injector::webhook::RewriteConfig config;
   config.org = "acme";
+  injector::webhook::WebhookMetrics metrics;
   const auto handler = injector::webhook::MakeAdmissionHandler(
-      config, [](absl::Time) { return injector::webhook::ReviewServices(); }, [](const std::string&) {});
+      config, [](absl::Time) { return injector::webhook::ReviewServices(); }, [](const std::string&) {}, &metrics);
   const HttpAsked asked = {"POST", "/mutate", review};
   if (handler(asked).body.find("\"patch\"") == std::string::npos) Die("the review is not rewritten");
   const Percentiles rewrite = Measure(count, [&] { handler(asked); });

@@ -60,7 +60,7 @@ function copyPrograms() {
   return folder;
 }
 
-const ANY_PORT = [['0.0.0.0:7443', '127.0.0.1:0'], ['0.0.0.0:9443', '127.0.0.1:0'], ['0.0.0.0:8443', '127.0.0.1:0']];
+const ANY_PORT = [['0.0.0.0:7443', '127.0.0.1:0'], ['0.0.0.0:9443', '127.0.0.1:0'], ['0.0.0.0:8443', '127.0.0.1:0'], ['0.0.0.0:9090', '127.0.0.1:0']];
 const portOf = (line, what) => Number(new RegExp(`${what}=[^ ]*:(\\d+)`).exec(line)[1]);
 
 function serverPod(overlay, folder, more, substitutes = []) {
@@ -302,6 +302,19 @@ describe('the pods with the component ask-server', () => {
     } finally {
       await webhook?.stop();
       assert.deepEqual(await server.stop(), { code: 0 });
+    }
+  });
+});
+
+describe('the pods with the component monitoring', () => {
+  test('the webhook tells of itself', async () => {
+    const webhook = await webhookPod('with-monitoring', 'monitored').start('webhook');
+    try {
+      const answer = await fetch(`http://127.0.0.1:${portOf(webhook.line, 'metrics')}/metrics`);
+      assert.equal(answer.status, 200);
+      assert.match(await answer.text(), /^keyferry_webhook_reviews_total\{outcome="patched"\} 0$/m);
+    } finally {
+      await webhook.stop();
     }
   });
 });

@@ -63,6 +63,20 @@ describe('what is rendered', () => {
     for (const alert of alerts) assert.ok(runbook.includes(`## ${alert}`), alert);
   });
 
+  // The address is put before it as docs/kubernetes.md has it.
+  test('the runbook of each alert is a place in the project, or an address once one is given', async () => {
+    const alertsOf = (objects) => named(objects, 'PrometheusRule', 'keyferry').spec.groups.flatMap(({ rules }) => rules);
+    const places = (objects) => alertsOf(objects).map(({ annotations }) => annotations.runbook);
+    const expected = alertsOf(objectsOf('with-monitoring')).map(({ alert }) => `docs/runbook.md#${alert.toLowerCase()}`);
+    assert.deepEqual(places(objectsOf('with-monitoring')), expected);
+    const page = fs.readFileSync(path.join(ROOT, 'docs/kubernetes.md'), 'utf8');
+    const [, shown] = /\n### Alerts\n.*?\n```yaml\n(.*?)```/s.exec(page);
+    writeOverlay('with-addresses', `resources: [../cert-manager]\ncomponents: [../../monitoring]\n${shown}`);
+    const { objects } = (await render('overlays/with-addresses'))['with-addresses'];
+    assert.deepEqual(places(objects), expected.map((place) => `https://wiki.example.com/keyferry/${place}`));
+    assert.equal(objects.some(({ metadata }) => metadata.name.startsWith('runbook-address')), false);
+  });
+
   plainTest('the runbook says what to do where the keys of the issuer are a copy', () => {
     const [, section] = /\n## KeyferryUnauthenticatedCalls\n(.*?)\n## /s.exec(fs.readFileSync(path.join(ROOT, 'docs/runbook.md'), 'utf8'));
     for (const word of ['jwks_file', 'kubernetes.md#without-the-api-server']) assert.ok(section.includes(word), word);
@@ -166,6 +180,10 @@ describe('what would be found', () => {
     ['everything let out', (o) => { named(o, 'NetworkPolicy', 'keyferry').spec.egress = [{}]; }, /lets out to everything/],
     ['the metadata of a cloud let out', (o) => { for (const { to } of named(o, 'NetworkPolicy', 'keyferry-oauth').spec.egress) for (const { ipBlock } of to) delete ipBlock?.except; }, /keyferry-oauth lets out to link-local/, 'with-oauth'],
     ['the metadata of a cloud let out beside the API server', (o) => { named(o, 'NetworkPolicy', 'keyferry-to-api-server').spec.egress[1].to[1] = { ipBlock: { cidr: '::/0' } }; }, /keyferry-to-api-server lets out to link-local/],
+    ['metrics of the webhook that nobody may scrape', (o) => { named(o, 'NetworkPolicy', 'keyferry-webhook-metrics').spec.ingress = []; }, /keyferry-webhook has ports 8443,9090, and policies allow 8443/, 'with-monitoring'],
+    ['metrics of the webhook that everyone may scrape', (o) => { delete named(o, 'NetworkPolicy', 'keyferry-webhook-metrics').spec.ingress[0].from; }, /lets 9090 of .*keyferry-webhook in from everywhere/, 'with-monitoring'],
+    ['metrics of the webhook without a Service', (o) => { named(o, 'Service', 'keyferry-webhook-metrics').metadata.labels = {}; }, /ServiceMonitor\/keyferry-webhook finds 0 Services/, 'with-monitoring'],
+    ['metrics of the webhook elsewhere', (o) => { const { command } = webhook(o).containers[0]; command[command.findIndex((word) => word.startsWith('--metrics-listen='))] = '--metrics-listen=0.0.0.0:9091'; }, /listens on 8443,9091, and has the ports 8443,9090/, 'with-monitoring'],
     ['a webhook without a way to the server', (o) => { named(o, 'NetworkPolicy', 'keyferry-webhook-to-server').spec.egress.pop(); }, /not let out to keyferry/, 'with-ask-server'],
     ['a webhook without names', (o) => { named(o, 'NetworkPolicy', 'keyferry-webhook-to-server').spec.egress.shift(); }, /has no names/, 'with-ask-server'],
     ['a webhook that the server does not let in', (o) => { named(o, 'NetworkPolicy', 'keyferry-from-webhook').spec.ingress = []; }, /not let in at keyferry/, 'with-ask-server'],

@@ -6,7 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "server/metrics/exposition.h"
+#include "metrics/exposition.h"
 #include "tests/harness/exposition_reader.h"
 #include "tests/integration/access_matrix.h"
 #include "tests/integration/world.h"
@@ -17,7 +17,7 @@ namespace {
 class MetricsTest : public ::testing::Test {
  protected:
   std::string Text() {
-    server::Exposition out;
+    metrics::Exposition out;
     world_.server()->WriteMetrics(&out);
     return out.Take();
   }

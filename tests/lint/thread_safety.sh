@@ -13,6 +13,6 @@ for folder in include . third_party/upb src/core/ext/upb-generated src/core/ext/
 done
 includes+=(-isystem "$base/external/boringssl/src/include" -isystem "$bin/storage/records" -isystem storage/records)
 defines=(-DSPDLOG_FMT_EXTERNAL -DFMT_HEADER_ONLY)
-git ls-files -z -- 'storage/*.cc' 'server/*.cc' 'client/*.cc' 'injector/*.cc' | grep -zv '_test\.cc$' |
+git ls-files -z -- 'storage/*.cc' 'metrics/*.cc' 'server/*.cc' 'client/*.cc' 'injector/*.cc' | grep -zv '_test\.cc$' |
   tests/lib/locking_sources.py | xargs -0 -n 1 -P "$(nproc)" clang++-14 -std=c++17 -fsyntax-only -Wno-everything -Wthread-safety \
     -Werror=thread-safety "${defines[@]}" "${includes[@]}"

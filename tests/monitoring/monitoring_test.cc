@@ -1,5 +1,5 @@
-// What is deployed for monitoring fits what a running server tells: metrics of alerts and of the dashboard exist, every
-// alert has its section in the runbook, and the files are what they should be.
+// What is deployed for monitoring fits what a running server and a running webhook tell: metrics of alerts and of the
+// dashboard exist, every alert has its section in the runbook, and the files are what they should be.
 #include <yaml-cpp/yaml.h>
 
 #include <memory>
@@ -14,19 +14,25 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
 #include "keyferry/v1/resolution.grpc.pb.h"
 #include "server/http/beast_client.h"
 #include "server/http/testing_client.h"
+#include "server/http/testing_tls.h"
 #include "tests/harness/dev_server.h"
 #include "tests/harness/exposition_reader.h"
+#include "tests/monitoring/running_webhook.h"
 
 namespace keyferry::testing {
 namespace {
 
 constexpr char kRules[] = "deploy/kubernetes/monitoring/prometheusrule.yaml";
 constexpr char kServiceMonitor[] = "deploy/kubernetes/monitoring/servicemonitor.yaml";
+constexpr char kWebhook[] = "deploy/kubernetes/monitoring/webhook.yaml";
+constexpr char kWebhookPort[] = "deploy/kubernetes/monitoring/webhook-port.yaml";
 constexpr char kDashboard[] = "deploy/kubernetes/monitoring/grafana-dashboard.json";
 constexpr char kRunbook[] = "docs/runbook.md";
 
@@ -94,7 +100,7 @@ std::vector<Expression> Panels() {
   return expressions;
 }
 
-// A real server, scraped over HTTPS after a call of Resolve and one without a token.
+// A real server, scraped over HTTPS after a call of Resolve and one without a token; and a real webhook.
 class MonitoringTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -112,8 +118,13 @@ class MonitoringTest : public ::testing::Test {
       (void)v1::ResolutionService::NewStub(channel)->Resolve(&context, request, &response);
     }
     scrape_ = new Scrape(Take());
+    webhook_ = RunningWebhook::Start(MakeTestDirectory("webhook")).release();
+    ASSERT_NE(webhook_, nullptr);
+    webhook_scrape_ = new Scrape(webhook_->Take());
   }
   static void TearDownTestSuite() {
+    delete webhook_scrape_;
+    delete webhook_;
     delete scrape_;
     server_->Stop();
     delete server_;
@@ -136,9 +147,14 @@ class MonitoringTest : public ::testing::Test {
     return scrape.ok() ? *scrape : Scrape();
   }
 
+  // That of the program which has metrics of that name.
+  static const Scrape& ScrapeFor(const std::string& name) {
+    return absl::StartsWith(name, "keyferry_webhook_") ? *webhook_scrape_ : *scrape_;
+  }
+
   // Whether a scrape has samples of that name; parts of a histogram count.
   static bool IsThere(const std::string& name) {
-    for (const auto& [sample, value] : scrape_->samples) {
+    for (const auto& [sample, value] : ScrapeFor(name).samples) {
       if (sample == name || absl::StartsWith(sample, name + "{")) return true;
     }
     return false;
@@ -146,10 +162,14 @@ class MonitoringTest : public ::testing::Test {
 
   static DevServer* server_;
   static Scrape* scrape_;
+  static RunningWebhook* webhook_;
+  static Scrape* webhook_scrape_;
 };
 
 DevServer* MonitoringTest::server_ = nullptr;
 Scrape* MonitoringTest::scrape_ = nullptr;
+RunningWebhook* MonitoringTest::webhook_ = nullptr;
+Scrape* MonitoringTest::webhook_scrape_ = nullptr;
 
 TEST_F(MonitoringTest, EveryMetricThatIsAskedForExists) {
   std::vector<Expression> all = Alerts();
@@ -169,10 +189,11 @@ TEST_F(MonitoringTest, EveryLabelThatIsAskedForHasTheValue) {
   for (const Expression& expression : Alerts()) {
     for (const Matcher& matcher : MatchersOf(expression.text)) {
       if (of_prometheus.count(matcher.label) > 0) continue;
-      ASSERT_TRUE(scrape_->labels.count(matcher.label) > 0) << expression.where << ": " << matcher.label;
+      const Scrape& scrape = ScrapeFor(matcher.metric);
+      ASSERT_TRUE(scrape.labels.count(matcher.label) > 0) << expression.where << ": " << matcher.label;
       if (not_happened.count(matcher.label) > 0) continue;
       for (const std::string& value : matcher.values) {
-        EXPECT_EQ(scrape_->labels.at(matcher.label).count(value), 1u) << expression.where << ": " << value;
+        EXPECT_EQ(scrape.labels.at(matcher.label).count(value), 1u) << expression.where << ": " << value;
       }
     }
   }
@@ -183,10 +204,12 @@ TEST_F(MonitoringTest, EveryMetricIsOnTheDashboard) {
   for (const Expression& panel : Panels()) {
     for (const std::string& metric : MetricsOf(panel.text)) absl::StrAppend(&shown, metric, "\n");
   }
-  for (const auto& [name, type] : scrape_->types) {
-    if (name == "process_virtual_memory_bytes") continue;
-    const std::string sample = type == "histogram" ? name + "_bucket" : name;
-    EXPECT_TRUE(absl::StrContains(shown, sample + "\n")) << name;
+  for (const Scrape* const scrape : {scrape_, webhook_scrape_}) {
+    for (const auto& [name, type] : scrape->types) {
+      if (name == "process_virtual_memory_bytes") continue;
+      const std::string sample = type == "histogram" ? name + "_bucket" : name;
+      EXPECT_TRUE(absl::StrContains(shown, sample + "\n")) << name;
+    }
   }
 }
 
@@ -201,8 +224,10 @@ TEST_F(MonitoringTest, EveryAlertHasASectionInTheRunbookAndNoSectionIsLeftOver) 
   EXPECT_EQ(alerts, sections);
   for (const YAML::Node& rule : rules) {
     const std::string name = rule["alert"].as<std::string>();
-    EXPECT_EQ(rule["annotations"]["runbook_url"].as<std::string>(),
+    EXPECT_EQ(rule["annotations"]["runbook"].as<std::string>(),
               absl::StrCat("docs/runbook.md#", absl::AsciiStrToLower(name)));
+    // Alertmanager and its receivers take it for an address, which only an installation has.
+    EXPECT_FALSE(rule["annotations"]["runbook_url"].IsDefined()) << name;
     EXPECT_FALSE(rule["annotations"]["summary"].as<std::string>().empty()) << name;
     const std::string severity = rule["labels"]["severity"].as<std::string>();
     EXPECT_TRUE(severity == "critical" || severity == "warning") << name;
@@ -214,7 +239,7 @@ TEST_F(MonitoringTest, TheRunbookSpeaksOfMetricsThatExist) {
   const std::regex word("`?\\b(keyferry_[a-z_]+)");
   for (std::sregex_iterator it(text.begin(), text.end(), word), end; it != end; ++it) {
     const std::string name = (*it)[1];
-    EXPECT_TRUE(IsThere(name) || scrape_->types.count(name) > 0) << name;
+    EXPECT_TRUE(IsThere(name) || ScrapeFor(name).types.count(name) > 0) << name;
   }
 }
 
@@ -226,6 +251,62 @@ TEST_F(MonitoringTest, TheServiceMonitorScrapesHttpsWithAToken) {
   EXPECT_EQ(endpoint["path"].as<std::string>(), "/metrics");
   EXPECT_EQ(endpoint["authorization"]["type"].as<std::string>(), "Bearer");
   EXPECT_FALSE(endpoint["tlsConfig"]["insecureSkipVerify"].IsDefined());
+}
+
+TEST_F(MonitoringTest, TheWebhookIsScrapedWhereItListens) {
+  std::string port;
+  for (const YAML::Node& change : YAML::LoadFile(kWebhookPort)) {
+    const YAML::Node value = change["value"];
+    if (value.IsScalar()) {
+      EXPECT_EQ(value.as<std::string>(), "--metrics-listen=0.0.0.0:9090");
+    } else {
+      EXPECT_EQ(value["containerPort"].as<int>(), 9090);
+      port = value["name"].as<std::string>();
+    }
+  }
+  const std::vector<YAML::Node> documents = YAML::LoadAllFromFile(kWebhook);
+  ASSERT_EQ(documents.size(), 3u);
+  EXPECT_EQ(documents[0]["kind"].as<std::string>(), "Service");
+  EXPECT_EQ(documents[0]["spec"]["ports"][0]["targetPort"].as<std::string>(), port);
+  EXPECT_EQ(documents[1]["kind"].as<std::string>(), "ServiceMonitor");
+  const YAML::Node endpoint = documents[1]["spec"]["endpoints"][0];
+  EXPECT_EQ(endpoint["scheme"].as<std::string>(), "http");
+  EXPECT_EQ(endpoint["port"].as<std::string>(), documents[0]["spec"]["ports"][0]["name"].as<std::string>());
+  // The job of the alerts.
+  EXPECT_EQ(documents[1]["spec"]["jobLabel"].as<std::string>(), "app.kubernetes.io/name");
+  EXPECT_EQ(documents[0]["metadata"]["labels"]["app.kubernetes.io/name"].as<std::string>(), "keyferry-webhook");
+}
+
+TEST_F(MonitoringTest, TheWebhookTellsHowReviewsEnd) {
+  const Scrape before = webhook_->Take();
+  const std::unique_ptr<server::RawPeer> client = webhook_->Connect();
+  const auto ask = [&](const std::string& body) {
+    EXPECT_TRUE(client->Write(
+        absl::StrCat("POST /mutate HTTP/1.1\r\nHost: webhook\r\nContent-Length: ", body.size(), "\r\n\r\n", body)));
+    return client->ReadMessage();
+  };
+  EXPECT_TRUE(absl::StrContains(
+      ask(R"({"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"1","operation":"CREATE",)"
+          R"("resource":{"group":"apps","version":"v1","resource":"deployments"}}})"),
+      "\"allowed\":true"));
+  EXPECT_TRUE(absl::StartsWith(ask("{}"), "HTTP/1.1 400 "));
+  const Scrape after = webhook_->Take();
+  const auto grown = [&](const std::string& sample) { return after.Value(sample) - before.Value(sample); };
+  EXPECT_EQ(grown("keyferry_webhook_reviews_total{outcome=\"untouched\"}"), 1);
+  EXPECT_EQ(grown("keyferry_webhook_reviews_total{outcome=\"failed\"}"), 1);
+  EXPECT_EQ(grown("keyferry_webhook_review_duration_seconds_count"), 2);
+  EXPECT_EQ(after.Value("keyferry_webhook_connections"), 1);
+}
+
+TEST_F(MonitoringTest, TheWebhookTellsWhenItsCertificateEnds) {
+  const char* const kEnd = "keyferry_webhook_certificate_expiry_timestamp_seconds";
+  const double first = webhook_->Take().Value(kEnd);
+  EXPECT_NEAR(first, absl::ToDoubleSeconds(absl::Now() + absl::Hours(1) - absl::UnixEpoch()), 3000);
+  webhook_->IssueFor(absl::Hours(100));
+  double second = first;
+  const absl::Time deadline = absl::Now() + absl::Minutes(1);
+  while (second == first && absl::Now() < deadline) second = webhook_->Take().Value(kEnd);
+  EXPECT_NEAR(second, absl::ToDoubleSeconds(absl::Now() + absl::Hours(100) - absl::UnixEpoch()), 3000);
 }
 
 TEST_F(MonitoringTest, ProbesAnswer) {

@@ -128,24 +128,24 @@ void HttpsConnection::ReadHead() {
 void HttpsConnection::OnHead(const ErrorCode& error) {
   if (error) {
     const int status = StatusOf(error);
-    return status == 0 ? DoClose() : Answer(Plain(status, "the request cannot be read\n"), /*close=*/true);
+    return status == 0 ? DoClose() : TurnAway(status, "the request cannot be read\n");
   }
   NoteUse();
   const auto& head = parser_->get();
   if (!MayAsk(head.target())) {
-    return Answer(Plain(403, "a client certificate is needed\n"), /*close=*/true);
+    return TurnAway(403, "a client certificate is needed\n");
   }
   // One framing only, so that nobody before us could have read it differently.
   if (head.count(http::field::transfer_encoding) + head.count(http::field::content_length) > 1) {
-    return Answer(Plain(400, "the length of the request is ambiguous\n"), /*close=*/true);
+    return TurnAway(400, "the length of the request is ambiguous\n");
   }
   const auto length = parser_->content_length();
   if (length.has_value() && *length > shared_.limits.body_bytes) {
-    return Answer(Plain(413, "the request is too long\n"), /*close=*/true);
+    return TurnAway(413, "the request is too long\n");
   }
   const bool has_body = !parser_->is_done();
   if (has_body && !Reserve(length.has_value() ? static_cast<size_t>(*length) : shared_.limits.body_bytes)) {
-    return Answer(Plain(503, "too many requests at once\n"), /*close=*/true);
+    return TurnAway(503, "too many requests at once\n");
   }
   ReadBody();
 }
@@ -168,7 +168,7 @@ void HttpsConnection::ReadBody() {
 void HttpsConnection::OnBody(const ErrorCode& error) {
   if (!error) return CallHandler();
   const int status = StatusOf(error);
-  return status == 0 ? DoClose() : Answer(Plain(status, "the request cannot be read\n"), /*close=*/true);
+  return status == 0 ? DoClose() : TurnAway(status, "the request cannot be read\n");
 }
 
 void HttpsConnection::CallHandler() {
@@ -191,6 +191,11 @@ void HttpsConnection::CallHandler() {
       if (!self->closed_) self->Answer(std::move(answer), close);
     });
   });
+}
+
+void HttpsConnection::TurnAway(int status, const char* text) {
+  ++shared_.turned_away;
+  Answer(Plain(status, text), /*close=*/true);
 }
 
 void HttpsConnection::Answer(HttpAnswer answer, bool close) {

@@ -38,6 +38,8 @@ class HttpsConnection : public std::enable_shared_from_this<HttpsConnection> {
     std::atomic<size_t> body_bytes{0};
     // Set before any connection is told to drain.
     std::atomic<bool> draining{false};
+    // Requests that the handler was not asked for.
+    std::atomic<uint64_t> turned_away{0};
   };
 
   // `on_end` is called once, when the connection is closed.
@@ -76,6 +78,8 @@ class HttpsConnection : public std::enable_shared_from_this<HttpsConnection> {
   void ReadBody();
   void OnBody(const ErrorCode& error);
   void CallHandler();
+  // Answers what the handler is not asked for, and closes.
+  void TurnAway(int status, const char* text);
   void Answer(HttpAnswer answer, bool close);
   void OnWritten(const ErrorCode& error, bool close);
   // Accounts for `size` bytes of a body; false if there are too many.

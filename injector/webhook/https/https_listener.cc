@@ -15,11 +15,10 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "injector/webhook/https/https_connection.h"
+#include "injector/webhook/https/listening.h"
 #include "injector/webhook/https/server_tls.h"
 
 namespace keyferry::injector::webhook {
@@ -32,7 +31,6 @@ using ErrorCode = boost::system::error_code;
 
 constexpr int kThreads = 2;
 constexpr int kWorkers = 8;
-constexpr int kBacklog = 128;
 // Connections that are being closed for others; beyond it new ones come faster than old ones can be closed.
 constexpr size_t kMostRetired = 256;
 // One of so many connections may be one that never had an answer without going before all others.
@@ -52,20 +50,6 @@ struct Longest {
     *this = {other_id, other, since};
   }
 };
-
-// "IP:PORT", an IPv6 address in brackets.
-absl::StatusOr<Tcp::endpoint> ParseEndpoint(const std::string& text) {
-  const size_t colon = text.rfind(':');
-  std::string host = colon == std::string::npos ? "" : text.substr(0, colon);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  int port = -1;
-  ErrorCode error;
-  const asio::ip::address address = asio::ip::make_address(host, error);
-  if (error || !absl::SimpleAtoi(text.substr(colon + 1), &port) || port < 0 || port > 65535) {
-    return absl::InvalidArgumentError(absl::StrCat("no address to listen on: ", text, "; give IP:PORT"));
-  }
-  return Tcp::endpoint(address, static_cast<uint16_t>(port));
-}
 
 }  // namespace
 
@@ -96,17 +80,7 @@ class HttpsListener::Core {
   }
 
   absl::Status Listen(const std::string& address) {
-    const absl::StatusOr<Tcp::endpoint> endpoint = ParseEndpoint(address);
-    if (!endpoint.ok()) return endpoint.status();
-    ErrorCode error;
-    acceptor_.open(endpoint->protocol(), error);
-    if (!error) acceptor_.set_option(Tcp::acceptor::reuse_address(true), error);
-    if (!error) acceptor_.bind(*endpoint, error);
-    if (!error) acceptor_.listen(kBacklog, error);
-    if (error) {
-      return absl::UnavailableError(
-          absl::StrCat("cannot be listened on (", error.message(), "): ", address, "; give another address"));
-    }
+    if (absl::Status status = ListenOn(address, acceptor_); !status.ok()) return status;
     port_ = acceptor_.local_endpoint().port();
     asio::dispatch(accept_strand_, [this] { Accept(); });
     for (int i = 0; i < kThreads; ++i) threads_.emplace_back([this] { io_.run(); });
@@ -142,6 +116,7 @@ class HttpsListener::Core {
     absl::MutexLock lock(&mutex_);
     return static_cast<int>(connections_.size());
   }
+  uint64_t turned_away() const { return shared_.turned_away; }
 
  private:
   void Accept() {
@@ -246,6 +221,8 @@ HttpsListener::~HttpsListener() = default;
 uint16_t HttpsListener::port() const { return core_->port(); }
 
 int HttpsListener::connections() const { return core_->connections(); }
+
+uint64_t HttpsListener::turned_away() const { return core_->turned_away(); }
 
 absl::Status HttpsListener::SetIdentity(const TlsIdentity& identity) { return core_->SetIdentity(identity); }
 

@@ -38,6 +38,8 @@ class HttpsListener {
   uint16_t port() const;
   // Connections that are open.
   int connections() const;
+  // Requests that no handler was asked for: too long, too many at once, unreadable or without a certificate.
+  uint64_t turned_away() const;
 
   // For the connections from now on. INVALID_ARGUMENT, and nothing changes, if it cannot be used.
   absl::Status SetIdentity(const TlsIdentity& identity);

@@ -84,6 +84,7 @@ TEST_F(HttpsListenerTest, TakesBodiesUpToTheLimitOnly) {
   EXPECT_THAT(Ask(absl::StrCat("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n",
                                std::string(1001, 'x'), "\r\n0\r\n\r\n")),
               StartsWith("HTTP/1.1 413 "));
+  EXPECT_EQ(listener_->turned_away(), 2u);
 }
 
 TEST_F(HttpsListenerTest, RefusesWhatCannotBeRead) {
@@ -93,6 +94,7 @@ TEST_F(HttpsListenerTest, RefusesWhatCannotBeRead) {
               StartsWith("HTTP/1.1 400 "));
   EXPECT_THAT(Ask(absl::StrCat("GET / HTTP/1.1\r\nX: ", std::string(17 << 10, 'x'), "\r\n\r\n")),
               StartsWith("HTTP/1.1 431 "));
+  EXPECT_EQ(listener_->turned_away(), 3u);
 }
 
 TEST_F(HttpsListenerTest, BoundsTheBodiesOfAllRequests) {

@@ -62,6 +62,10 @@ export function portProblems(objects) {
   }
   for (const workload of workloads(objects)) {
     for (const container of podOf(workload).spec.containers) {
+      // Of programs that are told by flags.
+      const listens = (container.command ?? []).flatMap((word) => /^--(?:[a-z]+-)*listen=.*:(\d+)$/.exec(word)?.[1] ?? []);
+      const ports = (container.ports ?? []).map(({ containerPort }) => containerPort);
+      if (listens.length > 0 && listens.join() !== ports.join()) problems.push(`${label(workload)} listens on ${listens}, and has the ports ${ports}`);
       for (const probe of ['livenessProbe', 'readinessProbe', 'startupProbe']) {
         const port = container[probe]?.httpGet?.port;
         if (port !== undefined && !has(container.ports ?? [], port)) problems.push(`${label(workload)}: ${probe} asks port ${port}`);
@@ -84,6 +88,10 @@ export function networkPolicyProblems(objects) {
     if (rules.some(({ ports }) => !ports)) problems.push(`a policy lets all ports of ${label(workload)} in`);
     const allowed = [...new Set(rules.flatMap(({ ports }) => ports ?? []).map(({ port }) => port))].sort();
     const open = portsOf([pod]).map(({ containerPort }) => containerPort).sort();
+    // The webhook's metrics answer everyone who gets through.
+    for (const { from, ports } of rules) {
+      if (!from && ports?.some(({ port }) => port === 9090)) problems.push(`a policy lets 9090 of ${label(workload)} in from everywhere`);
+    }
     if (allowed.join() !== open.join()) problems.push(`${label(workload)} has ports ${open}, and policies allow ${allowed}`);
   }
   return problems;

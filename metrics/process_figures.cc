@@ -1,4 +1,4 @@
-#include "server/metrics/process_figures.h"
+#include "metrics/process_figures.h"
 
 #include <dirent.h>
 #include <sys/resource.h>
@@ -12,9 +12,8 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
-#include "server/version.h"
 
-namespace keyferry::server {
+namespace keyferry::metrics {
 namespace {
 
 std::string ReadAll(const char* path) {
@@ -58,11 +57,11 @@ double BootTime() {
 
 }  // namespace
 
-void WriteProcessFigures(Exposition* out) {
+void WriteProcessFigures(absl::string_view version, Exposition* out) {
   const std::vector<std::string> fields = StatFields();
   const auto ticks = static_cast<double>(sysconf(_SC_CLK_TCK));
   out->Gauge("keyferry_build_info", "Always 1; the labels describe the build.");
-  out->Sample(uint64_t{1}, {{"version", kServerVersion}});
+  out->Sample(uint64_t{1}, {{"version", version}});
   out->Counter("process_cpu_seconds_total", "CPU time of user and system.");
   out->Sample((Field(fields, 14) + Field(fields, 15)) / ticks);
   out->Gauge("process_start_time_seconds", "When the process started, since the epoch.",
@@ -77,4 +76,4 @@ void WriteProcessFigures(Exposition* out) {
   out->Gauge("process_max_fds", "Most file descriptors that may be open.", static_cast<double>(limit.rlim_cur));
 }
 
-}  // namespace keyferry::server
+}  // namespace keyferry::metrics

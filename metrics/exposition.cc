@@ -1,4 +1,4 @@
-#include "server/metrics/exposition.h"
+#include "metrics/exposition.h"
 
 #include <cmath>
 
@@ -6,7 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 
-namespace keyferry::server {
+namespace keyferry::metrics {
 namespace {
 
 std::string EscapeLabel(absl::string_view value) {
@@ -55,4 +55,4 @@ void Exposition::Sample(const storage::Latencies& latencies, Labels labels) {
   Write("_count", labels, "", all);
 }
 
-}  // namespace keyferry::server
+}  // namespace keyferry::metrics

@@ -1,10 +1,10 @@
-#include "server/metrics/exposition.h"
+#include "metrics/exposition.h"
 
 #include <limits>
 
 #include "gtest/gtest.h"
 
-namespace keyferry::server {
+namespace keyferry::metrics {
 namespace {
 
 TEST(ExpositionTest, WritesWhatTheFormatSays) {
@@ -54,4 +54,4 @@ TEST(ExpositionTest, BucketsOfAHistogramAreCumulative) {
 }
 
 }  // namespace
-}  // namespace keyferry::server
+}  // namespace keyferry::metrics

@@ -1,5 +1,5 @@
-#ifndef KEYFERRY_SERVER_METRICS_EXPOSITION_H_
-#define KEYFERRY_SERVER_METRICS_EXPOSITION_H_
+#ifndef KEYFERRY_METRICS_EXPOSITION_H_
+#define KEYFERRY_METRICS_EXPOSITION_H_
 
 #include <cstdint>
 #include <initializer_list>
@@ -9,7 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "storage/counters.h"
 
-namespace keyferry::server {
+namespace keyferry::metrics {
 
 // Writes Prometheus's text exposition format 0.0.4. Not thread-safe.
 //
@@ -55,6 +55,6 @@ class Exposition {
   std::string text_;
 };
 
-}  // namespace keyferry::server
+}  // namespace keyferry::metrics
 
-#endif  // KEYFERRY_SERVER_METRICS_EXPOSITION_H_
+#endif  // KEYFERRY_METRICS_EXPOSITION_H_
