@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "client/cli/commands.h"
 #include "client/cli/connection_scope.h"
 #include "client/cli/context.h"
@@ -45,11 +46,21 @@ Outcome List(Context& context, const Arguments& arguments) {
   return std::nullopt;
 }
 
+// Says of a connection that is not there how it is made. One that the caller may not see is said to be absent too.
+Outcome OrConnect(const std::string& name, Outcome outcome) {
+  if (!outcome.has_value() || outcome->code != absl::StatusCode::kNotFound) return outcome;
+  const std::vector<std::string> segments = absl::StrSplit(name, '/');
+  std::string scope = segments.size() == 4 ? " --org-wide" : "";
+  if (segments.size() == 6 && segments[2] == "teams") scope = absl::StrCat(" --team ", segments[3]);
+  outcome->line = absl::StrCat("not connected: ", name, "; run `keyferry connect ", ProviderIdOf(name), scope, "`");
+  return outcome;
+}
+
 Outcome Describe(Context& context, const Arguments& arguments) {
   std::string name;
   KEYFERRY_RETURN_IF_FAILED(ConnectionName(context, arguments, &name));
   v1::Connection connection;
-  KEYFERRY_RETURN_IF_FAILED(Get(context, name, &connection));
+  KEYFERRY_RETURN_IF_FAILED(OrConnect(name, Get(context, name, &connection)));
   context.printer().Message(connection);
   return std::nullopt;
 }
@@ -58,7 +69,8 @@ Outcome Refresh(Context& context, const Arguments& arguments) {
   v1::RefreshConnectionRequest request;
   KEYFERRY_RETURN_IF_FAILED(ConnectionName(context, arguments, request.mutable_name()));
   v1::Connection connection;
-  KEYFERRY_RETURN_IF_FAILED(context.Call(Idempotent::kYes, &Stub::RefreshConnection, request, &connection));
+  KEYFERRY_RETURN_IF_FAILED(
+      OrConnect(request.name(), context.Call(Idempotent::kYes, &Stub::RefreshConnection, request, &connection)));
   context.printer().Message(connection);
   return std::nullopt;
 }

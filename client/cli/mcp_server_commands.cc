@@ -3,6 +3,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <ostream>
 #include <set>
 #include <string>
 #include <utility>
@@ -10,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "client/cli/commands.h"
 #include "client/cli/context.h"
 #include "client/cli/mcp_server_name.h"
@@ -55,6 +58,76 @@ Outcome ReadDocuments(const Context& context, const std::string& file, std::vect
   return std::nullopt;
 }
 
+// Names of credentials, and ids of OAuth providers that are listed as `oauthProviders/{provider}`.
+struct MissingNames {
+  std::vector<std::string> credentials;
+  std::vector<std::string> providers;
+
+  void Add(const std::string& name) {
+    const absl::string_view provider = absl::StripPrefix(name, "oauthProviders/");
+    (provider.size() == name.size() ? credentials : providers).emplace_back(provider);
+  }
+};
+
+// Whether the MCP server takes no connection to the provider but the organization's.
+bool IsPinned(const v1::McpServer& server, const std::string& provider) {
+  return std::any_of(server.env().begin(), server.env().end(), [&](const v1::EnvBinding& binding) {
+    return binding.oauth() == provider && binding.not_overridable();
+  });
+}
+
+// Whether nothing but a team's credential of that name may answer.
+bool IsTeams(const v1::McpServer& server, const std::string& credential) {
+  return std::any_of(server.env().begin(), server.env().end(), [&](const v1::EnvBinding& binding) {
+    return binding.team_secret() == credential && binding.not_overridable();
+  });
+}
+
+// What is missing whoever launches, then what single users lack, each with what to do about it.
+void NoteMissing(const Context& context, const v1::McpServer& server, const v1::ApplyMcpServerResponse& response) {
+  std::ostream& error = *context.streams().error;
+  const std::string note = absl::StrCat("keyferry: note: ", response.mcp_server().name());
+  MissingNames missing;
+  std::set<std::string> noted;
+  for (const std::string& name : response.missing_credentials()) {
+    missing.Add(name);
+    noted.insert(name);
+  }
+  if (!missing.credentials.empty()) {
+    error << note << " binds credentials that are not stored yet: " << absl::StrJoin(missing.credentials, ", ")
+          << "; store each with `keyferry credential create NAME`, a team's with --team\n";
+  }
+  for (const std::string& provider : missing.providers) {
+    if (IsPinned(server, provider)) {
+      error << note << " takes the organization's own connection to " << provider
+            << " alone, and there is none; an ADMIN makes it with `keyferry connect " << provider << " --org-wide`\n";
+    } else {
+      error << note << " binds the OAuth provider " << provider
+            << ", which the organization does not have; an ADMIN adds it with `keyferry oauth-provider create "
+            << provider << "`\n";
+    }
+  }
+  for (const v1::MissingFor& one : response.missing_for()) {
+    const std::string user = one.user().substr(one.user().rfind('/') + 1);
+    MissingNames own;
+    for (const std::string& name : one.credentials()) {
+      if (noted.count(name) == 0) own.Add(name);
+    }
+    error << note << " lacks for " << user << ": " << absl::StrJoin(one.credentials(), ", ");
+    for (const std::string& name : own.credentials) {
+      if (IsTeams(server, name)) {
+        error << "; a team sets it with `keyferry credential create " << name << " --team TEAM`";
+      } else {
+        error << "; " << user << " sets it with `keyferry credential create " << name << " --me`";
+      }
+    }
+    for (const std::string& provider : own.providers) {
+      error << "; " << user << " connects with `keyferry connect " << provider << "`";
+    }
+    error << "\n";
+  }
+}
+
 Outcome Apply(Context& context, const Arguments& arguments) {
   std::vector<McpServerDocument> documents;
   for (const std::string& file : arguments.Texts("--file")) {
@@ -76,16 +149,7 @@ Outcome Apply(Context& context, const Arguments& arguments) {
       if (!responses.empty()) context.PrintList(responses, {{"APPLIED", "mcp_server.name"}});
       return outcome;
     }
-    if (!response.missing_credentials().empty()) {
-      *context.streams().error << "keyferry: note: " << response.mcp_server().name()
-                               << " binds credentials that are not stored yet: "
-                               << absl::StrJoin(response.missing_credentials(), ", ") << "\n";
-    }
-    for (const v1::MissingFor& one : response.missing_for()) {
-      *context.streams().error << "keyferry: note: " << response.mcp_server().name() << " lacks for "
-                               << one.user().substr(one.user().rfind('/') + 1) << ": "
-                               << absl::StrJoin(one.credentials(), ", ") << "\n";
-    }
+    NoteMissing(context, request.mcp_server(), response);
     responses.push_back(std::move(response));
   }
   context.PrintList(responses, {{"NAME", "mcp_server.name"},
@@ -146,10 +210,18 @@ void PrintExplanation(const Context& context, const v1::ExplainResponse& respons
                               {"OUTCOME", "outcome"},
                               {"VERSION", "version"},
                               {"UPDATED", "update_time"},
+                              {"UPDATER", "updater", true},
                               {"CREDENTIAL", "credential"}});
   }
-  context.printer().Raw(response.resolvable() ? "A launch would get every required variable.\n"
-                                              : "A launch would fail: a required variable has no value.\n");
+  if (response.resolvable()) return context.printer().Raw("A launch would get every required variable.\n");
+  std::vector<std::string> reasons;
+  for (const v1::VariableExplanation& variable : response.variables()) {
+    // One that may not be set at all has no steps.
+    const bool refused = variable.steps().empty();
+    if (!variable.resolved() && (variable.required() || refused)) reasons.push_back(variable.variable());
+  }
+  context.printer().Raw(
+      absl::StrCat("A launch would fail because of ", absl::StrJoin(reasons, ", "), "; see above why.\n"));
 }
 
 Outcome Explain(Context& context, const Arguments& arguments) {

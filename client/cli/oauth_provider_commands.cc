@@ -59,6 +59,7 @@ Outcome Create(Context& context, const Arguments& arguments) {
   if (arguments.Has("--dry-run")) *context.streams().error << "keyferry: note: a dry run; nothing was changed\n";
   // In a dry run as well: the redirect URI is the same before the provider is made.
   NoteRegistration(context, created);
+  if (arguments.Has("--client-secret-file")) NoteUnusedSecret(context, created);
   return std::nullopt;
 }
 

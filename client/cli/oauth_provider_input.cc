@@ -173,6 +173,8 @@ Outcome ReadSecrets(const Context& context, const Arguments& arguments, bool ask
   return outcome;
 }
 
+bool UsesClientSecret(const v1::OauthClient& client) { return UseOf(client) != SecretUse::kNone; }
+
 void WipeSecrets(v1::OauthProvider* provider) {
   if (!provider->has_client()) return;
   WipeString(*provider->mutable_client()->mutable_client_secret());

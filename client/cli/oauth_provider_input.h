@@ -31,6 +31,9 @@ Outcome ReadSecrets(const Context& context, const Arguments& arguments, bool ask
                     v1::OauthProvider* provider);
 void WipeSecrets(v1::OauthProvider* provider);
 
+// Whether the client may authenticate with a client secret of its own.
+bool UsesClientSecret(const v1::OauthClient& client);
+
 // The update mask (paths of at most two segments) of everything that a definition in a file says: all but secrets, and
 // a client id or certificate only if it gives one.
 std::vector<std::string> DefinitionPaths(const v1::OauthProvider& provider);

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "client/cli/oauth_provider_input.h"
 #include "google/protobuf/timestamp.pb.h"
 #include "keyferry/v1/oauth_providers.grpc.pb.h"
 
@@ -45,6 +46,13 @@ void NoteRegistration(const Context& context, const v1::OauthProvider& provider)
           << "\n";
   }
   NoteKeySet(context, provider);
+}
+
+void NoteUnusedSecret(const Context& context, const v1::OauthProvider& provider) {
+  if (UsesClientSecret(provider.client())) return;
+  *context.streams().error << "keyferry: note: the client secret is stored but never sent, as the client authenticates "
+                              "in another way or not at all; set `client.authentication` in the definition "
+                              "(`keyferry oauth-provider update ID --file FILE`) if it should be\n";
 }
 
 Outcome OauthProviderName(Context& context, const Arguments& arguments, std::string* name) {

@@ -21,6 +21,8 @@ void PrintOauthProvider(const Context& context, const v1::OauthProvider& provide
 // Says what has to be registered at the provider.
 void NoteRegistration(const Context& context, const v1::OauthProvider& provider);
 void NoteKeySet(const Context& context, const v1::OauthProvider& provider);
+// Says of a client secret that was given that the client does not authenticate with it.
+void NoteUnusedSecret(const Context& context, const v1::OauthProvider& provider);
 
 }  // namespace keyferry::client::cli
 

@@ -115,6 +115,7 @@ Outcome UpdateOauthProvider(Context& context, const Arguments& arguments) {
   KEYFERRY_RETURN_IF_FAILED(std::move(outcome));
   PrintOauthProvider(context, provider);
   NoteMove(context, provider);
+  if (arguments.Has("--client-secret-file")) NoteUnusedSecret(context, provider);
   // It may be another.
   if (MayMove(request)) NoteKeySet(context, provider);
   return std::nullopt;

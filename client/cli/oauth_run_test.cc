@@ -154,7 +154,7 @@ TEST_F(OauthRunTest, TheClientSecretComesFromStandardInputOrAFileAndIsNeverShown
   EXPECT_THAT(LastRequest(), Not(HasSubstr("client_secret")));
   const size_t sent = server_->Requests().size();
   const std::vector<std::pair<std::string, std::string>> cases = {
-      {"", "the client secret is empty: standard input"},
+      {"", "the client secret is empty: standard input; give the client secret there"},
       {"\n", "the client secret is empty"},
       {std::string(4097, 's'), "longer than 4096 bytes"},
       {std::string("sss\0sss", 7), "is not a text"},

@@ -23,9 +23,10 @@ using google::protobuf::Reflection;
 using Json = nlohmann::ordered_json;
 using ProtoMessage = google::protobuf::Message;
 
-std::string ToJson(const ProtoMessage& message) {
+// `whole`: with the fields that are not set.
+std::string ToJson(const ProtoMessage& message, bool whole = true) {
   google::protobuf::util::JsonPrintOptions options;
-  options.always_print_primitive_fields = true;
+  options.always_print_primitive_fields = whole;
   std::string json;
   // Fails only for messages with an Any of an unknown type, and the API has none.
   return google::protobuf::util::MessageToJsonString(message, &json, options).ok() ? json : "{}";
@@ -59,10 +60,12 @@ std::string ScalarText(const ProtoMessage& message, const FieldDescriptor& field
     case FieldDescriptor::CPPTYPE_ENUM:
       return EnumText(repeated ? *reflection.GetRepeatedEnum(message, &field, index)
                                : *reflection.GetEnum(message, &field));
-    case FieldDescriptor::CPPTYPE_MESSAGE:
-      return Json::parse(ToJson(repeated ? reflection.GetRepeatedMessage(message, &field, index)
-                                         : reflection.GetMessage(message, &field)))
-          .dump();
+    case FieldDescriptor::CPPTYPE_MESSAGE: {
+      const ProtoMessage& part =
+          repeated ? reflection.GetRepeatedMessage(message, &field, index) : reflection.GetMessage(message, &field);
+      const Json json = Json::parse(ToJson(part, /*whole=*/false));
+      return json.empty() ? "" : json.dump();
+    }
     default:
       return "";
   }

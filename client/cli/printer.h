@@ -33,8 +33,9 @@ struct Fact {
 };
 
 // Writes answers in one format. JSON and YAML are Protobuf's JSON mapping with every singular field present; lists are
-// arrays. Tables have aligned columns, "-" for what is absent, enums without their prefix, and times as RFC 3339 in UTC
-// or, with `human_times`, as distances from now. Control characters in tables are replaced.
+// arrays. Tables have aligned columns, "-" for what is absent, enums without their prefix, messages within messages as
+// JSON of the fields that are set, and times as RFC 3339 in UTC or, with `human_times`, as distances from now. Control
+// characters in tables are replaced.
 class Printer {
  public:
   Printer(OutputFormat format, bool human_times, absl::Time now, std::ostream& output)

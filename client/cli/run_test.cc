@@ -162,6 +162,8 @@ TEST_F(RunTest, ListsSendTheirConditions) {
        R"(ListCredentialsRequest {parent: "orgs/dev" page_size: 1000 filter { scopes: CREDENTIAL_SCOPE_ORG scopes: CREDENTIAL_SCOPE_USER id_pattern: "*_TOKEN" status: CREDENTIAL_STATUS_SUSPENDED source: CREDENTIAL_SOURCE_MANUAL unused_since { seconds: 1801353600 } rotation_overdue: true } order_by: "rotate_by desc,name"})"},
       {"credential list --team eng --unused-since 30m",
        R"(ListCredentialsRequest {parent: "orgs/dev/teams/eng" page_size: 1000 filter { unused_since { seconds: 2200 } }})"},
+      {"credential list --mine --name *_TOKEN --source oauth --status not_set --status connect_needed --sort name:desc",
+       R"(ListMyCredentialsRequest {parent: "orgs/dev/users/ada" page_size: 1000 source: CREDENTIAL_SOURCE_OAUTH id_pattern: "*_TOKEN" statuses: MY_CREDENTIAL_STATUS_NOT_SET statuses: MY_CREDENTIAL_STATUS_CONNECT_NEEDED order_by: "name desc"})"},
       {"credential export",
        R"(ListCredentialsRequest {parent: "orgs/dev" page_size: 1000 filter { scopes: CREDENTIAL_SCOPE_ORG scopes: CREDENTIAL_SCOPE_TEAM scopes: CREDENTIAL_SCOPE_USER }})"},
       {"credential export --me -o json", R"(ListCredentialsRequest {parent: "orgs/dev/users/ada" page_size: 1000})"},
@@ -187,7 +189,11 @@ TEST_F(RunTest, UsageErrors) {
       {"credential rotate A --grace -5m", "--grace: must be a duration"},
       {"credential update A", "nothing to update"},
       {"credential delete A", "add --yes"},
-      {"credential list --mine --overdue", "--mine takes no conditions: --overdue"},
+      {"credential list --mine --overdue", "--mine does not take --overdue"},
+      {"credential list --mine --unused-since 90d", "--mine does not take --unused-since"},
+      {"credential list --mine --status active", "--status active; use set_by_me, set_by_team, set_by_org, not_set"},
+      {"credential list --status not_set", "--status not_set; use active, suspended"},
+      {"credential list --status active --status suspended", "given more than once: --status"},
       {"credential list --scope all", "--scope: must be one of org, team, user"},
       {"credential list --team a --scope org", "excludes"},
       {"credential list --unused-since soon", "--unused-since: must be a date such as 2027-01-31 or a duration"},
@@ -285,7 +291,9 @@ TEST_F(RunTest, AnExportIsYamlOrJsonOfEverythingButValues) {
 
 TEST_F(RunTest, ApplySaysForWhomCredentialsAreMissing) {
   EXPECT_EQ(Keyferry("mcp-server apply -f " + Write("s.yaml", "id: github\ntransport: HTTP\n")), 0) << error_;
-  EXPECT_THAT(error_, HasSubstr("orgs/dev/mcpServers/github lacks for ada: GITHUB_TOKEN, OTHER\n"));
+  // How to store what lacks for everybody is said where that is said.
+  EXPECT_THAT(error_, HasSubstr("orgs/dev/mcpServers/github lacks for ada: GITHUB_TOKEN, OTHER; ada sets it with "
+                                "`keyferry credential create OTHER --me`\n"));
 }
 
 TEST_F(RunTest, BadDataErrors) {

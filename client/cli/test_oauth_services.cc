@@ -24,6 +24,7 @@ Status TestOauthServices::CreateOauthProvider(Context* context, const v1::Create
 Status TestOauthServices::GetOauthProvider(Context* context, const v1::GetOauthProviderRequest* request,
                                            v1::OauthProvider* response) {
   absl::MutexLock lock(&mutex_);
+  if (answers_.no_provider) return Status(grpc::StatusCode::NOT_FOUND, request->name() + ": not found");
   *response = answers_.provider;
   response->set_name(request->name());
   response->set_etag("etag-1");
@@ -42,6 +43,7 @@ Status TestOauthServices::UpdateOauthProvider(Context* context, const v1::Update
                                               v1::OauthProvider* response) {
   absl::MutexLock lock(&mutex_);
   response->set_name(request->oauth_provider().name());
+  if (answers_.provider.has_client()) *response->mutable_client() = answers_.provider.client();
   response->set_outdated_connection_count(answers_.outdated_connections);
   return record_(context, *request);
 }
@@ -88,6 +90,7 @@ Status TestOauthServices::GetConnectionAttempt(Context* context, const v1::GetCo
 Status TestOauthServices::GetConnection(Context* context, const v1::GetConnectionRequest* request,
                                         v1::Connection* response) {
   absl::MutexLock lock(&mutex_);
+  if (answers_.no_connection) return Status(grpc::StatusCode::NOT_FOUND, request->name() + ": not found");
   *response = answers_.connection;
   response->set_name(request->name());
   return record_(context, *request);
@@ -104,6 +107,7 @@ Status TestOauthServices::ListConnections(Context* context, const v1::ListConnec
 Status TestOauthServices::RefreshConnection(Context* context, const v1::RefreshConnectionRequest* request,
                                             v1::Connection* response) {
   absl::MutexLock lock(&mutex_);
+  if (answers_.no_connection) return Status(grpc::StatusCode::NOT_FOUND, request->name() + ": not found");
   *response = answers_.connection;
   response->set_name(request->name());
   return record_(context, *request);

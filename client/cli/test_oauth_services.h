@@ -16,6 +16,9 @@ namespace keyferry::client::cli {
 struct TestOauthAnswers {
   // What GetOauthProvider answers, but for its name.
   v1::OauthProvider provider;
+  // There is no such provider, or no such connection.
+  bool no_provider = false;
+  bool no_connection = false;
   v1::DeleteOauthProviderResponse affected;
   // Of an update.
   int outdated_connections = 0;

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/any.pb.h"
 
@@ -197,6 +198,7 @@ class TestServer::Services : public v1::CredentialService::Service,
     workload->set_name("orgs/dev/workloads/w");
     workload->add_mcp_servers("orgs/dev/mcpServers/a");
     workload->add_identities()->set_spiffe_id("spiffe://prod/a");
+    workload->set_can_use_sessions(true);
     return Seen(context, *request);
   }
   Status UpdateWorkload(Context* context, const v1::UpdateWorkloadRequest* request, v1::Workload* response) override {
@@ -204,6 +206,12 @@ class TestServer::Services : public v1::CredentialService::Service,
     return Seen(context, *request);
   }
 
+  // Commands ask for it besides what they do, so it is not among the requests.
+  Status GetMcpServer(Context*, const v1::GetMcpServerRequest* request, v1::McpServer* response) override {
+    response->set_name(request->name());
+    const bool absent = absl::EndsWith(request->name(), "/nope");
+    return absent ? Status(grpc::StatusCode::NOT_FOUND, request->name() + ": not found") : Status::OK;
+  }
   Status ApplyMcpServer(Context* context, const v1::ApplyMcpServerRequest* request,
                         v1::ApplyMcpServerResponse* response) override {
     response->mutable_mcp_server()->set_name(request->mcp_server().name());
@@ -213,6 +221,11 @@ class TestServer::Services : public v1::CredentialService::Service,
     missing->set_user("orgs/dev/users/ada");
     missing->add_credentials("GITHUB_TOKEN");
     missing->add_credentials("OTHER");
+    for (const v1::EnvBinding& binding : request->mcp_server().env()) {
+      const std::string listed = "oauthProviders/" + binding.oauth();
+      if (binding.oauth() == "own") missing->add_credentials(listed);
+      if (binding.oauth() == "absent" || binding.oauth() == "pinned") response->add_missing_credentials(listed);
+    }
     return Seen(context, *request);
   }
   Status Explain(Context* context, const v1::ExplainRequest* request, v1::ExplainResponse* response) override {
@@ -224,7 +237,19 @@ class TestServer::Services : public v1::CredentialService::Service,
     step->set_scope(v1::CREDENTIAL_SCOPE_ORG);
     step->set_outcome(v1::STEP_OUTCOME_CHOSEN);
     step->set_credential("orgs/dev/credentials/GITHUB_TOKEN");
+    step->set_updater("orgs/dev/users/root");
     response->set_resolvable(true);
+    if (!absl::EndsWith(request->mcp_server(), "/refused")) return Seen(context, *request);
+    variable->set_resolved(true);
+    // One that may not be set, one that has no value and one that need not.
+    response->add_variables()->set_variable("PATH");
+    for (const char* name : {"UNSET", "OPTIONAL"}) {
+      variable = response->add_variables();
+      variable->set_variable(name);
+      variable->set_required(name == std::string("UNSET"));
+      variable->add_steps()->set_outcome(v1::STEP_OUTCOME_NOT_SET);
+    }
+    response->set_resolvable(false);
     return Seen(context, *request);
   }
 

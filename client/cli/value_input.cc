@@ -52,7 +52,7 @@ Outcome ReadFrom(const std::string& file, size_t max_size, SecretText* text) {
 Outcome CheckSecret(const SecretQuestion& question, const std::string& where, SecretText* secret) {
   RemoveNewline(secret);
   if (secret->empty() && !question.optional) {
-    return BadData(absl::StrCat("the ", question.name, " is empty: ", where, "; write it to it"));
+    return BadData(absl::StrCat("the ", question.name, " is empty: ", where, "; give the ", question.name, " there"));
   }
   if (secret->size() > question.max_size) {
     return BadData(absl::StrCat("the ", question.name, " is longer than ", question.max_size, " bytes: ", where,

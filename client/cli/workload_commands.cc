@@ -1,3 +1,4 @@
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -7,6 +8,7 @@
 #include "client/cli/mcp_server_name.h"
 #include "client/cli/workload_grants.h"
 #include "keyferry/v1/directory.grpc.pb.h"
+#include "keyferry/v1/mcp_servers.grpc.pb.h"
 
 namespace keyferry::client::cli {
 namespace {
@@ -25,6 +27,20 @@ Outcome McpServerNames(Context& context, const std::vector<std::string>& texts, 
   return std::nullopt;
 }
 
+// A grant may come before the MCP server; one of a mistyped name waits forever.
+void NoteAbsent(Context& context, const std::vector<std::string>& servers) {
+  for (const std::string& name : servers) {
+    v1::GetMcpServerRequest request;
+    request.set_name(name);
+    v1::McpServer ignored;
+    const Outcome outcome =
+        context.Call(Idempotent::kYes, &v1::McpServerService::Stub::GetMcpServer, request, &ignored);
+    if (!outcome.has_value() || outcome->code != absl::StatusCode::kNotFound) continue;
+    *context.streams().error << "keyferry: note: there is no MCP server " << PrintableText(name)
+                             << " yet; the grant counts once there is (see `keyferry mcp-server list`)\n";
+  }
+}
+
 Outcome Create(Context& context, const Arguments& arguments) {
   v1::CreateWorkloadRequest request;
   KEYFERRY_RETURN_IF_FAILED(context.Org(request.mutable_parent()));
@@ -37,6 +53,7 @@ Outcome Create(Context& context, const Arguments& arguments) {
   v1::Workload workload;
   KEYFERRY_RETURN_IF_FAILED(context.Call(Idempotent::kNo, &Stub::CreateWorkload, request, &workload));
   context.printer().Message(workload);
+  NoteAbsent(context, names);
   return std::nullopt;
 }
 
@@ -69,10 +86,12 @@ Outcome FindWorkload(Context& context, const std::string& name, v1::Workload* fo
 }
 
 // Makes the change to the workload as it stands at this moment; ABORTED if somebody else changed it meanwhile.
-Outcome TryChangeGrants(Context& context, const std::string& name, const WorkloadGrants& grants, bool grant,
+Outcome TryChangeGrants(Context& context, const std::string& name, const WorkloadGrants& grants, bool grant, bool first,
                         v1::Workload* workload) {
   v1::Workload found;
   KEYFERRY_RETURN_IF_FAILED(FindWorkload(context, name, &found));
+  // Later on somebody else, or a try whose answer was lost, may have taken it away.
+  if (!grant && first) KEYFERRY_RETURN_IF_FAILED(CheckGranted(grants, found));
   v1::UpdateWorkloadRequest request;
   request.mutable_workload()->set_name(name);
   request.mutable_workload()->set_etag(found.etag());
@@ -95,11 +114,12 @@ Outcome ChangeGrants(Context& context, const Arguments& arguments, bool grant) {
   v1::Workload workload;
   Outcome outcome;
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
-    outcome = TryChangeGrants(context, name, grants, grant, &workload);
+    outcome = TryChangeGrants(context, name, grants, grant, /*first=*/attempt == 0, &workload);
     if (!outcome.has_value() || outcome->code != absl::StatusCode::kAborted) break;
   }
   KEYFERRY_RETURN_IF_FAILED(outcome);
   context.printer().Message(workload);
+  if (grant) NoteAbsent(context, grants.mcp_servers);
   return std::nullopt;
 }
 
@@ -188,7 +208,8 @@ void AddWorkloadCommands(CommandTree& tree) {
   tree.commands.push_back(
       {"workload revoke",
        "Take away what `workload grant` granted, at once",
-       "An identity is taken away by exactly the options that it was granted with; see `workload describe`.",
+       "An identity is taken away by exactly the options that it was granted with; see `workload describe`. Where one\n"
+       "of what is named is not granted, nothing is taken away and the exit code is 1.",
        {id, servers},
        grants,
        IdentityExclusions(),

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "client/cli/printer.h"
 
 namespace keyferry::client::cli {
 namespace {
@@ -11,6 +13,17 @@ constexpr const char* kKubernetesOptions[] = {"--issuer", "--namespace", "--serv
 
 bool SameIdentity(const v1::WorkloadIdentity& a, const v1::WorkloadIdentity& b) {
   return a.SerializeAsString() == b.SerializeAsString();
+}
+
+// As the options that name it.
+std::string IdentityText(const v1::WorkloadIdentity& identity) {
+  if (!identity.has_kubernetes()) return absl::StrCat("--spiffe-id ", identity.spiffe_id());
+  const v1::KubernetesIdentity& kubernetes = identity.kubernetes();
+  std::string text = absl::StrCat("--issuer ", kubernetes.issuer(), " --namespace ", kubernetes.namespace_(),
+                                  " --service-account ", kubernetes.service_account());
+  if (!kubernetes.pod().empty()) absl::StrAppend(&text, " --pod ", kubernetes.pod());
+  if (!kubernetes.pod_uid().empty()) absl::StrAppend(&text, " --pod-uid ", kubernetes.pod_uid());
+  return text;
 }
 
 }  // namespace
@@ -51,6 +64,30 @@ Outcome ReadIdentity(const Arguments& arguments, std::optional<v1::WorkloadIdent
   kubernetes.set_pod(arguments.Text("--pod"));
   kubernetes.set_pod_uid(arguments.Text("--pod-uid"));
   return std::nullopt;
+}
+
+Outcome CheckGranted(const WorkloadGrants& grants, const v1::Workload& current) {
+  std::vector<std::string> absent;
+  for (const std::string& server : grants.mcp_servers) {
+    const auto& granted = current.mcp_servers();
+    if (std::find(granted.begin(), granted.end(), server) == granted.end()) absent.push_back(server);
+  }
+  if (grants.sessions && !current.can_use_sessions()) absent.emplace_back("--can-use-sessions");
+  if (grants.identity.has_value()) {
+    const auto& known = current.identities();
+    const bool found = std::any_of(known.begin(), known.end(), [&](const v1::WorkloadIdentity& identity) {
+      return SameIdentity(identity, *grants.identity);
+    });
+    if (!found) absent.push_back(IdentityText(*grants.identity));
+  }
+  if (absent.empty()) return std::nullopt;
+  std::vector<std::string> granted(current.mcp_servers().begin(), current.mcp_servers().end());
+  if (current.can_use_sessions()) granted.emplace_back("--can-use-sessions");
+  for (const v1::WorkloadIdentity& identity : current.identities()) granted.push_back(IdentityText(identity));
+  return Failure{
+      ExitCode::kOther,
+      absl::StrCat("not granted, and nothing was changed: ", absl::StrJoin(absent, ", "), "; ", current.name(),
+                   granted.empty() ? " has no grants" : " is granted ", PrintableText(absl::StrJoin(granted, ", ")))};
 }
 
 void ApplyGrants(const WorkloadGrants& grants, bool grant, const v1::Workload& current,

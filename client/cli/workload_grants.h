@@ -26,6 +26,10 @@ std::vector<std::vector<std::string>> IdentityExclusions();
 // The identity that they name; none if none is given. A usage failure if one is named by half.
 Outcome ReadIdentity(const Arguments& arguments, std::optional<v1::WorkloadIdentity>* identity);
 
+// kOther if `current` lacks one of the grants, with what it is granted: taken away would be nothing, and what was meant
+// would stay.
+Outcome CheckGranted(const WorkloadGrants& grants, const v1::Workload& current);
+
 // Asks for the workload `current` with the grants added, or taken away: the fields that change and their mask.
 void ApplyGrants(const WorkloadGrants& grants, bool grant, const v1::Workload& current,
                  v1::UpdateWorkloadRequest* request);

@@ -75,8 +75,8 @@ enum class Decision {
 Decision Decide(const Caller& caller, Action action, const Resource& resource);
 
 // Decide as a status: OK, PERMISSION_DENIED or NOT_FOUND with an ErrorDetail. The NOT_FOUND is the very status that
-// NotFound(resource.name) of server/errors.h makes, so that hidden and absent cannot be told apart. Counts the decision
-// in the caller's tally.
+// NotFound(resource.name) of server/errors.h makes, so that hidden and absent cannot be told apart. The next step of a
+// PERMISSION_DENIED names who may, by the policy alone. Counts the decision in the caller's tally.
 absl::Status Authorize(const Caller& caller, Action action, const Resource& resource);
 
 }  // namespace keyferry::server

@@ -1,7 +1,10 @@
 #include <algorithm>
 #include <initializer_list>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "server/access/access.h"
 #include "server/errors.h"
 
@@ -180,6 +183,63 @@ Resource PlaceOf(const Resource& resource) {
   return place;
 }
 
+// Who stands in the relation, as an error says it; "" for those that nobody can be asked for.
+absl::string_view WhoStands(Relation relation) {
+  switch (relation) {
+    case Relation::kOrgAdmin:
+      return "an ADMIN of the organization";
+    case Relation::kOrgMember:
+    case Relation::kOrgUser:
+      return "a user of the organization";
+    case Relation::kTeamLead:
+      return "an OWNER or ADMIN of the team";
+    case Relation::kTeamMember:
+      return "a member of the team";
+    case Relation::kSelf:
+      return "the user themselves";
+    case Relation::kGranted:
+      return "a workload that was granted it";
+    case Relation::kSessionMaker:
+      return "a service that may create sessions";
+    case Relation::kCreator:
+      return "who made it";
+    case Relation::kWatcher:
+    case Relation::kAnyone:
+      return "";
+  }
+  return "";
+}
+
+// Who may do what the caller may not, by the table, and what an org ADMIN who is not among them can do about it.
+std::string NextStep(const Caller& caller, Action action, const Resource& resource) {
+  std::vector<absl::string_view> who;
+  bool leaders_alone = true;
+  std::string remedy;
+  const bool admin = Stands(caller, Relation::kOrgAdmin, resource);
+  for (const Row& row : kPolicy) {
+    if (row.kind != resource.kind || (row.actions & Bit(action)) == 0 || WhoStands(row.relation).empty()) continue;
+    who.push_back(WhoStands(row.relation));
+    leaders_alone = leaders_alone && (row.relation == Relation::kOrgAdmin || row.relation == Relation::kTeamLead);
+    if (!admin) continue;
+    if (row.relation == Relation::kTeamLead || row.relation == Relation::kTeamMember) {
+      const bool user = caller.kind == PrincipalKind::kUser;
+      remedy = absl::StrCat(" An ADMIN of the organization can ", user ? "become one" : "make a user one",
+                            ": `keyferry team add-member ", resource.team, " ", user ? caller.id : "USER",
+                            row.relation == Relation::kTeamLead ? " --role admin`." : "`.");
+    } else if (row.relation == Relation::kSessionMaker) {
+      remedy =
+          " An ADMIN of the organization can give a service that right: `keyferry service create ID "
+          "--can-create-sessions`.";
+    }
+  }
+  if (who.empty()) return "Nobody may do this.";
+  const std::string last(who.back());
+  who.pop_back();
+  const std::string all = who.empty() ? last : absl::StrCat(absl::StrJoin(who, ", "), " or ", last);
+  return absl::StrCat(leaders_alone ? absl::StrCat("Ask ", all, ".") : absl::StrCat("Only ", all, " may do this."),
+                      remedy);
+}
+
 }  // namespace
 
 Decision Decide(const Caller& caller, Action action, const Resource& resource) {
@@ -203,8 +263,7 @@ absl::Status Authorize(const Caller& caller, Action action, const Resource& reso
   v1::ErrorDetail detail;
   detail.set_reason("PERMISSION_DENIED");
   detail.set_resource(resource.name);
-  detail.set_next_step(resource.team.empty() ? "Ask an ADMIN of the organization."
-                                             : "Ask an OWNER or ADMIN of the team, or an ADMIN of the organization.");
+  detail.set_next_step(NextStep(caller, action, resource));
   return MakeError(absl::StatusCode::kPermissionDenied, absl::StrCat(resource.name, ": not permitted"), detail);
 }
 

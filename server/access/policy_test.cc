@@ -322,7 +322,47 @@ TEST(AuthorizeTest, DeniedSaysWhatAndWhomToAsk) {
   ASSERT_TRUE(GetDetail(status, &detail));
   EXPECT_EQ(detail.reason(), "PERMISSION_DENIED");
   EXPECT_EQ(detail.resource(), "orgs/acme/credentials/A");
-  EXPECT_FALSE(detail.next_step().empty());
+  EXPECT_EQ(detail.next_step(), "Ask an ADMIN of the organization.");
+}
+
+// Nobody is sent to those who may not, nor to themselves.
+TEST(AuthorizeTest, TheNextStepFollowsFromThePolicy) {
+  const Resource team_credential = R(ResourceKind::kTeamCredential, "eng", "", "n");
+  const Resource team_server = R(ResourceKind::kTeamMcpServer, "eng", "", "n");
+  const Resource session = R(ResourceKind::kSession, "", "ada", "n");
+  const std::string lead = "Ask an OWNER or ADMIN of the team.";
+  const std::string self_or_maker = "Only the user themselves or a service that may create sessions may do this.";
+  const struct {
+    char caller;
+    Action action;
+    Resource resource;
+    std::string next_step;
+  } cases[] = {
+      {'M', Action::kCreate, team_credential, lead},
+      {'M', Action::kDelete, team_credential, "Ask an ADMIN of the organization or an OWNER or ADMIN of the team."},
+      {'A', Action::kCreate, team_credential,
+       lead + " An ADMIN of the organization can become one: `keyferry team add-member eng admin --role admin`."},
+      {'P', Action::kUpdate, team_credential,
+       "Ask an OWNER or ADMIN of the team. An ADMIN of the organization can make a user one: `keyferry team add-member "
+       "eng USER --role admin`."},
+      {'A', Action::kResolve, team_server,
+       "Only a member of the team or a workload that was granted it may do this. An ADMIN of the organization can "
+       "become one: `keyferry team add-member eng admin`."},
+      {'U', Action::kCreate, session, self_or_maker},
+      {'A', Action::kCreate, session,
+       self_or_maker + " An ADMIN of the organization can give a service that right: `keyferry service create ID "
+                       "--can-create-sessions`."},
+      {'A', Action::kCreate, R(ResourceKind::kUserCredential, "", "ada", "n"), "Only the user themselves may do this."},
+      {'M', Action::kCreate, R(ResourceKind::kTeam, "ops", "", "n"), "Ask an ADMIN of the organization."},
+      {'w', Action::kDelete, R(ResourceKind::kOwnIdentity, "", "", "n"), "Nobody may do this."},
+  };
+  for (const auto& c : cases) {
+    const absl::Status status = Authorize(Callers()[c.caller], c.action, c.resource);
+    EXPECT_TRUE(absl::IsPermissionDenied(status)) << status;
+    v1::ErrorDetail detail;
+    ASSERT_TRUE(GetDetail(status, &detail));
+    EXPECT_EQ(detail.next_step(), c.next_step) << c.caller;
+  }
 }
 
 }  // namespace

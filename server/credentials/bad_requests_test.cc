@@ -7,6 +7,7 @@
 #include "absl/strings/str_replace.h"
 #include "gtest/gtest.h"
 #include "server/credentials/testing_world.h"
+#include "server/errors.h"
 
 namespace keyferry::server {
 namespace {
@@ -169,6 +170,20 @@ TEST_F(BadRequestsTest, WhatIsAbsentIsNotFound) {
   EXPECT_TRUE(absl::IsNotFound(Rollback(root, absent)));
   EXPECT_TRUE(absl::IsNotFound(Delete(root, absent)));
   EXPECT_TRUE(absl::IsNotFound(List(root, "orgs/acme/teams/none")));
+  // An ADMIN may see every team, so is told that there is none before being told who may write there.
+  const std::string of_team = "orgs/acme/teams/none/credentials/TOKEN";
+  v1::ImportCredentialsRequest import;
+  import.set_parent("orgs/acme/teams/none");
+  v1::ImportEntry* const entry = import.add_entries();
+  entry->set_credential_id("TOKEN");
+  entry->set_value("v");
+  for (const absl::Status& status :
+       {Create(root, "orgs/acme/teams/none", "TOKEN"), Update(root, of_team), Rotate(root, of_team),
+        Rollback(root, of_team), world_.credentials->ImportCredentials(root, import).status()}) {
+    EXPECT_EQ(Told(status), Told(NotFound("orgs/acme/teams/none")));
+  }
+  // To others it is as a team that they may not see.
+  EXPECT_EQ(Told(Create(world_.As("bob"), "orgs/acme/teams/none", "TOKEN")), Told(NotFound(of_team)));
   EXPECT_EQ(world_.Revision(), before);
 }
 

@@ -190,6 +190,7 @@ TEST_P(BatchesTest, ImportTreatsWhatIsStoredAsAsked) {
   EXPECT_EQ(Told(import(Import({"NEW=n", "OLD=2"}))), "ALREADY_EXISTS");
   EXPECT_EQ(Told(import(Import({"NEW=n", "OLD=2"}, v1::IMPORT_CONFLICT_FAIL))), "ALREADY_EXISTS");
   EXPECT_EQ(world_.Revision(), before) << "all or none";
+  EXPECT_NE(DetailOf(import(Import({"OLD=2"})).status()).next_step().find("--on-conflict"), std::string::npos);
   for (const auto& [conflict, told] : {std::pair(v1::IMPORT_CONFLICT_ROTATE, "CREATE 1, ROTATE 2"),
                                        std::pair(v1::IMPORT_CONFLICT_SKIP, "CREATE 1, SKIP 1")}) {
     v1::ImportCredentialsRequest request = Import({"NEW=n", "OLD=2"}, conflict);
@@ -281,8 +282,7 @@ TEST_P(BatchesTest, BadImportsAreNamedAndChangeNothing) {
        [](auto* r) { r->mutable_entries(1)->mutable_rotate_by()->set_seconds(-1); }},
       {"conflict", invalid, "conflict", root, [](auto* r) { r->set_conflict(static_cast<v1::ImportConflict>(9)); }},
       {"grace", invalid, "grace", root, [](auto* r) { r->mutable_grace()->set_seconds(-1); }},
-      {"absent team", absl::StatusCode::kPermissionDenied, "", root,
-       [](auto* r) { r->set_parent("orgs/acme/teams/void"); }},
+      {"absent team", absl::StatusCode::kNotFound, "", root, [](auto* r) { r->set_parent("orgs/acme/teams/void"); }},
       {"team as ADMIN", absl::StatusCode::kPermissionDenied, "", root,
        [](auto* r) { r->set_parent("orgs/acme/teams/eng"); }},
       {"user as ADMIN", absl::StatusCode::kPermissionDenied, "", root,

@@ -49,6 +49,15 @@ Resource CredentialResource(const ParentName& parent, std::string name) {
   return resource;
 }
 
+absl::Status AuthorizeHeld(storage::Store* store, const Caller& caller, Action action, const ParentName& parent,
+                           std::string name) {
+  absl::Status decision = Authorize(caller, action, CredentialResource(parent, std::move(name)));
+  if (parent.kind != ParentName::kTeam || !absl::IsPermissionDenied(decision)) return decision;
+  const auto exists = store->View()->Contains({storage::Table::kTeam, parent.org, /*parent=*/"", parent.id});
+  if (!exists.ok()) return FromStore(exists.status(), parent.Name());
+  return *exists ? decision : NotFound(parent.Name());
+}
+
 storage::RecordKey CredentialKey(storage::Table table, const ChildName& name) {
   return {table, name.parent.org, name.parent.RecordParent(), name.id};
 }

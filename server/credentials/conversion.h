@@ -24,6 +24,11 @@ absl::StatusOr<ParentName> ParseCredentialParent(absl::string_view name, absl::s
 // What the access decision is asked about; `name` is the credential's, or the parent's for a list.
 Resource CredentialResource(const ParentName& parent, std::string name);
 
+// Authorize for a credential or connection that `parent` holds. What is refused in a team that does not exist is
+// NOT_FOUND of the team: a caller whom the refusal is told openly may see whether there is such a team.
+absl::Status AuthorizeHeld(storage::Store* store, const Caller& caller, Action action, const ParentName& parent,
+                           std::string name);
+
 storage::RecordKey CredentialKey(storage::Table table, const ChildName& name);
 
 // Whether the organization's tier does not include the parent's scope.

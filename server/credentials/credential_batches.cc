@@ -93,7 +93,7 @@ absl::StatusOr<std::vector<CredentialRules::Rotation>> CredentialRules::CheckRot
     }
   }
   for (const Rotation& one : rotations) {
-    RETURN_IF_ERROR(Authorize(caller, Action::kUpdate, CredentialResource(one.name.parent, one.request->name())));
+    RETURN_IF_ERROR(AuthorizeHeld(store_, caller, Action::kUpdate, one.name.parent, one.request->name()));
   }
   return rotations;
 }
@@ -170,6 +170,16 @@ absl::Status CheckEntries(const v1::ImportCredentialsRequest& request, std::vect
   return absl::OkStatus();
 }
 
+absl::Status AlreadyStored(const std::string& resource) {
+  v1::ErrorDetail detail;
+  detail.set_reason("ALREADY_EXISTS");
+  detail.set_resource(resource);
+  detail.set_next_step(
+      "Import with `--on-conflict rotate` (IMPORT_CONFLICT_ROTATE) to store a new version, or with `skip` to keep what "
+      "is stored.");
+  return MakeError(absl::StatusCode::kAlreadyExists, resource + ": already exists; nothing was imported", detail);
+}
+
 }  // namespace
 
 absl::StatusOr<v1::ImportCredentialsResponse> CredentialRules::ImportCredentials(
@@ -179,9 +189,10 @@ absl::StatusOr<v1::ImportCredentialsResponse> CredentialRules::ImportCredentials
   ASSIGN_OR_RETURN(import.parent, ParseCredentialParent(request.parent(), "parent"));
   RETURN_IF_ERROR(CheckEntries(request, &import.rotate_by));
   ASSIGN_OR_RETURN(import.grace, GraceFrom(request.has_grace() ? &request.grace() : nullptr, "grace"));
-  const Resource resource = CredentialResource(import.parent, request.parent());
-  RETURN_IF_ERROR(Authorize(caller, Action::kCreate, resource));
-  if (request.conflict() == v1::IMPORT_CONFLICT_ROTATE) RETURN_IF_ERROR(Authorize(caller, Action::kUpdate, resource));
+  RETURN_IF_ERROR(AuthorizeHeld(store_, caller, Action::kCreate, import.parent, request.parent()));
+  if (request.conflict() == v1::IMPORT_CONFLICT_ROTATE) {
+    RETURN_IF_ERROR(AuthorizeHeld(store_, caller, Action::kUpdate, import.parent, request.parent()));
+  }
   if (IsScopeSuspended(caller.tier, import.parent)) return Suspended(request.parent());
   const bool keeps = request.conflict() == v1::IMPORT_CONFLICT_ROTATE && import.grace > absl::ZeroDuration();
   const BatchPlace place(&batch_bytes_, request.ByteSizeLong(), keeps ? request.entries_size() : 0);
@@ -236,7 +247,7 @@ absl::Status CredentialRules::AddImported(const Caller& caller, const Import& im
     result->set_version(found->record.version());
     return absl::OkStatus();
   }
-  if (import.request->conflict() != v1::IMPORT_CONFLICT_ROTATE) return AlreadyExists(result->name());
+  if (import.request->conflict() != v1::IMPORT_CONFLICT_ROTATE) return AlreadyStored(result->name());
   const auto edit = [&](Found* one, storage::Mutation* changes) -> absl::Status {
     if (!entry.description().empty()) one->record.set_description(entry.description());
     if (entry.has_rotate_by()) one->record.set_rotate_by(import.rotate_by[index]);

@@ -91,7 +91,7 @@ absl::StatusOr<v1::Credential> CredentialRules::CreateCredential(const Caller& c
   if (request.credential().has_rotate_by()) {
     ASSIGN_OR_RETURN(rotate_by, NanosFrom(request.credential().rotate_by(), "credential.rotate_by"));
   }
-  RETURN_IF_ERROR(Authorize(caller, Action::kCreate, CredentialResource(parent, resource)));
+  RETURN_IF_ERROR(AuthorizeHeld(store_, caller, Action::kCreate, parent, resource));
   if (IsScopeSuspended(caller.tier, parent)) return Suspended(resource);
 
   const absl::Time now = clock_();
@@ -135,7 +135,7 @@ absl::StatusOr<v1::Credential> CredentialRules::UpdateCredential(const Caller& c
   if (fields.rotate_by && wanted.has_rotate_by()) {
     ASSIGN_OR_RETURN(rotate_by, NanosFrom(wanted.rotate_by(), "credential.rotate_by"));
   }
-  RETURN_IF_ERROR(Authorize(caller, Action::kUpdate, CredentialResource(name.parent, wanted.name())));
+  RETURN_IF_ERROR(AuthorizeHeld(store_, caller, Action::kUpdate, name.parent, wanted.name()));
   return Change(caller, name, wanted.etag(), [&](Found* found, storage::Mutation*) {
     if (fields.description) found->record.set_description(wanted.description());
     if (fields.rotate_by) found->record.set_rotate_by(rotate_by);
@@ -148,7 +148,7 @@ absl::StatusOr<v1::Credential> CredentialRules::RotateCredential(const Caller& c
   ASSIGN_OR_RETURN(const ChildName name, ParseCredentialName(request.name(), "name"));
   RETURN_IF_ERROR(CheckValue(request.value(), "value"));
   ASSIGN_OR_RETURN(const absl::Duration grace, GraceFrom(request.has_grace() ? &request.grace() : nullptr, "grace"));
-  RETURN_IF_ERROR(Authorize(caller, Action::kUpdate, CredentialResource(name.parent, request.name())));
+  RETURN_IF_ERROR(AuthorizeHeld(store_, caller, Action::kUpdate, name.parent, request.name()));
   return Change(caller, name, request.etag(), [&](Found* found, storage::Mutation* mutation) -> absl::Status {
     RETURN_IF_ERROR(AllowedNames(*found->view, name.parent.org).Check(name.id, "name"));
     return AddVersion(*found->view, name, request.value(), grace, clock_(), &found->record, mutation);
@@ -158,7 +158,7 @@ absl::StatusOr<v1::Credential> CredentialRules::RotateCredential(const Caller& c
 absl::StatusOr<v1::Credential> CredentialRules::RollbackCredential(const Caller& caller,
                                                                    const v1::RollbackCredentialRequest& request) {
   ASSIGN_OR_RETURN(const ChildName name, ParseCredentialName(request.name(), "name"));
-  RETURN_IF_ERROR(Authorize(caller, Action::kUpdate, CredentialResource(name.parent, request.name())));
+  RETURN_IF_ERROR(AuthorizeHeld(store_, caller, Action::kUpdate, name.parent, request.name()));
   return Change(caller, name, request.etag(), [&](Found* found, storage::Mutation* mutation) -> absl::Status {
     CredentialRecord& record = found->record;
     RETURN_IF_ERROR(AllowedNames(*found->view, name.parent.org).Check(name.id, "name"));

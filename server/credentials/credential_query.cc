@@ -7,6 +7,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "openssl/sha.h"
 #include "server/credentials/conversion.h"
@@ -20,12 +21,12 @@ namespace {
 constexpr size_t kMaxPatternBytes = 128;
 constexpr size_t kMaxOrderBytes = 256;
 
-absl::Status CheckPattern(absl::string_view pattern) {
+absl::Status CheckPattern(absl::string_view pattern, absl::string_view field) {
   constexpr char kForm[] = "Use letters, digits and `_` as in names, `*` for any characters and `?` for one.";
-  if (pattern.size() > kMaxPatternBytes) return InvalidField("filter.id_pattern", "longer than 128 bytes", kForm);
+  if (pattern.size() > kMaxPatternBytes) return InvalidField(field, "longer than 128 bytes", kForm);
   const bool shape = std::all_of(pattern.begin(), pattern.end(),
                                  [](char c) { return absl::ascii_isalnum(c) || c == '_' || c == '*' || c == '?'; });
-  return shape ? absl::OkStatus() : InvalidField("filter.id_pattern", "matches no name", kForm);
+  return shape ? absl::OkStatus() : InvalidField(field, "matches no name", kForm);
 }
 
 absl::Status InvalidOrder(absl::string_view problem) {
@@ -34,14 +35,22 @@ absl::Status InvalidOrder(absl::string_view problem) {
                       "` desc` after it if you like, separated by commas.");
 }
 
-std::string Digest(const v1::ListCredentialsRequest& request) {
+absl::Status CheckSource(v1::CredentialSource source, absl::string_view field) {
+  if (v1::CredentialSource_IsValid(source)) return absl::OkStatus();
+  return InvalidField(field, "not a source",
+                      "Use CREDENTIAL_SOURCE_MANUAL or CREDENTIAL_SOURCE_OAUTH, or leave it out.");
+}
+
+std::string Digest(const std::string& filter, const std::string& order_by) {
   // The length keeps the two apart.
-  const std::string filter = request.filter().SerializeAsString();
-  const std::string text = absl::StrCat(filter.size(), ":", filter, request.order_by());
+  const std::string text = absl::StrCat(filter.size(), ":", filter, order_by);
   uint8_t digest[SHA256_DIGEST_LENGTH];
   SHA256(reinterpret_cast<const uint8_t*>(text.data()), text.size(), digest);
   return absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(digest), sizeof(digest)));
 }
+
+// Of a record's time, 0 for none.
+int64_t TimeKey(int64_t nanos) { return nanos == 0 ? ListPosition::kNoTime : nanos; }
 
 }  // namespace
 
@@ -71,7 +80,30 @@ absl::StatusOr<CredentialQuery> CredentialQuery::From(const v1::ListCredentialsR
   CredentialQuery query;
   RETURN_IF_ERROR(query.SetFilter(request.filter()));
   RETURN_IF_ERROR(query.SetOrder(request.order_by()));
-  query.page_scope_ = absl::StrCat(request.parent(), " ", Digest(request));
+  query.page_scope_ =
+      absl::StrCat(request.parent(), " ", Digest(request.filter().SerializeAsString(), request.order_by()));
+  return query;
+}
+
+absl::StatusOr<CredentialQuery> CredentialQuery::From(const v1::ListMyCredentialsRequest& request) {
+  RETURN_IF_ERROR(CheckPattern(request.id_pattern(), "id_pattern"));
+  RETURN_IF_ERROR(CheckSource(request.source(), "source"));
+  CredentialQuery query;
+  query.filter_.set_id_pattern(request.id_pattern());
+  query.filter_.set_source(request.source());
+  for (int i = 0; i < request.statuses_size(); ++i) {
+    const v1::MyCredentialStatus status = request.statuses(i);
+    if (status == v1::MY_CREDENTIAL_STATUS_UNSPECIFIED || !v1::MyCredentialStatus_IsValid(status)) {
+      return InvalidField(
+          absl::StrCat("statuses[", i, "]"), "not a status",
+          "Use MY_CREDENTIAL_STATUS_SET_BY_ME, _SET_BY_TEAM, _SET_BY_ORG, _NOT_SET or _CONNECT_NEEDED.");
+    }
+    query.my_statuses_.push_back(status);
+  }
+  RETURN_IF_ERROR(query.SetOrder(request.order_by()));
+  const std::string filter =
+      absl::StrCat(query.filter_.SerializeAsString(), ":", absl::StrJoin(query.my_statuses_, ","));
+  query.page_scope_ = absl::StrCat(request.parent(), " ", Digest(filter, request.order_by()));
   return query;
 }
 
@@ -82,15 +114,12 @@ absl::Status CredentialQuery::SetFilter(const v1::CredentialFilter& filter) {
                           "Use CREDENTIAL_SCOPE_ORG, CREDENTIAL_SCOPE_TEAM or CREDENTIAL_SCOPE_USER.");
     }
   }
-  RETURN_IF_ERROR(CheckPattern(filter.id_pattern()));
+  RETURN_IF_ERROR(CheckPattern(filter.id_pattern(), "filter.id_pattern"));
   if (!v1::CredentialStatus_IsValid(filter.status())) {
     return InvalidField("filter.status", "not a status",
                         "Use CREDENTIAL_STATUS_ACTIVE or CREDENTIAL_STATUS_SUSPENDED, or leave it out.");
   }
-  if (!v1::CredentialSource_IsValid(filter.source())) {
-    return InvalidField("filter.source", "not a source",
-                        "Use CREDENTIAL_SOURCE_MANUAL or CREDENTIAL_SOURCE_OAUTH, or leave it out.");
-  }
+  RETURN_IF_ERROR(CheckSource(filter.source(), "filter.source"));
   if (filter.has_unused_since()) {
     ASSIGN_OR_RETURN(unused_since_, NanosFrom(filter.unused_since(), "filter.unused_since"));
     needs_use_ = true;
@@ -144,6 +173,13 @@ bool CredentialQuery::MatchesUse(const storage::records::CredentialRecord& recor
   return record.create_time() < unused_since_ && (use.count == 0 || absl::ToUnixNanos(use.time) < unused_since_);
 }
 
+bool CredentialQuery::MatchesMine(absl::string_view id, v1::MyCredentialStatus status,
+                                  v1::CredentialSource source) const {
+  if (!filter_.id_pattern().empty() && !MatchesPattern(filter_.id_pattern(), id)) return false;
+  if (filter_.source() != v1::CREDENTIAL_SOURCE_UNSPECIFIED && filter_.source() != source) return false;
+  return my_statuses_.empty() || std::find(my_statuses_.begin(), my_statuses_.end(), status) != my_statuses_.end();
+}
+
 ListPosition CredentialQuery::PositionOf(std::string name, const storage::records::CredentialRecord& record,
                                          const LastUse& use) const {
   ListPosition position;
@@ -154,16 +190,16 @@ ListPosition CredentialQuery::PositionOf(std::string name, const storage::record
       case Field::kName:
         break;
       case Field::kCreateTime:
-        key = record.create_time();
+        key = TimeKey(record.create_time());
         break;
       case Field::kUpdateTime:
-        key = record.update_time();
+        key = TimeKey(record.update_time());
         break;
       case Field::kLastUseTime:
         key = use.count == 0 ? ListPosition::kNoTime : absl::ToUnixNanos(use.time);
         break;
       case Field::kRotateBy:
-        key = record.rotate_by() == 0 ? ListPosition::kNoTime : record.rotate_by();
+        key = TimeKey(record.rotate_by());
         break;
     }
     position.keys.push_back(key);

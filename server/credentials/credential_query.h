@@ -24,12 +24,14 @@ struct ListPosition {
   static constexpr int64_t kNoTime = INT64_MIN;
 };
 
-// The filter and the order of one ListCredentialsRequest, checked.
+// The filter and the order of one list of credentials, checked.
 class CredentialQuery {
  public:
   // INVALID_ARGUMENT on `filter.scopes[i]`, `filter.id_pattern`, `filter.status`, `filter.source`,
   // `filter.unused_since` or `order_by`. Whether `scopes` fits the parent is not looked at.
   static absl::StatusOr<CredentialQuery> From(const v1::ListCredentialsRequest& request);
+  // INVALID_ARGUMENT on `id_pattern`, `statuses[i]`, `source` or `order_by`. What matches is told by MatchesMine.
+  static absl::StatusOr<CredentialQuery> From(const v1::ListMyCredentialsRequest& request);
 
   bool HasScopes() const { return !filter_.scopes().empty(); }
   bool HasScope(v1::CredentialScope scope) const;
@@ -41,9 +43,12 @@ class CredentialQuery {
   bool MatchesRecord(const storage::records::CredentialRecord& record, v1::CredentialStatus status,
                      absl::Time now) const;
   bool MatchesUse(const storage::records::CredentialRecord& record, const LastUse& use) const;
+  // The whole filter of a ListMyCredentialsRequest.
+  bool MatchesMine(absl::string_view id, v1::MyCredentialStatus status, v1::CredentialSource source) const;
 
   // Whether the list is in ascending order of full names.
   bool IsByName() const { return by_name_; }
+  // A record that is not there has no times.
   ListPosition PositionOf(std::string name, const storage::records::CredentialRecord& record, const LastUse& use) const;
   // Whether `a` comes before `b`: a strict total order, since names differ.
   bool Before(const ListPosition& a, const ListPosition& b) const;
@@ -66,6 +71,8 @@ class CredentialQuery {
   absl::Status SetOrder(absl::string_view order_by);
 
   v1::CredentialFilter filter_;
+  // Of a ListMyCredentialsRequest; empty for all.
+  std::vector<v1::MyCredentialStatus> my_statuses_;
   // Nanoseconds, 0 for none.
   int64_t unused_since_ = 0;
   std::vector<Term> order_;

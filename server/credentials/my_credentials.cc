@@ -1,5 +1,7 @@
 // "My credentials": every name that one user can see, the user's own state first.
+#include <algorithm>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -169,6 +171,17 @@ absl::StatusOr<Answers> Gather(const storage::StoreView& view, const Caller& cal
   return answers;
 }
 
+// All but the credential itself.
+void SetAnswer(const std::string& org, const std::string& id, const Answer& answer, v1::MyCredential* mine) {
+  mine->set_credential_id(id);
+  mine->set_status(answer.status);
+  mine->set_source(SourceOf(answer));
+  mine->set_connection(answer.connection);
+  if (!answer.provider.empty()) {
+    mine->set_oauth_provider(ChildName{{ParentName::kOrg, org, ""}, answer.provider}.Name("oauthProviders"));
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<v1::ListMyCredentialsResponse> CredentialRules::ListMyCredentials(
@@ -177,39 +190,48 @@ absl::StatusOr<v1::ListMyCredentialsResponse> CredentialRules::ListMyCredentials
   if (parent.kind != ParentName::kUser) {
     return InvalidField("parent", "not a user", "Use `orgs/{org}/users/{user}` with the calling user.");
   }
-  if (!v1::CredentialSource_IsValid(request.source())) {
-    return InvalidField("source", "not a source", "Use MANUAL or OAUTH, or leave it out for all.");
-  }
+  ASSIGN_OR_RETURN(const CredentialQuery query, CredentialQuery::From(request));
   RETURN_IF_ERROR(Authorize(caller, Action::kSee, CredentialResource(parent, request.parent())));
+  ASSIGN_OR_RETURN(const size_t size, EffectivePageSize(request.page_size()));
+  ASSIGN_OR_RETURN(const std::string last,
+                   pages_->Read(caller, "ListMyCredentials", query.PageScope(), request.page_token()));
+  std::optional<ListPosition> after;
+  if (!last.empty()) {
+    ASSIGN_OR_RETURN(after, query.DecodePosition(last));
+  }
   const std::unique_ptr<storage::StoreView> view = store_->View();
   const absl::StatusOr<Answers> answers = Gather(*view, caller, clock_());
   if (!answers.ok()) return FromStore(answers.status(), request.parent());
-  std::vector<std::string> ids;
+  std::vector<ListPosition> positions;
   for (const auto& [id, answer] : *answers) {
-    if (request.source() == v1::CREDENTIAL_SOURCE_UNSPECIFIED || SourceOf(answer) == request.source())
-      ids.push_back(id);
-  }
-  std::string list = request.parent();
-  if (request.source() != v1::CREDENTIAL_SOURCE_UNSPECIFIED) absl::StrAppend(&list, "\n", request.source());
-  ASSIGN_OR_RETURN(IdPage page, MakePage(*pages_, caller, "ListMyCredentials", list, request.page_size(),
-                                         request.page_token(), std::move(ids)));
-  v1::ListMyCredentialsResponse response;
-  for (const std::string& id : page.ids) {
-    const Answer& answer = answers->at(id);
-    v1::MyCredential* mine = response.add_my_credentials();
-    mine->set_credential_id(id);
-    mine->set_status(answer.status);
-    mine->set_source(SourceOf(answer));
-    mine->set_connection(answer.connection);
-    if (!answer.provider.empty()) {
-      mine->set_oauth_provider(ChildName{{ParentName::kOrg, caller.org, ""}, answer.provider}.Name("oauthProviders"));
+    if (!query.MatchesMine(id, answer.status, SourceOf(answer))) continue;
+    LastUse use;
+    if (query.NeedsUse() && !answer.record.id().empty()) {
+      absl::StatusOr<LastUse> found = usage_->Find(*view, answer.parent.org, answer.record.parent(), id,
+                                                   absl::FromUnixNanos(answer.record.create_time()));
+      if (!found.ok()) return FromStore(found.status(), request.parent());
+      use = *found;
     }
-    if (answer.record.id().empty()) continue;
-    absl::StatusOr<v1::Credential> shown = Show(caller, answer.parent, answer.record, *view);
+    ListPosition position = query.PositionOf(id, answer.record, use);
+    if (!after.has_value() || query.Before(*after, position)) positions.push_back(std::move(position));
+  }
+  std::sort(positions.begin(), positions.end(),
+            [&](const ListPosition& a, const ListPosition& b) { return query.Before(a, b); });
+
+  v1::ListMyCredentialsResponse response;
+  for (size_t i = 0; i < std::min(size, positions.size()); ++i) {
+    const auto answer = answers->find(positions[i].name);
+    v1::MyCredential* mine = response.add_my_credentials();
+    SetAnswer(caller.org, answer->first, answer->second, mine);
+    if (answer->second.record.id().empty()) continue;
+    absl::StatusOr<v1::Credential> shown = Show(caller, answer->second.parent, answer->second.record, *view);
     if (!shown.ok()) return FromStore(shown.status(), request.parent());
     mine->mutable_credential()->Swap(&*shown);
   }
-  response.set_next_page_token(page.next_page_token);
+  if (positions.size() > size) {
+    response.set_next_page_token(pages_->Make(caller, "ListMyCredentials", query.PageScope(),
+                                              CredentialQuery::EncodePosition(positions[size - 1])));
+  }
   return response;
 }
 

@@ -1,5 +1,8 @@
+#include <functional>
 #include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "keyferry/v1/mcp_servers.pb.h"
@@ -166,6 +169,81 @@ TEST_F(MyCredentialsTest, ListsOneSourceIfAsked) {
   request.clear_page_token();
   request.set_source(static_cast<v1::CredentialSource>(9));
   EXPECT_EQ(DetailOf(world_.credentials->ListMyCredentials(world_.As("bob"), request).status()).field(), "source");
+}
+
+TEST_F(MyCredentialsTest, EveryConditionMustHoldAndPagesFollowTheOrder) {
+  Apply("orgs/acme", "a");
+  const Caller root = world_.As("root");
+  const Caller bob = world_.As("bob");
+  for (const char* id : {"B_TOKEN", "A_TOKEN", "KEY"}) {
+    world_.Create(root, "orgs/acme", id, "v");
+    world_.now += absl::Hours(1);
+  }
+  world_.Create(bob, "orgs/acme/users/bob", "KEY", "v");
+  using Edit = std::function<void(v1::ListMyCredentialsRequest*)>;
+  // All names, a page of two at a time.
+  const auto names = [&](const Edit& edit) {
+    v1::ListMyCredentialsRequest request;
+    request.set_parent("orgs/acme/users/bob");
+    request.set_page_size(2);
+    edit(&request);
+    std::string text;
+    do {
+      const auto page = world_.credentials->ListMyCredentials(bob, request);
+      if (!page.ok()) return DetailOf(page.status()).field();
+      EXPECT_LE(page->my_credentials_size(), 2);
+      for (const auto& mine : page->my_credentials()) text += mine.credential_id() + " ";
+      request.set_page_token(page->next_page_token());
+    } while (!request.page_token().empty());
+    return text;
+  };
+  const auto order = [](const std::string& order_by) -> Edit {
+    return [order_by](v1::ListMyCredentialsRequest* request) { request->set_order_by(order_by); };
+  };
+  EXPECT_EQ(names([](auto*) {}), "A_TOKEN B_TOKEN KEY ORG_TOKEN UNSET_FOR_ALL V3_OF_ORG ");
+  EXPECT_EQ(names([](auto* r) { r->set_id_pattern("*_TOKEN"); }), "A_TOKEN B_TOKEN ORG_TOKEN ");
+  EXPECT_EQ(names([](auto* r) { r->add_statuses(v1::MY_CREDENTIAL_STATUS_SET_BY_ME); }), "KEY ");
+  EXPECT_EQ(names([](auto* r) {
+              r->add_statuses(v1::MY_CREDENTIAL_STATUS_NOT_SET);
+              r->add_statuses(v1::MY_CREDENTIAL_STATUS_CONNECT_NEEDED);
+            }),
+            "ORG_TOKEN UNSET_FOR_ALL V3_OF_ORG ");
+  EXPECT_EQ(names([](auto* r) {
+              r->set_id_pattern("*_TOKEN");
+              r->add_statuses(v1::MY_CREDENTIAL_STATUS_NOT_SET);
+              r->set_source(v1::CREDENTIAL_SOURCE_MANUAL);
+            }),
+            "ORG_TOKEN ");
+  EXPECT_EQ(names(order("name desc")), "V3_OF_ORG UNSET_FOR_ALL ORG_TOKEN KEY B_TOKEN A_TOKEN ");
+  // What no credential answers for has no time, and comes last in either direction.
+  EXPECT_EQ(names(order("create_time")), "B_TOKEN A_TOKEN KEY ORG_TOKEN UNSET_FOR_ALL V3_OF_ORG ");
+  EXPECT_EQ(names(order("update_time desc")), "KEY A_TOKEN B_TOKEN ORG_TOKEN UNSET_FOR_ALL V3_OF_ORG ");
+  EXPECT_EQ(names(order("last_use_time, name")), "A_TOKEN B_TOKEN KEY ORG_TOKEN UNSET_FOR_ALL V3_OF_ORG ");
+
+  const std::vector<std::pair<std::string, Edit>> bad = {
+      {"order_by", order("version")},
+      {"id_pattern", [](auto* r) { r->set_id_pattern("[A]"); }},
+      {"statuses[1]",
+       [](auto* r) {
+         r->add_statuses(v1::MY_CREDENTIAL_STATUS_NOT_SET);
+         r->add_statuses(v1::MY_CREDENTIAL_STATUS_UNSPECIFIED);
+       }},
+      {"statuses[0]", [](auto* r) { r->add_statuses(static_cast<v1::MyCredentialStatus>(9)); }},
+  };
+  for (const auto& [field, edit] : bad) EXPECT_EQ(names(edit), field);
+
+  // A page token is of its conditions and order.
+  const std::string token = List("bob", 2)->next_page_token();
+  ASSERT_NE(token, "");
+  const std::vector<Edit> others = {order("name desc"), [](auto* r) { r->set_id_pattern("*"); },
+                                    [](auto* r) { r->add_statuses(v1::MY_CREDENTIAL_STATUS_SET_BY_ORG); }};
+  for (const Edit& edit : others) {
+    EXPECT_EQ(names([&](auto* r) {
+                edit(r);
+                r->set_page_token(token);
+              }),
+              "page_token");
+  }
 }
 
 TEST_F(MyCredentialsTest, PagesAndAnswersTheUserAlone) {

@@ -17,7 +17,16 @@ absl::Status Refused(absl::string_view reason, const std::string& resource, absl
   return MakeError(absl::StatusCode::kPermissionDenied, absl::StrCat(resource, ": ", problem), detail);
 }
 
-absl::Status NotAMember(const std::string& team_name) {
+std::string TeamName(const std::string& org, const std::string& team) {
+  return absl::StrCat("orgs/", org, "/teams/", team);
+}
+
+// For a caller who may see the team.
+absl::Status NotAMember(const storage::StoreView& view, const std::string& org, const std::string& team) {
+  const std::string team_name = TeamName(org, team);
+  const auto exists = view.Contains({storage::Table::kTeam, org, /*parent=*/"", team});
+  if (!exists.ok()) return FromStore(exists.status(), team_name);
+  if (!*exists) return NotFound(team_name);
   return Refused("NOT_A_TEAM_MEMBER", team_name, "its credentials answer for its members alone",
                  "Ask an OWNER or ADMIN of the team to add the user.");
 }
@@ -38,10 +47,6 @@ absl::StatusOr<std::string> TeamFor(const ChildName& server, const std::string& 
   return server.parent.id;
 }
 
-std::string TeamName(const std::string& org, const std::string& team) {
-  return absl::StrCat("orgs/", org, "/teams/", team);
-}
-
 }  // namespace
 
 absl::StatusOr<Session> Resolver::SessionFor(const Caller& caller, const ChildName& server,
@@ -57,7 +62,7 @@ absl::StatusOr<Session> Resolver::SessionFor(const Caller& caller, const ChildNa
     if (!session.team.empty() && caller.RoleIn(session.team) == v1::TEAM_ROLE_UNSPECIFIED) {
       const Resource team = {ResourceKind::kTeam, session.org, session.team, "", team_name};
       RETURN_IF_ERROR(Authorize(caller, Action::kSee, team));
-      return NotAMember(team_name);
+      return NotAMember(*store_->View(), session.org, session.team);
     }
   } else if (server.parent.kind != ParentName::kTeam && !session.team.empty()) {
     return Refused("TEAM_NOT_GRANTED", server.Name("mcpServers"),
@@ -120,7 +125,7 @@ absl::StatusOr<Session> Resolver::SessionForOther(const storage::StoreView& view
     const auto member =
         view.Contains({storage::Table::kMembership, session.org, absl::StrCat("users/", user.id), session.team});
     if (!member.ok()) return FromStore(member.status(), team_name);
-    if (!*member) return NotAMember(team_name);
+    if (!*member) return NotAMember(view, session.org, session.team);
   }
   if (server.parent.kind == ParentName::kTeam && session.team_suspended) {
     return Suspended(server.Name("mcpServers"));

@@ -113,6 +113,24 @@ absl::Status CheckTeam(const storage::StoreView& view, const Caller& user, const
   return absl::OkStatus();
 }
 
+// Whether there is such a workload is for those alone to know who may see it; others may name any, as one that is not
+// there presents nothing.
+absl::Status CheckWorkload(const storage::StoreView& view, const Caller& caller, const std::string& name) {
+  ASSIGN_OR_RETURN(const ParentName workload, ParseParent(name, "session.workload"));
+  if (Decide(caller, Action::kSee, {ResourceKind::kWorkload, workload.org, "", "", name}) != Decision::kAllow) {
+    return absl::OkStatus();
+  }
+  const auto exists = view.Contains({Table::kWorkload, workload.org, "", workload.id});
+  if (!exists.ok()) return FromStore(exists.status(), name);
+  if (*exists) return absl::OkStatus();
+  v1::ErrorDetail detail;
+  detail.set_reason("NOT_FOUND");
+  detail.set_resource(name);
+  detail.set_field("session.workload");
+  detail.set_next_step("Check the name with `keyferry workload list`, or name no workload.");
+  return MakeError(absl::StatusCode::kNotFound, absl::StrCat(name, ": not found"), detail);
+}
+
 // The MCP servers must be there, and the user's to launch.
 absl::Status CheckLaunches(const storage::StoreView& view, const Caller& user, const records::SessionRecord& session) {
   for (const std::string& name : session.mcp_servers()) {
@@ -192,6 +210,7 @@ absl::StatusOr<v1::CreateSessionResponse> SessionRules::Store(const Caller& call
   mutation.Require({Table::kUser, org, "", user_name.id}, (*user)->revision);
   if (caller.kind == PrincipalKind::kService) RETURN_IF_ERROR(RequireService(*view, caller, &mutation));
   if (!record.team().empty()) RETURN_IF_ERROR(CheckTeam(*view, (*user)->caller, record.team(), &mutation));
+  if (!record.workload().empty()) RETURN_IF_ERROR(CheckWorkload(*view, caller, record.workload()));
   RETURN_IF_ERROR(CheckLaunches(*view, (*user)->caller, record));
   auto signer = SignerFor(*view, org, record.create_time(), &mutation);
   if (!signer.ok()) return FromStore(signer.status(), absl::StrCat("orgs/", org));

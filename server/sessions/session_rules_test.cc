@@ -8,6 +8,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "server/errors.h"
 #include "server/sessions/session_sweeper.h"
 #include "server/sessions/session_text.h"
 #include "server/sessions/testing_sessions.h"
@@ -125,6 +126,27 @@ TEST(SessionRulesTest, WhoMayCreate) {
     const auto created =
         world.Create(world.directory.As(absl::StrCat("orgs/acme/", c.caller)), TestSessions::Request(c.user));
     EXPECT_EQ(ReasonOf(created.status()), c.reason) << created.status();
+  }
+}
+
+// Those who may not see workloads are told the same of one that is there and one that is not.
+TEST(SessionRulesTest, AnAbsentWorkloadIsSaidToThoseWhoMaySeeWorkloadsAlone) {
+  TestSessions world;
+  const auto create = [&](const std::string& caller, const std::string& user, const std::string& workload) {
+    v1::CreateSessionRequest request = TestSessions::Request(user);
+    request.mutable_session()->set_workload("orgs/acme/workloads/" + workload);
+    return world.Create(world.directory.As("orgs/acme/" + caller), request).status();
+  };
+  const absl::Status absent = create("users/root", "root", "rnuner");
+  EXPECT_TRUE(absl::IsNotFound(absent)) << absent;
+  v1::ErrorDetail detail;
+  ASSERT_TRUE(GetDetail(absent, &detail));
+  EXPECT_EQ(detail.resource(), "orgs/acme/workloads/rnuner");
+  EXPECT_EQ(detail.next_step(), "Check the name with `keyferry workload list`, or name no workload.");
+  EXPECT_EQ(create("users/root", "root", "runner"), absl::OkStatus());
+  for (const char* caller : {"services/platform", "users/ada"}) {
+    EXPECT_EQ(create(caller, "ada", "rnuner"), absl::OkStatus()) << caller;
+    EXPECT_EQ(create(caller, "ada", "runner"), absl::OkStatus()) << caller;
   }
 }
 

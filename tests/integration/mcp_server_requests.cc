@@ -153,6 +153,7 @@ std::vector<MethodEntry> ResolutionEntries() {
         Invalid("team: not the MCP server's", absl::StrCat("mcp_server: '", kBuilder, "' team: 'orgs/acme/teams/ops'"),
                 "team", Who::kTeamMember),
         Fails("team: absent, as a MEMBER", "team: 'orgs/acme/teams/void'", grpc::NOT_FOUND, Who::kMember),
+        Fails("team: absent, as the org's ADMIN", "team: 'orgs/acme/teams/void'", grpc::NOT_FOUND),
         Fails("team: hidden, as a MEMBER", "team: 'orgs/acme/teams/eng'", grpc::NOT_FOUND, Who::kMember),
         Fails("team: not a member, as the org's ADMIN", "team: 'orgs/acme/teams/eng'", grpc::PERMISSION_DENIED),
         Fails("team: as a workload", "team: 'orgs/acme/teams/eng'", grpc::PERMISSION_DENIED, Who::kWorkload)}});
@@ -186,6 +187,7 @@ std::vector<MethodEntry> ResolutionEntries() {
               Fails("user: absent", "user: 'orgs/acme/users/void'", grpc::NOT_FOUND),
               Fails("user: hidden", "user: 'orgs/acme/users/root'", grpc::NOT_FOUND, Who::kMember),
               Fails("user: hidden from a workload", "user: 'orgs/acme/users/root'", grpc::NOT_FOUND, Who::kWorkload),
+              Fails("user: team absent", "user: 'orgs/acme/users/mia' team: 'orgs/acme/teams/void'", grpc::NOT_FOUND),
               Fails("user: not in the team", "user: 'orgs/acme/users/mia' team: 'orgs/acme/teams/eng'",
                     grpc::PERMISSION_DENIED)}})},
   };

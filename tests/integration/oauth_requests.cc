@@ -151,8 +151,9 @@ std::vector<MethodEntry> ConnectionEntries() {
   return {
       {"ConnectionService.StartConnection", Who::kAdmin, "parent: 'orgs/acme' oauth_provider_id: 'idp'",
        Join({BadNames("parent", "orgs/acme", {"orgs/acme/services/portal", "orgs/acme/workloads/runner", kConnection}),
-             BadIds("oauth_provider_id"), BadStarts(), Absent("parent", {"orgs/void", "orgs/rival"}),
-             Refused("DDDDDDNN"), Refused("N..DNNNN", "parent: 'orgs/acme/teams/eng'")})},
+             BadIds("oauth_provider_id"), BadStarts(),
+             Absent("parent", {"orgs/void", "orgs/rival", "orgs/acme/teams/void"}), Refused("DDDDDDNN"),
+             Refused("N..DNNNN", "parent: 'orgs/acme/teams/eng'")})},
       {"ConnectionService.GetConnectionAttempt", Who::kMember, "name: '$ATTEMPT'",
        Join({BadNames("name", kAttempt,
                       {"orgs/acme", "orgs/acme/connectionAttempts", "orgs/acme/connectionAttempts/..",

@@ -38,7 +38,7 @@ absl::StatusOr<ConnectFlow::Standing> ConnectFlow::CheckStanding(const storage::
     return Ended("Who started this connection is no longer there.");
   }
   standing.starter = *std::move(starter);
-  if (!AuthorizeStart(standing.starter.caller, scope, attempt.ConnectionName()).ok()) {
+  if (!AuthorizeStart(context_.store, standing.starter.caller, scope, attempt.ConnectionName()).ok()) {
     return Ended("Who started this connection may not make it any more.");
   }
   ASSIGN_OR_RETURN(standing.provider, FindProvider(view, attempt.org, attempt.record->provider()));

@@ -19,7 +19,7 @@ using storage::Table;
 absl::StatusOr<v1::Connection> ConnectionRules::RefreshConnection(const Caller& caller,
                                                                   const v1::RefreshConnectionRequest& request) {
   ASSIGN_OR_RETURN(const ChildName name, ParseConnectionChild(request.name(), kConnections, "name"));
-  RETURN_IF_ERROR(Authorize(caller, Action::kUpdate, ConnectionResource(name.parent, request.name())));
+  RETURN_IF_ERROR(AuthorizeHeld(context_.store, caller, Action::kUpdate, name.parent, request.name()));
   const auto exists = context_.store->View()->Contains(ConnectionRecordKey(Table::kConnection, ConnectionKeyOf(name)));
   if (!exists.ok()) return FromStore(exists.status(), request.name());
   if (!*exists) return NotFound(request.name());

@@ -240,6 +240,7 @@ TEST_F(ConnectionRulesTest, WhoMayStart) {
       {"own", Ada(), kAda, "google", absl::StatusCode::kOk},
       {"a member for the team", Bob(), kEng, "google", absl::StatusCode::kPermissionDenied},
       {"an ADMIN for the team", Root(), kEng, "google", absl::StatusCode::kPermissionDenied},
+      {"an ADMIN for a team that is not there", Root(), "orgs/acme/teams/none", "google", absl::StatusCode::kNotFound},
       {"a stranger for the team", eve, kEng, "google", absl::StatusCode::kNotFound},
       {"a member for the organization", Ada(), "orgs/acme", "google", absl::StatusCode::kPermissionDenied},
       {"an ADMIN for a user", Root(), kAda, "google", absl::StatusCode::kPermissionDenied},
@@ -432,6 +433,8 @@ TEST_F(ConnectionRulesTest, RefreshingAsksTheRefresher) {
   const std::string name = "orgs/acme/teams/eng/connections/robot";
   EXPECT_EQ(Refresh(Bob(), name).status().code(), absl::StatusCode::kPermissionDenied);
   EXPECT_EQ(Refresh(Ada(), kAdasGoogle).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(Refresh(Root(), name).status().code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(Refresh(Root(), "orgs/acme/teams/none/connections/robot").status(), NotFound("orgs/acme/teams/none"));
   EXPECT_TRUE(world_.refresher.refreshed.empty());
   const auto refreshed = Refresh(Ada(), name);
   ASSERT_TRUE(refreshed.ok()) << refreshed.status();

@@ -99,7 +99,7 @@ absl::StatusOr<v1::StartConnectionResponse> ConnectionRules::StartConnection(
   RETURN_IF_ERROR(CheckScopes(request.scopes()));
   RETURN_IF_ERROR(CheckVariableSizes(request.url_variables()));
   const std::string connection = ChildName{parent, request.oauth_provider_id()}.Name(kConnections);
-  RETURN_IF_ERROR(AuthorizeStart(caller, parent, connection));
+  RETURN_IF_ERROR(AuthorizeStart(context_.store, caller, parent, connection));
   const std::unique_ptr<storage::StoreView> view = context_.store->View();
   if (absl::Status exists = CheckParentExists(*view, parent); !exists.ok()) return FromStore(exists, request.parent());
   const std::string provider_name = absl::StrCat("orgs/", parent.org, "/oauthProviders/", request.oauth_provider_id());

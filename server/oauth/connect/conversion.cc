@@ -55,10 +55,10 @@ Resource AttemptResource(const ParentName& parent, std::string name, std::string
   return resource;
 }
 
-absl::Status AuthorizeStart(const Caller& caller, const ParentName& parent, const std::string& name) {
-  const Resource resource = ConnectionResource(parent, name);
-  RETURN_IF_ERROR(Authorize(caller, Action::kCreate, resource));
-  RETURN_IF_ERROR(Authorize(caller, Action::kUpdate, resource));
+absl::Status AuthorizeStart(storage::Store* store, const Caller& caller, const ParentName& parent,
+                            const std::string& name) {
+  RETURN_IF_ERROR(AuthorizeHeld(store, caller, Action::kCreate, parent, name));
+  RETURN_IF_ERROR(AuthorizeHeld(store, caller, Action::kUpdate, parent, name));
   return IsScopeSuspended(caller.tier, parent) ? Suspended(name) : absl::OkStatus();
 }
 

@@ -14,6 +14,7 @@
 #include "server/oauth/protocol/token_client.h"
 #include "server/usage/usage_recorder.h"
 #include "storage/records/records.pb.h"
+#include "storage/store.h"
 
 namespace keyferry::server {
 
@@ -33,7 +34,8 @@ Resource AttemptResource(const ParentName& parent, std::string name, std::string
 
 // Whether the caller may start a connection of the scope: as for a credential that may be there or not. Then whether
 // the tier includes the scope.
-absl::Status AuthorizeStart(const Caller& caller, const ParentName& parent, const std::string& name);
+absl::Status AuthorizeStart(storage::Store* store, const Caller& caller, const ParentName& parent,
+                            const std::string& name);
 
 ConnectionKey ConnectionKeyOf(const ChildName& name);
 
