@@ -264,7 +264,7 @@ TEST_F(CliEndToEndTest, TheAuditLogIsReadExportedAndChecked) {
   ASSERT_EQ(refused.size(), 1u);
   EXPECT_EQ(refused[0]["method"], "CredentialService/RotateCredential");
   EXPECT_EQ(refused[0]["resource"], "orgs/dev/credentials/GITHUB_TOKEN");
-  EXPECT_EQ(Json("audit list --resource GITHUB_TOKEN").size(), 2u);
+  EXPECT_EQ(Json("audit list --resource GITHUB_TOKEN --method CredentialService").size(), 2u);
   EXPECT_EQ(Keyferry("audit list"), 0) << error_;
   EXPECT_THAT(output_, AllOf(HasSubstr("SEQUENCE"), HasSubstr("orgs/dev/users/ada"), Not(HasSubstr("sekrit"))));
   EXPECT_EQ(Keyferry("audit list --limit none"), 64);
