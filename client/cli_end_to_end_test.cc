@@ -155,6 +155,18 @@ TEST_F(CliEndToEndTest, CredentialLifeAtEveryScope) {
   EXPECT_EQ(Keyferry("credential rotate GITHUB_TOKEN --me --grace 1h", "new-sekrit\n"), 0) << error_;
   EXPECT_EQ(Json("credential describe GITHUB_TOKEN --me")["version"], "2");
   EXPECT_EQ(Json("credential rollback GITHUB_TOKEN --me")["version"], "3");
+  const std::string etag = Json("credential describe GITHUB_TOKEN --me")["etag"];
+  EXPECT_EQ(Json("credential update GITHUB_TOKEN --me --description d --etag " + etag)["description"], "d");
+  for (const std::string line : {"rotate", "rollback", "delete --yes", "update --description e"}) {
+    EXPECT_EQ(Keyferry("credential " + line + " GITHUB_TOKEN --me --etag " + etag, "sekrit"), 1) << line;
+    EXPECT_THAT(error_, HasSubstr("changed since its etag was read")) << line;
+  }
+  EXPECT_EQ(Keyferry("credential update GITHUB_TOKEN --me --rotate-by 2020-01-31"), 0) << error_;
+  EXPECT_EQ(Keyferry("credential rotate GITHUB_TOKEN --me", "sekrit"), 0) << error_;
+  EXPECT_THAT(error_, HasSubstr("its rotate-by date has passed: 2020-01-31"));
+  EXPECT_EQ(Keyferry("credential rotate GITHUB_TOKEN --me --rotate-by 2199-01-31", "sekrit"), 0) << error_;
+  EXPECT_THAT(error_, Not(HasSubstr("rotate-by")));
+  EXPECT_EQ(Json("credential describe GITHUB_TOKEN --me")["rotateBy"], "2199-01-31T00:00:00Z");
   EXPECT_EQ(Keyferry("credential delete GITHUB_TOKEN --me"), 64);
   EXPECT_EQ(Keyferry("credential delete GITHUB_TOKEN --me --yes"), 0) << error_;
   EXPECT_EQ(Keyferry("credential describe GITHUB_TOKEN --me"), 1);
@@ -252,7 +264,7 @@ TEST_F(CliEndToEndTest, TheAuditLogIsReadExportedAndChecked) {
   ASSERT_EQ(refused.size(), 1u);
   EXPECT_EQ(refused[0]["method"], "CredentialService/RotateCredential");
   EXPECT_EQ(refused[0]["resource"], "orgs/dev/credentials/GITHUB_TOKEN");
-  EXPECT_EQ(Json("audit list --resource GITHUB_TOKEN").size(), 2u);
+  EXPECT_EQ(Json("audit list --resource GITHUB_TOKEN --method CredentialService").size(), 2u);
   EXPECT_EQ(Keyferry("audit list"), 0) << error_;
   EXPECT_THAT(output_, AllOf(HasSubstr("SEQUENCE"), HasSubstr("orgs/dev/users/ada"), Not(HasSubstr("sekrit"))));
   EXPECT_EQ(Keyferry("audit list --limit none"), 64);

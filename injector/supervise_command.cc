@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "injector/exec/failure.h"
 #include "injector/exec/process_description.h"
 #include "injector/source/environment_source.h"
@@ -18,12 +17,6 @@
 #include "injector/supervise/supervisor.h"
 
 namespace keyferry::injector {
-namespace {
-
-// The watch renews it for as long as the injector lives.
-constexpr absl::Duration kLease = absl::Hours(1);
-
-}  // namespace
 
 Failure RunSupervise(const ExecOptions& options, const InheritedState& state) {
   absl::StatusOr<ServerAccess> access = ServerAccess::Load(options, ::getenv);
@@ -37,8 +30,8 @@ Failure RunSupervise(const ExecOptions& options, const InheritedState& state) {
   // In a thread of its own, since gRPC's threads take over the signal mask of the one that makes them, while this one
   // still ends when it is interrupted.
   std::thread opening([&] {
-    source = EnvironmentSource::Open(*std::move(access), DescribeProcess(::getenv, kLease), source_options, &first,
-                                     &failure);
+    source = EnvironmentSource::Open(*std::move(access), DescribeProcess(::getenv, kWatchedLease), source_options,
+                                     &first, &failure);
   });
   {
     const SignalsUnblocked interruptible(state.mask());
@@ -49,6 +42,7 @@ Failure RunSupervise(const ExecOptions& options, const InheritedState& state) {
   source->Start(&mailbox);
   const SupervisedCommand command = {options.command, environ, options.inherit};
   Failure result = RunSupervised(command, *options.supervise, state, std::move(first), mailbox, *source);
+  source->NothingRuns();
   source.reset();
   return result;
 }

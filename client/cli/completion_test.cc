@@ -54,6 +54,10 @@ TEST_F(CompletionTest, BashOffersWhatTheTreeHas) {
   EXPECT_EQ(Complete("keyferry credential ro"), "rotate rollback rotate-many rollout");
   EXPECT_EQ(Complete("keyferry -o json credential ro"), "rotate rollback rotate-many rollout");
   EXPECT_EQ(Complete("keyferry credential rotate A --gr"), "--grace");
+  EXPECT_EQ(Complete("keyferry credential rotate A --ro"), "--rotate-by");
+  for (const char* command : {"update", "rotate", "rollback", "delete"}) {
+    EXPECT_EQ(Complete(absl::StrCat("keyferry credential ", command, " A --et")), "--etag") << command;
+  }
   EXPECT_EQ(Complete("keyferry user create bob --role "), "admin member");
   EXPECT_EQ(Complete("keyferry team add-member a b --role o"), "owner");
   EXPECT_EQ(Complete("keyferry credential list -o "), "json yaml table");

@@ -52,6 +52,13 @@ void SetTime(absl::Time time, google::protobuf::Timestamp* timestamp) {
   timestamp->set_seconds(absl::ToUnixSeconds(time));
 }
 
+// An empty one, as of a shell's variable that is not set, would stand for no condition at all.
+Outcome GivenEtag(const Arguments& arguments, std::string* etag) {
+  *etag = arguments.Text("--etag");
+  if (!arguments.Has("--etag") || !etag->empty()) return std::nullopt;
+  return UsageFailure("--etag: must not be empty; take it from `keyferry credential describe NAME -o json`");
+}
+
 // Puts a value into a request for as long as `call` runs.
 template <typename Request, typename Call>
 Outcome WithValue(const SecretText& value, Request* request, Call call) {
@@ -101,12 +108,29 @@ void NoteRollout(Context& context, const Arguments& arguments, const std::string
                            << arguments.Text("NAME") << scope << " --watch`\n";
 }
 
+// A reminder that the rotation has answered goes on reminding unless it is moved.
+void NotePassedReminder(Context& context, const v1::Credential& credential) {
+  if (!credential.rotation_overdue()) return;
+  const absl::Time date = absl::FromUnixSeconds(credential.rotate_by().seconds());
+  *context.streams().error << "note: its rotate-by date has passed: "
+                           << absl::FormatTime("%Y-%m-%d", date, absl::UTCTimeZone())
+                           << "; set the next one with --rotate-by DATE, or none, of `keyferry credential rotate` or "
+                              "`keyferry credential update`\n";
+}
+
 Outcome Rotate(Context& context, const Arguments& arguments) {
   v1::RotateCredentialRequest request;
   KEYFERRY_RETURN_IF_FAILED(CredentialName(context, arguments, request.mutable_name()));
+  KEYFERRY_RETURN_IF_FAILED(GivenEtag(arguments, request.mutable_etag()));
+  if (arguments.Text("--rotate-by") == "none") {
+    request.set_remove_rotate_by(true);
+  } else if (arguments.Has("--rotate-by")) {
+    SetTime(arguments.Time("--rotate-by"), request.mutable_rotate_by());
+  }
   if (arguments.Has("--grace")) {
     request.mutable_grace()->set_seconds(absl::ToInt64Seconds(arguments.Duration("--grace")));
   }
+  NoteHolders(context, request.name());
   SecretText value;
   KEYFERRY_RETURN_IF_FAILED(ReadValue(context.streams(), arguments.Text("--from-file"), &value));
   v1::Credential credential;
@@ -114,12 +138,15 @@ Outcome Rotate(Context& context, const Arguments& arguments) {
       value, &request, [&] { return context.Call(Idempotent::kNo, &Stub::RotateCredential, request, &credential); }));
   context.printer().Message(credential);
   NoteRollout(context, arguments, request.name());
+  NotePassedReminder(context, credential);
   return std::nullopt;
 }
 
 Outcome Rollback(Context& context, const Arguments& arguments) {
   v1::RollbackCredentialRequest request;
   KEYFERRY_RETURN_IF_FAILED(CredentialName(context, arguments, request.mutable_name()));
+  KEYFERRY_RETURN_IF_FAILED(GivenEtag(arguments, request.mutable_etag()));
+  NoteHolders(context, request.name());
   v1::Credential credential;
   KEYFERRY_RETURN_IF_FAILED(context.Call(Idempotent::kNo, &Stub::RollbackCredential, request, &credential));
   context.printer().Message(credential);
@@ -132,6 +159,7 @@ Outcome Update(Context& context, const Arguments& arguments) {
     return UsageFailure("nothing to update: keyferry credential update; give --description or --rotate-by");
   }
   KEYFERRY_RETURN_IF_FAILED(CredentialName(context, arguments, request.mutable_credential()->mutable_name()));
+  KEYFERRY_RETURN_IF_FAILED(GivenEtag(arguments, request.mutable_credential()->mutable_etag()));
   if (arguments.Has("--description")) {
     request.mutable_credential()->set_description(arguments.Text("--description"));
     request.mutable_update_mask()->add_paths("description");
@@ -142,8 +170,10 @@ Outcome Update(Context& context, const Arguments& arguments) {
       SetTime(arguments.Time("--rotate-by"), request.mutable_credential()->mutable_rotate_by());
     }
   }
+  // Sent a second time after it was done, its etag would be stale.
+  const Idempotent idempotent = arguments.Has("--etag") ? Idempotent::kNo : Idempotent::kYes;
   v1::Credential credential;
-  KEYFERRY_RETURN_IF_FAILED(context.Call(Idempotent::kYes, &Stub::UpdateCredential, request, &credential));
+  KEYFERRY_RETURN_IF_FAILED(context.Call(idempotent, &Stub::UpdateCredential, request, &credential));
   context.printer().Message(credential);
   return std::nullopt;
 }
@@ -166,11 +196,14 @@ Outcome Describe(Context& context, const Arguments& arguments) {
 Outcome Delete(Context& context, const Arguments& arguments) {
   v1::DeleteCredentialRequest request;
   KEYFERRY_RETURN_IF_FAILED(CredentialName(context, arguments, request.mutable_name()));
+  KEYFERRY_RETURN_IF_FAILED(GivenEtag(arguments, request.mutable_etag()));
   if (context.streams().input_is_terminal && !arguments.Has("--yes")) {
     v1::Credential credential;
     KEYFERRY_RETURN_IF_FAILED(Get(context, request.name(), &credential));
-    request.set_etag(credential.etag());
+    if (!arguments.Has("--etag")) request.set_etag(credential.etag());
     WarnOfHolders(context, request.name());
+  } else if (arguments.Has("--yes")) {
+    NoteHolders(context, request.name());
   }
   KEYFERRY_RETURN_IF_FAILED(context.Confirm(
       absl::StrCat("Delete ", request.name(), " and every version of its value for good?"), arguments.Has("--yes")));
@@ -190,6 +223,7 @@ void AddCredentialCommands(CommandTree& tree) {
   const Option description = {"--description", ValueKind::kText, "TEXT", "What it is for; never a secret"};
   const Option rotate_by = {"--rotate-by", ValueKind::kTime, "DATE", "Remind to rotate it by DATE, or `none`"};
   const Option grace = GraceOption();
+  const Option etag = {"--etag", ValueKind::kText, "ETAG", "Only if it has not changed since `describe` showed ETAG"};
   const std::vector<std::vector<std::string>> scopes = {{"--team", "--me"}};
   tree.groups.push_back({"credential", "Store, rotate and delete credentials"});
   tree.commands.push_back({"credential create",
@@ -203,21 +237,21 @@ void AddCredentialCommands(CommandTree& tree) {
                            "Store a new value; processes that depend on it move over",
                            kValueRule,
                            {name},
-                           {team, me, grace, from_file},
+                           {team, me, grace, rotate_by, etag, from_file},
                            scopes,
                            Rotate});
   tree.commands.push_back({"credential rollback",
                            "Make the kept previous version the newest one again",
                            "Works as long as the grace of the last rotation lasts.",
                            {name},
-                           {team, me},
+                           {team, me, etag},
                            scopes,
                            Rollback});
   tree.commands.push_back({"credential update",
                            "Change the description or the reminder",
                            "The value is changed by `keyferry credential rotate`.",
                            {name},
-                           {team, me, description, rotate_by},
+                           {team, me, description, rotate_by, etag},
                            scopes,
                            Update});
   tree.commands.push_back({"credential describe",
@@ -228,7 +262,7 @@ void AddCredentialCommands(CommandTree& tree) {
                            scopes,
                            Describe});
   tree.commands.push_back(
-      {"credential delete", "Delete a credential for good", "", {name}, {team, me, YesOption()}, scopes, Delete});
+      {"credential delete", "Delete a credential for good", "", {name}, {team, me, etag, YesOption()}, scopes, Delete});
   AddCredentialListCommands(tree);
   AddCredentialFileCommands(tree);
 }

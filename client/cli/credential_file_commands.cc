@@ -14,6 +14,7 @@
 #include "client/cli/commands.h"
 #include "client/cli/context.h"
 #include "client/cli/credential_scope.h"
+#include "client/cli/held_warning.h"
 #include "client/cli/value_input.h"
 #include "client/credential_file.h"
 #include "client/secret_text.h"
@@ -101,6 +102,12 @@ void SetSeconds(absl::Time time, google::protobuf::Timestamp* timestamp) {
   timestamp->set_seconds(absl::ToUnixSeconds(time));
 }
 
+std::vector<std::string> NamesOf(const std::vector<FileCredential>& credentials, const std::string& parent) {
+  std::vector<std::string> names;
+  for (const FileCredential& one : credentials) names.push_back(absl::StrCat(parent, "/credentials/", one.name));
+  return names;
+}
+
 Outcome Import(Context& context, const Arguments& arguments) {
   std::vector<FileCredential> credentials;
   KEYFERRY_RETURN_IF_FAILED(ReadCredentials(context, arguments, &credentials));
@@ -126,6 +133,7 @@ Outcome Import(Context& context, const Arguments& arguments) {
   }
   request->set_validate_only(arguments.Has("--dry-run"));
   KEYFERRY_RETURN_IF_FAILED(CheckSize((*request).ByteSizeLong(), arguments.Text("--file")));
+  if (conflict == v1::IMPORT_CONFLICT_ROTATE) NoteHoldersOfAny(context, NamesOf(credentials, request->parent()));
   v1::ImportCredentialsResponse response;
   KEYFERRY_RETURN_IF_FAILED(context.Call(arguments.Has("--dry-run") ? Idempotent::kYes : Idempotent::kNo,
                                          &Stub::ImportCredentials, *request, &response));
@@ -159,6 +167,7 @@ Outcome RotateMany(Context& context, const Arguments& arguments) {
     request.SetValue(one->mutable_value(), credential.value);
   }
   KEYFERRY_RETURN_IF_FAILED(CheckSize((*request).ByteSizeLong(), arguments.Text("--file")));
+  NoteHoldersOfAny(context, NamesOf(credentials, parent));
   v1::BatchRotateCredentialsResponse response;
   KEYFERRY_RETURN_IF_FAILED(context.Call(Idempotent::kNo, &Stub::BatchRotateCredentials, *request, &response));
   const std::vector<v1::Credential> rotated(response.credentials().begin(), response.credentials().end());

@@ -83,6 +83,14 @@ TEST_F(RunTest, CommandsSendWhatTheySay) {
        R"(RotateCredentialRequest {name: "orgs/dev/credentials/A" value: "v" grace { seconds: 172800 }})"},
       {"credential rotate A --grace 0",
        R"(RotateCredentialRequest {name: "orgs/dev/credentials/A" value: "v" grace { }})"},
+      {"credential rotate A --etag e1 --rotate-by 2027-01-31",
+       R"(RotateCredentialRequest {name: "orgs/dev/credentials/A" value: "v" etag: "e1" rotate_by { seconds: 1801353600 }})"},
+      {"credential rotate A --rotate-by none",
+       R"(RotateCredentialRequest {name: "orgs/dev/credentials/A" value: "v" remove_rotate_by: true})"},
+      {"credential rollback A --etag e1", R"(RollbackCredentialRequest {name: "orgs/dev/credentials/A" etag: "e1"})"},
+      {"credential update A --description d --etag e1",
+       R"(UpdateCredentialRequest {credential { name: "orgs/dev/credentials/A" description: "d" etag: "e1" } update_mask { paths: "description" }})"},
+      {"credential delete A --yes --etag e1", R"(DeleteCredentialRequest {name: "orgs/dev/credentials/A" etag: "e1"})"},
       {"credential rollback orgs/x/teams/y/credentials/Z",
        R"(RollbackCredentialRequest {name: "orgs/x/teams/y/credentials/Z"})"},
       {"credential update A --rotate-by none",
@@ -447,64 +455,6 @@ TEST_F(RunTest, StatusSaysWhereAndWho) {
   EXPECT_EQ(Json()["serverVersion"], "9.9.9");
   EXPECT_EQ(Json()["principal"], "orgs/dev/users/ada");
   EXPECT_EQ(Json()["tokenExpireTime"], "2100-01-01T00:00:00Z");
-}
-
-v1::CredentialRollout MakeRollout(int64_t version, int current, int outdated) {
-  v1::CredentialRollout rollout;
-  rollout.set_current_version(version);
-  rollout.set_current_count(current);
-  rollout.set_outdated_count(outdated);
-  v1::RolloutProcess* process = rollout.add_processes();
-  process->mutable_process()->set_mcp_server("orgs/dev/mcpServers/github");
-  process->mutable_process()->mutable_info()->set_host("host-1");
-  process->mutable_process()->mutable_info()->set_pid(42);
-  process->set_held_version(outdated > 0 ? version - 1 : version);
-  process->set_state(outdated > 0 ? v1::ROLLOUT_STATE_OUTDATED : v1::ROLLOUT_STATE_CURRENT);
-  rollout.add_mcp_servers("orgs/dev/mcpServers/github");
-  rollout.add_mcp_servers("orgs/dev/teams/eng/mcpServers/github");
-  return rollout;
-}
-
-TEST_F(RunTest, ARolloutIsShownAndFollowedToItsEnd) {
-  server_->SetRollouts({MakeRollout(2, 1, 2)});
-  EXPECT_EQ(Keyferry("credential rollout GITHUB_TOKEN"), 0) << error_;
-  EXPECT_THAT(output_, AllOf(HasSubstr("host-1"), HasSubstr("42"), HasSubstr("OUTDATED"),
-                             HasSubstr("1 of 3 on version 2; 2 not shown.")));
-  EXPECT_EQ(Keyferry("-o json credential rollout GITHUB_TOKEN"), 0) << error_;
-  EXPECT_EQ(Json()["outdatedCount"], 2);
-  server_->SetRollouts({MakeRollout(2, 0, 1), MakeRollout(2, 1, 0)});
-  EXPECT_EQ(Keyferry("-o json credential rollout GITHUB_TOKEN --team eng --watch"), 0) << error_;
-  const size_t line = output_.find('\n');
-  ASSERT_NE(line, std::string::npos);
-  EXPECT_EQ(nlohmann::json::parse(output_.substr(0, line))["outdatedCount"], 1);
-  EXPECT_EQ(nlohmann::json::parse(output_.substr(line))["name"], "orgs/dev/teams/eng/credentials/GITHUB_TOKEN");
-}
-
-TEST_F(RunTest, ARotationSaysWhoIsStillOnTheOldVersion) {
-  EXPECT_EQ(Keyferry("credential rotate A", "v"), 0) << error_;
-  EXPECT_EQ(error_, "");
-  server_->SetRollouts({MakeRollout(2, 1, 2)});
-  EXPECT_EQ(Keyferry("-o json credential rotate A --team eng", "v"), 0) << error_;
-  EXPECT_EQ(Json()["version"], "2");
-  EXPECT_EQ(error_,
-            "note: 2 processes are still on an older version; follow with `keyferry credential rollout A --team eng "
-            "--watch`\n");
-}
-
-TEST_F(RunTest, DeletionIsConfirmedOnATerminal) {
-  input_is_terminal_ = true;
-  server_->SetRollouts({MakeRollout(2, 1, 2)});
-  EXPECT_EQ(Keyferry("credential delete GITHUB_TOKEN", "n\n"), 1);
-  EXPECT_THAT(error_, AllOf(HasSubstr("These MCP servers bind GITHUB_TOKEN: orgs/dev/mcpServers/github, "
-                                      "orgs/dev/teams/eng/mcpServers/github\n"),
-                            HasSubstr("Processes that run with it now: 3\n"),
-                            HasSubstr("  orgs/dev/mcpServers/github on host-1, pid 42\n  and others\n"),
-                            HasSubstr("Delete orgs/dev/credentials/GITHUB_TOKEN"), HasSubstr("not confirmed")));
-  EXPECT_THAT(server_->Requests(), Not(testing::Contains(StartsWith("DeleteCredentialRequest"))));
-  EXPECT_EQ(Keyferry("credential delete GITHUB_TOKEN", ""), 1);
-  EXPECT_EQ(Keyferry("credential delete GITHUB_TOKEN", "y\n"), 0) << error_;
-  EXPECT_EQ(server_->Requests().back(), "DeleteCredentialRequest {name: \"orgs/dev/credentials/GITHUB_TOKEN\"}");
-  EXPECT_EQ(Keyferry("org delete", "\n"), 1);
 }
 
 TEST_F(RunTest, ArgumentsAreUtf8) {

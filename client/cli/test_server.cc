@@ -90,6 +90,10 @@ class TestServer::Services : public v1::CredentialService::Service,
     if (!status.ok()) return status;
     Keep(request->name(), request->value());
     *response = StoreCredential(request->name(), 2);
+    if (absl::EndsWith(request->name(), "/OVERDUE") && !request->has_rotate_by() && !request->remove_rotate_by()) {
+      response->mutable_rotate_by()->set_seconds(1801353600);
+      response->set_rotation_overdue(true);
+    }
     return Status::OK;
   }
   Status BatchRotateCredentials(Context* context, const v1::BatchRotateCredentialsRequest* request,
@@ -303,6 +307,9 @@ class TestServer::Services : public v1::CredentialService::Service,
     v1::Process* process = response->add_processes();
     process->set_name("orgs/dev/processes/p1.00");
     process->mutable_info()->set_host("host-1");
+    process->set_mcp_server("orgs/dev/mcpServers/github");
+    process->add_credentials()->set_credential("orgs/dev/credentials/HELD");
+    process->add_credentials()->set_credential("orgs/dev/credentials/HELD_TOO");
     return Seen(context, *request);
   }
   // Commands ask for it besides what they do, so it is not among the requests.

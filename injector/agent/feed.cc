@@ -89,7 +89,11 @@ void Feed::HoldsNothing(const void* holder) {
 
 // One record at the server stands for all who share the feed: the one that is furthest behind speaks for it.
 void Feed::Report() {
-  if (sink_ == nullptr || held_.empty()) return;
+  if (sink_ == nullptr) return;
+  if (held_.empty()) {
+    if (std::exchange(reported_, Held()).revision != 0) sink_->NothingRuns();
+    return;
+  }
   Held oldest = held_.begin()->second;
   for (const auto& [holder, held] : held_) {
     if (held.revision < oldest.revision) oldest = held;

@@ -72,7 +72,7 @@ class Feed {
   void TakeStanding(Standing standing, Failure why);
   void TakeLine(const std::string& line);
 
-  // Where the oldest revision that runs is reported; may be null.
+  // Where the oldest revision that runs is reported, and when nothing runs any more; may be null.
   void ReportTo(ReportSink* sink);
   // Somebody, told apart by an address, runs with that revision; or does not any more.
   void Holds(const void* holder, int64_t revision, int64_t pid);

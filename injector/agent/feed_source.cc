@@ -14,8 +14,6 @@
 namespace keyferry::injector::agent {
 namespace {
 
-// The watch renews it for as long as the agent lives.
-constexpr absl::Duration kLease = absl::Hours(1);
 // Launches learn after this that the server cannot be reached, and wait on.
 constexpr absl::Duration kAttempt = absl::Seconds(5);
 constexpr Backoff::Limits kBetweenAttempts = {absl::Milliseconds(500), absl::Seconds(15)};
@@ -64,7 +62,7 @@ std::unique_ptr<EnvironmentSource> FeedSource::OpenOnce(Failure* failure) {
   options.give_up = [this] { return stopping(); };
   ResolvedEnvironment first;
   std::unique_ptr<EnvironmentSource> source =
-      EnvironmentSource::Open(access_, DescribeProcess(::getenv, kLease), std::move(options), &first, failure);
+      EnvironmentSource::Open(access_, DescribeProcess(::getenv, kWatchedLease), std::move(options), &first, failure);
   if (source == nullptr) return nullptr;
   OnEnvironment(std::move(first));
   inbox_.Post([&feed = feed_, sink = source.get()] { feed.ReportTo(sink); });

@@ -18,6 +18,7 @@ class FeedTest : public ::testing::Test, public ReportSink {
   FeedTest() : feed_("orgs/acme/mcpServers/github", {absl::Hours(1), [this] { return now_; }}) {}
 
   void Running(int64_t revision, int64_t pid) override { absl::StrAppend(&reports_, revision, ":", pid, " "); }
+  void NothingRuns() override { absl::StrAppend(&reports_, "nothing "); }
   std::string ForLaunch() const {
     const Feed::Answer answer = feed_.ForLaunch();
     if (const auto* ready = std::get_if<Feed::Ready>(&answer)) return absl::StrCat("ready ", ready->revision);
@@ -80,9 +81,23 @@ TEST_F(FeedTest, TheRevisionThatIsFurthestBehindIsReported) {
   feed_.Holds(&b, 6, 201);
   feed_.HoldsNothing(&b);
   EXPECT_EQ(reports_.substr(reports_.size() - 6), "6:101 ");
-  const std::string before = reports_;
+}
+
+TEST_F(FeedTest, WhenNobodyIsLeftNothingRunsUntilTheNext) {
+  feed_.ReportTo(this);
+  int a = 0;
+  int b = 0;
   feed_.HoldsNothing(&a);
-  EXPECT_EQ(reports_, before) << "the record stays what it was when nobody is left";
+  EXPECT_EQ(reports_, "") << "nothing ever ran";
+  feed_.Holds(&a, 5, 100);
+  feed_.Holds(&b, 5, 200);
+  feed_.HoldsNothing(&a);
+  reports_.clear();
+  feed_.HoldsNothing(&b);
+  feed_.HoldsNothing(&b);
+  EXPECT_EQ(reports_, "nothing ");
+  feed_.Holds(&b, 5, 200);
+  EXPECT_EQ(reports_, "nothing 5:200 ");
 }
 
 }  // namespace

@@ -8,6 +8,10 @@
 
 namespace keyferry::injector {
 
+// Of a process that is watched for: the watch renews it, and it is how long the record outlives an injector that is
+// killed. Longer than it takes to find the server again.
+inline constexpr absl::Duration kWatchedLease = absl::Minutes(5);
+
 // What the server is told of the process that values are for, so that a rotation can show who holds what: a new random
 // id, the host's name, this process's id (the command's too, once it has replaced it), and the Kubernetes pod where
 // KEYFERRY_POD ("namespace/name"), or POD_NAMESPACE and POD_NAME of the downward API, name it. What is not printable

@@ -95,10 +95,14 @@ void EnvironmentSource::Say(const std::string& line) {
   if (lines_.Allow(line, absl::Now())) listener_->OnProblem(line);
 }
 
-void EnvironmentSource::Running(int64_t revision, int64_t pid) {
+void EnvironmentSource::Running(int64_t revision, int64_t pid) { Tell({revision, pid}); }
+
+void EnvironmentSource::NothingRuns() { Tell({0, 0, /*ended=*/true}); }
+
+void EnvironmentSource::Tell(const Report& report) {
   {
     absl::MutexLock lock(&mutex_);
-    running_ = {revision, pid};
+    running_ = report;
   }
   link_.Wake();
 }
@@ -111,15 +115,52 @@ void EnvironmentSource::ConfirmRunning() {
   }
   // What is known under the newest revision is what was handed on.
   if (running.revision == handed_on_) running.revision = newest_;
-  const bool settled = running.revision == settled_.revision && running.pid == settled_.pid;
-  if (running.revision == 0 || settled || record_.empty() || link_.confirming() || !link_.watching()) return;
+  const bool settled =
+      running.revision == settled_.revision && running.pid == settled_.pid && running.ended == settled_.ended;
+  const bool nothing = running.revision == 0 && !running.ended;
+  if (nothing || settled || record_.empty() || link_.confirming() || !link_.watching()) return;
   if (absl::Now() < confirm_after_) return;
+  confirming_ = running;
+  if (running.ended) {
+    v1::DeleteProcessRequest request;
+    request.set_name(record_);
+    return link_.ConfirmEnd(request);
+  }
   v1::ConfirmEnvironmentRequest request;
   request.set_name(record_);
   request.set_revision(running.revision);
   request.set_pid(running.pid);
-  confirming_ = running;
   link_.Confirm(request);
+}
+
+void EnvironmentSource::SayLastWord() {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!running_.ended) return;
+  }
+  const absl::Time deadline = absl::Now() + options_.last_word;
+  // What is due is not put off any more.
+  confirm_after_ = absl::InfinitePast();
+  while (true) {
+    ConfirmRunning();
+    if (!link_.confirming()) return;
+    switch (link_.Wait(deadline)) {
+      case ServerLink::Event::kConfirmed:
+        OnConfirmed();
+        if (link_.confirmation_error().has_value() && MayPass(link_.confirmation_error()->code)) return;
+        confirm_after_ = absl::InfinitePast();
+        break;
+      case ServerLink::Event::kMessage:
+        if (link_.message()->has_environment()) WipeValues(link_.message()->mutable_environment());
+        link_.ReadNext();
+        break;
+      case ServerLink::Event::kTimeout:
+        return;
+      case ServerLink::Event::kEnded:
+      case ServerLink::Event::kWoken:
+        break;
+    }
+  }
 }
 
 void EnvironmentSource::OnConfirmed() {

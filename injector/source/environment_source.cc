@@ -134,6 +134,7 @@ v1::WatchRequest EnvironmentSource::Request() {
 
 void EnvironmentSource::RunThread() {
   for (absl::Duration wait = Follow(); Pause(wait);) wait = Reopen();
+  SayLastWord();
   link_.Close();
 }
 

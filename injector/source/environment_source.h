@@ -48,6 +48,8 @@ class EnvironmentSource : public ReportSink {
     absl::Duration file_check = absl::Seconds(2);
     // Between two confirmations of what runs, whatever is reported meanwhile: the newest report is then confirmed.
     absl::Duration between_confirmations = absl::Seconds(1);
+    // How long the end of this may take to say that nothing runs, if that was told and not said yet.
+    absl::Duration last_word = absl::Seconds(2);
     // Asked now and then by Open, which gives up once it answers true.
     std::function<bool()> give_up;
   };
@@ -57,7 +59,8 @@ class EnvironmentSource : public ReportSink {
   // describes the process that the values are for; without an id it is not tracked.
   static std::unique_ptr<EnvironmentSource> Open(ServerAccess access, v1::ProcessInfo process, Options options,
                                                  ResolvedEnvironment* first, Failure* failure);
-  // Ends the watch. The listener is not called any more once this returns.
+  // Ends the watch, after the last word to the server if that is due. The listener is not called any more once this
+  // returns.
   ~EnvironmentSource() override;
   EnvironmentSource(const EnvironmentSource&) = delete;
   EnvironmentSource& operator=(const EnvironmentSource&) = delete;
@@ -68,11 +71,15 @@ class EnvironmentSource : public ReportSink {
   // ReportSink: confirms to the server what runs, as soon as it can be reached, and not more often than the options
   // say.
   void Running(int64_t revision, int64_t pid) override ABSL_LOCKS_EXCLUDED(mutex_);
+  // The same: the process's record ends, until something runs.
+  void NothingRuns() override ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   struct Report {
     int64_t revision = 0;
     int64_t pid = 0;
+    // What ran has ended.
+    bool ended = false;
   };
 
   EnvironmentSource(ServerAccess access, v1::ProcessInfo process, Options options);
@@ -97,8 +104,11 @@ class EnvironmentSource : public ReportSink {
   void Say(const std::string& line);
   void Stand(Standing standing, Failure why = {});
 
+  void Tell(const Report& report) ABSL_LOCKS_EXCLUDED(mutex_);
   // Begins to confirm what runs unless that is done, or not possible now.
   void ConfirmRunning() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Says that nothing runs, if it does not and the server can be told now.
+  void SayLastWord() ABSL_LOCKS_EXCLUDED(mutex_);
   void OnConfirmed() ABSL_LOCKS_EXCLUDED(mutex_);
   bool stopping() ABSL_LOCKS_EXCLUDED(mutex_);
 

@@ -72,6 +72,8 @@ class ReportSink {
   // The process that gets new work is `pid` and was started with the environment of `revision`; none that was started
   // with an older one is left but to finish what it had begun. Thread-safe, does not block.
   virtual void Running(int64_t revision, int64_t pid) = 0;
+  // All that was started has ended. Something may run again later on. Thread-safe, does not block.
+  virtual void NothingRuns() {}
 };
 
 }  // namespace keyferry::injector

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "google/protobuf/empty.pb.h"
 #include "grpcpp/support/async_unary_call.h"
 
 namespace keyferry::injector {
@@ -14,9 +15,12 @@ constexpr absl::Duration kConfirmationTimeout = absl::Seconds(10);
 
 struct ServerLink::Confirmation {
   grpc::ClientContext context;
-  v1::ConfirmEnvironmentResponse response;
   grpc::Status status;
-  std::unique_ptr<grpc::ClientAsyncResponseReader<v1::ConfirmEnvironmentResponse>> call;
+  // One of two.
+  v1::ConfirmEnvironmentResponse confirmed;
+  std::unique_ptr<grpc::ClientAsyncResponseReader<v1::ConfirmEnvironmentResponse>> confirming;
+  google::protobuf::Empty ended;
+  std::unique_ptr<grpc::ClientAsyncResponseReader<google::protobuf::Empty>> ending;
 };
 
 ServerLink::ServerLink(ServerAccess access) : access_(std::move(access)) {}
@@ -47,10 +51,21 @@ absl::Status ServerLink::Watch(const std::string& mcp_server, v1::WatchRequest r
 }
 
 void ServerLink::Confirm(const v1::ConfirmEnvironmentRequest& request) {
+  Confirmation* const one = NewConfirmation();
+  one->confirming = processes_->AsyncConfirmEnvironment(&one->context, request, &queue_);
+  one->confirming->Finish(&one->confirmed, &one->status, one);
+}
+
+void ServerLink::ConfirmEnd(const v1::DeleteProcessRequest& request) {
+  Confirmation* const one = NewConfirmation();
+  one->ending = processes_->AsyncDeleteProcess(&one->context, request, &queue_);
+  one->ending->Finish(&one->ended, &one->status, one);
+}
+
+ServerLink::Confirmation* ServerLink::NewConfirmation() {
   confirmation_ = std::make_unique<Confirmation>();
   confirmation_->context.set_deadline(absl::ToChronoTime(absl::Now() + kConfirmationTimeout));
-  confirmation_->call = processes_->AsyncConfirmEnvironment(&confirmation_->context, request, &queue_);
-  confirmation_->call->Finish(&confirmation_->response, &confirmation_->status, confirmation_.get());
+  return confirmation_.get();
 }
 
 void ServerLink::Close() {

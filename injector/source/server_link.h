@@ -21,8 +21,9 @@
 
 namespace keyferry::injector {
 
-// One thread's hold on the server: at most one watch and one confirmation at a time, and one place to wait for what
-// comes of them. Only Wake may be called by other threads. No thread of its own.
+// One thread's hold on the server: at most one watch and one confirmation at a time (that something runs, or that
+// nothing does any more), and one place to wait for what comes of them. Only Wake may be called by other threads. No
+// thread of its own.
 class ServerLink {
  public:
   enum class Event {
@@ -50,6 +51,8 @@ class ServerLink {
   absl::Status Watch(const std::string& mcp_server, v1::WatchRequest request);
   // Begins a confirmation over the same connection. Needs a watch that has not ended, and no confirmation under way.
   void Confirm(const v1::ConfirmEnvironmentRequest& request);
+  // The same of the end of a process.
+  void ConfirmEnd(const v1::DeleteProcessRequest& request);
   // Cancels the watch and the confirmation, and waits for their end, which no event tells of.
   void Close();
 
@@ -71,6 +74,7 @@ class ServerLink {
 
  private:
   struct Confirmation;
+  Confirmation* NewConfirmation();
 
   // Takes in one event of the queue; none if it means nothing to the caller.
   std::optional<Event> Take(void* tag, bool ok) ABSL_LOCKS_EXCLUDED(mutex_);

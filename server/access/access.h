@@ -32,7 +32,7 @@ enum class ResourceKind {
   kWorkload,
   kToken,
   kSession,
-  // The record of a process that runs with credentials: kUpdate confirms what it runs with.
+  // The record of a process that runs with credentials: kUpdate confirms what it runs with, kDelete that it has ended.
   kProcess,
   kOwnIdentity,
   // An org's audit log: kSee lists what of it the caller may see, kUpdate stands for the chain as a whole (its head,

@@ -102,7 +102,8 @@ constexpr Row kPolicy[] = {
     {ResourceKind::kSession, Relation::kSessionMaker, kCreate},
     {ResourceKind::kSession, Relation::kCreator, kSee | kDelete},
 
-    {ResourceKind::kProcess, Relation::kWatcher, kUpdate},
+    {ResourceKind::kProcess, Relation::kOrgAdmin, kDelete},
+    {ResourceKind::kProcess, Relation::kWatcher, kUpdate | kDelete},
 
     {ResourceKind::kOwnIdentity, Relation::kAnyone, kSee},
 

@@ -197,7 +197,7 @@ std::vector<Expectation> Expectations() {
       {"process", process, Action::kSee, "", ""},
       {"process", process, Action::kCreate, "", "AOLMUSPp"},
       {"process", process, Action::kUpdate, "w", ""},
-      {"process", process, Action::kDelete, "", ""},
+      {"process", process, Action::kDelete, "APw", ""},
       {"process", process, Action::kResolve, "", ""},
 
       {"own identity", self, Action::kSee, "AOLMUSPpWw", ""},

@@ -119,6 +119,10 @@ void NoteCredential(const Caller& caller, const std::string& credential, int64_t
   noted->set_version(version);
 }
 
+void NoteProcess(const Caller& caller, const v1::ProcessInfo& process) {
+  if (caller.record != nullptr) *caller.record->entry.mutable_process() = process;
+}
+
 void NoteResource(const Caller& caller, const std::string& resource) {
   if (caller.record != nullptr) caller.record->entry.set_resource(resource);
 }

@@ -59,6 +59,8 @@ absl::StatusOr<storage::Revision> CommitAudited(storage::Store* store, const Cal
 
 // The credential versions that the change stores or destroys, for its entry.
 void NoteCredential(const Caller& caller, const std::string& credential, int64_t version);
+// The process that the call is about.
+void NoteProcess(const Caller& caller, const v1::ProcessInfo& process);
 // The resource that the change is about, where the request does not name it whole.
 void NoteResource(const Caller& caller, const std::string& resource);
 

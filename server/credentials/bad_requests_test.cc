@@ -145,6 +145,13 @@ TEST_F(BadRequestsTest, SayWhichFieldIsWrongAndChangeNothing) {
       {"rotate: grace over 30 days", "grace",
        Rotate(root, name, [](auto* r) { r->mutable_grace()->set_seconds(30 * 86400 + 1); })},
       {"rotate: malformed grace", "grace", Rotate(root, name, [](auto* r) { r->mutable_grace()->set_nanos(-5); })},
+      {"rotate: rotate_by", "rotate_by", Rotate(root, name, [](auto* r) { r->mutable_rotate_by()->set_seconds(-1); })},
+      {"rotate: rotate_by set and removed", "remove_rotate_by",
+       Rotate(root, name,
+              [](auto* r) {
+                r->mutable_rotate_by()->set_seconds(1);
+                r->set_remove_rotate_by(true);
+              })},
       {"rollback: no name", "name", Rollback(root, "")},
       {"rollback: malformed name", "name", Rollback(root, "orgs/acme/credentials/A-B")},
       {"delete: no name", "name", Delete(root, "")},

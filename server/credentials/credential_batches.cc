@@ -1,5 +1,6 @@
 // What changes many credentials in one commit: rotate many, import.
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -61,6 +62,8 @@ struct CredentialRules::Rotation {
   // Of the message, which outlives this.
   const v1::RotateCredentialRequest* request;
   absl::Duration grace;
+  // NextRotateBy.
+  std::optional<int64_t> rotate_by;
   std::string field;
 };
 
@@ -83,7 +86,8 @@ absl::StatusOr<std::vector<CredentialRules::Rotation>> CredentialRules::CheckRot
     }
     RETURN_IF_ERROR(CheckValue(one.value(), field + "value"));
     ASSIGN_OR_RETURN(const absl::Duration grace, GraceFrom(one.has_grace() ? &one.grace() : nullptr, field + "grace"));
-    rotations.push_back({name, &one, grace, field + "name"});
+    ASSIGN_OR_RETURN(const std::optional<int64_t> rotate_by, NextRotateBy(one, field));
+    rotations.push_back({name, &one, grace, rotate_by, field + "name"});
   }
   RETURN_IF_ERROR(Authorize(caller, Action::kSee, {ResourceKind::kOrg, org.org, "", "", org.Name()}));
   for (const Rotation& one : rotations) {
@@ -120,6 +124,7 @@ absl::StatusOr<v1::BatchRotateCredentialsResponse> CredentialRules::RotateOnce(c
   for (const Rotation& one : rotations) {
     const auto edit = [&](Found* found, storage::Mutation* changes) -> absl::Status {
       RETURN_IF_ERROR(AllowedNames(*view, one.name.parent.org).Check(one.name.id, one.field));
+      if (one.rotate_by.has_value()) found->record.set_rotate_by(*one.rotate_by);
       return AddVersion(*view, one.name, one.request->value(), one.grace, now, &found->record, changes);
     };
     ASSIGN_OR_RETURN(Found found, Find(view, one.name));

@@ -148,9 +148,11 @@ absl::StatusOr<v1::Credential> CredentialRules::RotateCredential(const Caller& c
   ASSIGN_OR_RETURN(const ChildName name, ParseCredentialName(request.name(), "name"));
   RETURN_IF_ERROR(CheckValue(request.value(), "value"));
   ASSIGN_OR_RETURN(const absl::Duration grace, GraceFrom(request.has_grace() ? &request.grace() : nullptr, "grace"));
+  ASSIGN_OR_RETURN(const std::optional<int64_t> rotate_by, NextRotateBy(request, /*field=*/""));
   RETURN_IF_ERROR(AuthorizeHeld(store_, caller, Action::kUpdate, name.parent, request.name()));
   return Change(caller, name, request.etag(), [&](Found* found, storage::Mutation* mutation) -> absl::Status {
     RETURN_IF_ERROR(AllowedNames(*found->view, name.parent.org).Check(name.id, "name"));
+    if (rotate_by.has_value()) found->record.set_rotate_by(*rotate_by);
     return AddVersion(*found->view, name, request.value(), grace, clock_(), &found->record, mutation);
   });
 }

@@ -194,6 +194,39 @@ TEST_P(CredentialRulesTest, UpdateChangesWhatTheMaskNames) {
   EXPECT_FALSE(updated->has_rotate_by());
 }
 
+TEST_P(CredentialRulesTest, ARotationSetsKeepsOrRemovesTheReminder) {
+  const Caller root = world_.As("root");
+  world_.Create(root, "orgs/acme", "TOKEN", "one");
+  v1::RotateCredentialRequest request;
+  request.set_name(kOrgToken);
+  request.set_value("two");
+  request.mutable_rotate_by()->set_seconds(1900000000);
+  auto rotated = world_.credentials->RotateCredential(root, request);
+  ASSERT_TRUE(rotated.ok()) << rotated.status();
+  EXPECT_EQ(rotated->rotate_by().seconds(), 1900000000);
+  EXPECT_EQ(rotated->version(), 2);
+  request.clear_rotate_by();
+  request.set_etag("stale");
+  request.set_remove_rotate_by(true);
+  EXPECT_TRUE(absl::IsAborted(world_.credentials->RotateCredential(root, request).status()));
+  EXPECT_EQ(Rotate(root, kOrgToken, "three")->rotate_by().seconds(), 1900000000) << "neither changed by the refused";
+  request.clear_etag();
+  rotated = world_.credentials->RotateCredential(root, request);
+  ASSERT_TRUE(rotated.ok()) << rotated.status();
+  EXPECT_FALSE(rotated->has_rotate_by());
+  EXPECT_EQ(rotated->version(), 4);
+
+  // Of many in one call.
+  v1::BatchRotateCredentialsRequest batch;
+  batch.set_parent("orgs/acme");
+  *batch.add_requests() = request;
+  batch.mutable_requests(0)->clear_remove_rotate_by();
+  batch.mutable_requests(0)->mutable_rotate_by()->set_seconds(1900000001);
+  const auto many = world_.credentials->BatchRotateCredentials(root, batch);
+  ASSERT_TRUE(many.ok()) << many.status();
+  EXPECT_EQ(many->credentials(0).rotate_by().seconds(), 1900000001);
+}
+
 TEST_P(CredentialRulesTest, StaleEtagsAbortAndChangeNothing) {
   const Caller root = world_.As("root");
   const std::string stale = world_.Create(root, "orgs/acme", "TOKEN", "one").etag();

@@ -4,7 +4,7 @@
 #include <optional>
 #include <utility>
 
-#include "keyferry/v1/credentials.pb.h"
+#include "absl/strings/str_cat.h"
 #include "server/credentials/conversion.h"
 #include "server/credentials/record_fields.h"
 #include "server/errors.h"
@@ -31,6 +31,17 @@ absl::StatusOr<absl::Duration> GraceFrom(const google::protobuf::Duration* grace
     return InvalidField(field, "not between 0 and 30 days", "Send 0 to 30 days, or leave it out for 24 hours.");
   }
   return duration;
+}
+
+absl::StatusOr<std::optional<int64_t>> NextRotateBy(const v1::RotateCredentialRequest& request,
+                                                    absl::string_view path) {
+  const std::string field = absl::StrCat(path, "rotate_by");
+  if (request.remove_rotate_by() && request.has_rotate_by()) {
+    return InvalidField(absl::StrCat(path, "remove_rotate_by"), "set together with rotate_by", "Send one of the two.");
+  }
+  if (request.remove_rotate_by()) return 0;
+  if (!request.has_rotate_by()) return std::nullopt;
+  return NanosFrom(request.rotate_by(), field);
 }
 
 records::CredentialRecord MakeCredentialRecord(const ChildName& name, const NewCredential& what, absl::Time now) {

@@ -2,6 +2,7 @@
 #define KEYFERRY_SERVER_CREDENTIALS_RECORD_CHANGES_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -9,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "google/protobuf/duration.pb.h"
+#include "keyferry/v1/credentials.pb.h"
 #include "server/names.h"
 #include "storage/records/records.pb.h"
 #include "storage/store.h"
@@ -22,6 +24,9 @@ inline constexpr size_t kMaxDescriptionBytes = 1024;
 
 // How long a replaced version is kept: 24 hours for null. INVALID_ARGUMENT on `field` unless it is 0 to 30 days.
 absl::StatusOr<absl::Duration> GraceFrom(const google::protobuf::Duration* grace, absl::string_view field);
+// What a rotation makes of `rotate_by`: none if it stays, 0 if there is to be none. INVALID_ARGUMENT naming a field
+// below `path`, which is "" or ends in a dot, if it is not a time, or is both set and removed.
+absl::StatusOr<std::optional<int64_t>> NextRotateBy(const v1::RotateCredentialRequest& request, absl::string_view path);
 
 // What a new record is made of.
 struct NewCredential {

@@ -270,6 +270,18 @@ absl::StatusOr<v1::ConfirmEnvironmentResponse> ProcessRules::ConfirmEnvironment(
   return v1::ConfirmEnvironmentResponse();
 }
 
+absl::StatusOr<google::protobuf::Empty> ProcessRules::DeleteProcess(const Caller& caller,
+                                                                    const v1::DeleteProcessRequest& request) const {
+  ASSIGN_OR_RETURN(const std::string org, OrgOfProcess(request.name()));
+  const absl::Time now = clock_();
+  Resource resource{ResourceKind::kProcess, org, "", "", request.name()};
+  resource.creator = processes_->PrincipalOf(request.name(), now);
+  RETURN_IF_ERROR(Authorize(caller, Action::kDelete, resource));
+  const std::optional<v1::ProcessInfo> ended = processes_->End(request.name(), now);
+  if (ended.has_value()) NoteProcess(caller, *ended);
+  return google::protobuf::Empty();
+}
+
 absl::StatusOr<std::vector<std::string>> ProcessRules::McpServersFor(const storage::StoreView& view,
                                                                      const Caller& caller, const Held& held) const {
   const ChildName& credential = held.name;

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "google/protobuf/empty.pb.h"
 #include "keyferry/v1/processes.pb.h"
 #include "server/identity/caller.h"
 #include "server/names.h"
@@ -36,6 +37,9 @@ class ProcessRules {
   // Puts what is confirmed into the record of the caller's call, from which the table is filled again after a restart.
   absl::StatusOr<v1::ConfirmEnvironmentResponse> ConfirmEnvironment(const Caller& caller,
                                                                     const v1::ConfirmEnvironmentRequest& request) const;
+  // Where a process ended by it, the record of the caller's call tells of it, for the next start.
+  absl::StatusOr<google::protobuf::Empty> DeleteProcess(const Caller& caller,
+                                                        const v1::DeleteProcessRequest& request) const;
 
  private:
   // What a rollout is about.

@@ -175,6 +175,28 @@ TEST_F(ProcessRulesTest, ARolloutShowsWhoIsStillOnTheOldVersion) {
   EXPECT_EQ(RolloutText(world_.As("root"), kToken), "| 0 current, 0 outdated");
 }
 
+TEST_F(ProcessRulesTest, AProcessIsEndedByItsPrincipalOrAnAdmin) {
+  const auto end = [&](const Caller& caller, const std::string& name) {
+    v1::DeleteProcessRequest request;
+    request.set_name(name);
+    return rules_.DeleteProcess(caller, request).status();
+  };
+  const std::string first = Launch(world_.As("bob"), kServer, "p1");
+  const std::string second = Launch(world_.As("bob"), kServer, "p2");
+  const std::string nobodys = "orgs/acme/processes/p3.0123456789abcdef";
+  EXPECT_EQ(end(world_.As("eve"), first), NotFound(first));
+  EXPECT_EQ(end(world_.As("eve"), nobodys), NotFound(nobodys)) << "in the same words";
+  EXPECT_EQ(Seen(world_.As("root")), "p1:1 p2:1");
+  EXPECT_TRUE(end(world_.As("bob"), first).ok());
+  EXPECT_EQ(Seen(world_.As("root")), "p2:1");
+  EXPECT_TRUE(end(world_.As("bob"), first).ok()) << "and again";
+  EXPECT_TRUE(end(world_.As("root"), second).ok());
+  EXPECT_TRUE(end(world_.As("root"), nobodys).ok());
+  EXPECT_EQ(Seen(world_.As("root")), "");
+  EXPECT_EQ(Rollout(world_.As("root"), kToken)->current_count(), 0);
+  EXPECT_EQ(end(world_.As("root"), "orgs/acme/processes/P").code(), absl::StatusCode::kInvalidArgument);
+}
+
 TEST_F(ProcessRulesTest, AVersionOfADeletedCredentialIsNeverTheNewest) {
   Launch(world_.As("root"), kServer, "p");
   v1::DeleteCredentialRequest request;

@@ -75,6 +75,8 @@ struct ProcessTable::Entry {
   absl::Duration lease;
   absl::Time expire = absl::InfiniteFuture();
   int watches = 0;
+  // It holds nothing, and nobody is shown it.
+  bool ended = false;
   // The revision that was confirmed last; 0 if none was.
   int64_t confirmed = 0;
   // When what it holds was given out.
@@ -131,6 +133,7 @@ std::string ProcessTable::Observe(const ResolutionEvent& event, absl::Time now) 
   const bool known = event.holding == Holding::kNow ||
                      (event.holding == Holding::kConfirmed && entry->sent.count(event.revision) != 0);
   if (!known) entry->NoteSent(event, now);
+  if (event.holding != Holding::kOnceConfirmed) entry->ended = false;
   if (event.holding == Holding::kConfirmed) {
     entry->NoteConfirmed(event.revision);
     Hold(entry, event, now);
@@ -143,8 +146,22 @@ std::string ProcessTable::Observe(const ResolutionEvent& event, absl::Time now) 
     Hold(entry, nothing, now);
   }
   entry->lease = LeaseOf(event.process);
-  if (entry->watches == 0) Enqueue(entry, now + entry->lease);
+  if (entry->watches == 0) StartLease(entry, now);
   return name;
+}
+
+std::optional<v1::ProcessInfo> ProcessTable::End(const std::string& name, absl::Time now) {
+  absl::MutexLock lock(&mutex_);
+  Prune(now);
+  Entry* const entry = Find(name);
+  if (entry == nullptr || entry->ended) return std::nullopt;
+  SetHolds(entry, false);
+  auto ended = std::make_shared<v1::Process>(*entry->process);
+  ended->clear_credentials();
+  entry->process = std::move(ended);
+  entry->ended = true;
+  if (entry->watches == 0) StartLease(entry, now);
+  return entry->process->info();
 }
 
 ProcessTable::Entry* ProcessTable::Add(const std::string& name, const ResolutionEvent& event) {
@@ -206,7 +223,7 @@ void ProcessTable::WatchEnds(const std::string& name, absl::Time now) {
   absl::MutexLock lock(&mutex_);
   Entry* const entry = Find(name);
   if (entry == nullptr || entry->watches == 0 || --entry->watches > 0) return;
-  Enqueue(entry, now + entry->lease);
+  StartLease(entry, now);
 }
 
 std::vector<LiveProcess> ProcessTable::List(absl::string_view org, absl::string_view mcp_server, absl::Time now) {
@@ -216,7 +233,7 @@ std::vector<LiveProcess> ProcessTable::List(absl::string_view org, absl::string_
   const auto known = orgs_.find(org);
   if (known == orgs_.end()) return found;
   for (const auto& [name, entry] : known->second.entries) {
-    if (!mcp_server.empty() && entry->process->mcp_server() != mcp_server) continue;
+    if (entry->ended || (!mcp_server.empty() && entry->process->mcp_server() != mcp_server)) continue;
     found.push_back({entry->process, entry->watches > 0 ? now + entry->lease : entry->expire, entry->watches > 0,
                      entry->given_time});
   }
@@ -296,6 +313,10 @@ void ProcessTable::Enqueue(Entry* entry, absl::Time expire) {
   entry->expire = expire;
   entry->principal->queue.insert({expire, entry});
   queue_.insert({expire, entry});
+}
+
+void ProcessTable::StartLease(Entry* entry, absl::Time now) {
+  Enqueue(entry, now + (entry->ended ? kRemembered : entry->lease));
 }
 
 void ProcessTable::Dequeue(Entry* entry) {

@@ -49,6 +49,8 @@ class ProcessTable {
     size_t total = 100'000;
   };
   static constexpr size_t kMaxSent = 16;
+  // For whoever says a second time that a process has ended.
+  static constexpr absl::Duration kRemembered = absl::Minutes(1);
   ProcessTable();
   explicit ProcessTable(Limits limits);
   ~ProcessTable();
@@ -64,6 +66,11 @@ class ProcessTable {
   // it confirms that, with the process id that is shown now.
   std::optional<ResolutionEvent> SentTo(const std::string& name, int64_t revision) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // The process has ended: it holds nothing and is in no list, until an event tells that it holds something. The record
+  // itself stays for kRemembered, or while it is watched and that long after. Answers what was known of the process;
+  // none if there is no record, or it had ended before.
+  std::optional<v1::ProcessInfo> End(const std::string& name, absl::Time now) ABSL_LOCKS_EXCLUDED(mutex_);
+
   // A watch of the process begins or ends. While there is one the record stays; afterwards its lease starts anew. Each
   // beginning that answers true (the record is there) needs its end.
   bool WatchBegins(const std::string& name) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -76,7 +83,7 @@ class ProcessTable {
   std::vector<LiveProcess> Holders(absl::string_view org, const std::string& credential, absl::Time now)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Records, those whose lease has run out unnoticed included.
+  // Records, those whose lease has run out unnoticed and those of ended processes included.
   size_t size() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
@@ -99,6 +106,8 @@ class ProcessTable {
   // Null if there is no room.
   Entry* Add(const std::string& name, const ResolutionEvent& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Hold(Entry* entry, const ResolutionEvent& event, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Anew, as long as the record lives without a watch.
+  void StartLease(Entry* entry, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Remove(Entry* entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SetHolds(Entry* entry, bool holds) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Enqueue(Entry* entry, absl::Time expire) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -197,6 +197,42 @@ TEST(ProcessTableTest, AResolutionLeavesWhatWaits) {
   EXPECT_EQ(Versions(table, kStart), (std::vector<int64_t>{2}));
 }
 
+TEST(ProcessTableTest, AnEndedProcessHoldsNothingAndIsNotListed) {
+  ProcessTable table;
+  EXPECT_FALSE(table.End("orgs/acme/processes/none", kStart).has_value());
+  const std::string name = table.Observe(Event("p1"), kStart);
+  table.Observe(Event("p2"), kStart);
+  ASSERT_TRUE(table.End(name, kStart).has_value());
+  EXPECT_EQ(Versions(table, kStart), (std::vector<int64_t>{1}));
+  ASSERT_EQ(table.List("acme", "", kStart).size(), 1);
+  EXPECT_EQ(table.List("acme", "", kStart)[0].process->info().process_id(), "p2");
+  EXPECT_FALSE(table.End(name, kStart).has_value()) << "it had ended";
+  EXPECT_EQ(table.PrincipalOf(name, kStart + absl::Seconds(59)), "orgs/acme/users/ada");
+  EXPECT_EQ(table.PrincipalOf(name, kStart + absl::Seconds(60)), "");
+  table.Observe(Event("p1", 2), kStart + absl::Seconds(1));
+  EXPECT_EQ(Versions(table, kStart + absl::Seconds(1)), (std::vector<int64_t>{2})) << "it runs after all";
+}
+
+TEST(ProcessTableTest, AWatchedProcessThatEndedCanRunAgainAndElseGoesWithTheWatch) {
+  ProcessTable table;
+  const std::string name = table.Observe(Sent("p1", 1, 10), kStart);
+  ASSERT_TRUE(table.WatchBegins(name));
+  table.Observe(*table.SentTo(name, 10), kStart);
+  ASSERT_TRUE(table.End(name, kStart).has_value());
+  table.Observe(Sent("p1", 2, 20), kStart);
+  const absl::Time later = kStart + absl::Hours(5);
+  EXPECT_EQ(table.List("acme", "", later).size(), 0) << "what is sent to nobody is held by nobody";
+  EXPECT_EQ(Versions(table, later), (std::vector<int64_t>{}));
+  ASSERT_TRUE(table.SentTo(name, 20).has_value());
+  table.Observe(*table.SentTo(name, 20), later);
+  EXPECT_EQ(Versions(table, later), (std::vector<int64_t>{2}));
+  ASSERT_TRUE(table.End(name, later).has_value());
+  table.WatchEnds(name, later);
+  EXPECT_EQ(table.List("acme", "", later).size(), 0);
+  EXPECT_EQ(table.PrincipalOf(name, later + absl::Minutes(1)), "");
+  EXPECT_EQ(table.size(), 0u);
+}
+
 TEST(ProcessTableTest, APrincipalMakesRoomOfItsOwn) {
   ProcessTable::Limits limits;
   limits.per_principal = 3;

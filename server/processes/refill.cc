@@ -25,6 +25,9 @@ absl::Time TimeOf(const v1::AuditEntry& entry) {
 
 bool IsConfirmation(const v1::AuditEntry& entry) { return entry.method() == "ProcessService/ConfirmEnvironment"; }
 
+// It names the process in the place of the resource, and describes one that ended by this call alone.
+bool IsEnd(const v1::AuditEntry& entry) { return entry.method() == "ProcessService/DeleteProcess"; }
+
 absl::StatusOr<ResolutionEvent> EventOf(const std::string& org, const v1::AuditEntry& entry) {
   ResolutionEvent event;
   event.org = org;
@@ -60,7 +63,7 @@ absl::StatusOr<std::vector<v1::AuditEntry>> RecentProcesses(const storage::Store
       if (!entry.ParseFromString(stored->payload)) return absl::DataLossError("an audit entry does not parse");
       if (TimeOf(entry) < oldest) return found;
       if (entry.code() != 0 || !entry.has_process()) continue;
-      if (absl::StartsWith(entry.method(), "ResolutionService/") || IsConfirmation(entry)) {
+      if (absl::StartsWith(entry.method(), "ResolutionService/") || IsConfirmation(entry) || IsEnd(entry)) {
         found.push_back(std::move(entry));
       }
     }
@@ -79,6 +82,10 @@ absl::Status RefillProcesses(const storage::StoreView& view, absl::Time now, Pro
     if (absl::IsNotFound(recent.status())) continue;
     RETURN_IF_ERROR(recent.status());
     for (auto entry = recent->rbegin(); entry != recent->rend(); ++entry) {
+      if (IsEnd(*entry)) {
+        processes->End(entry->resource(), TimeOf(*entry));
+        continue;
+      }
       ASSIGN_OR_RETURN(const ResolutionEvent event, EventOf(org.record.id(), *entry));
       processes->Observe(event, TimeOf(*entry));
     }

@@ -97,5 +97,25 @@ TEST_P(RefillTest, KnowsWhatIsConfirmedAndWhatWaits) {
   EXPECT_EQ(table.List("acme", "", world_.now)[0].process->credentials(0).version(), 2);
 }
 
+TEST_P(RefillTest, KnowsWhichProcessesEnded) {
+  Resolve("a", 1, absl::Hours(24));
+  Resolve("b", 1, absl::Hours(24));
+  ProcessTable table;
+  ASSERT_TRUE(RefillProcesses(*world_.store->View(), world_.now, &table).ok());
+  const auto live = table.List("acme", "", world_.now);
+  ASSERT_EQ(live.size(), 2u);
+  // Only what ended a process describes it: a call that found it gone does not.
+  ResolutionEvent gone = {"acme", live[0].process->name(), "orgs/acme/users/root", "", "", {}, "", {}};
+  ASSERT_TRUE(world_.usage->RecordNow(gone, "ProcessService/DeleteProcess").ok());
+  world_.Restart();
+  EXPECT_EQ(Refilled(), "a:1 b:1 ");
+  gone.process = live[0].process->info();
+  ASSERT_TRUE(world_.usage->RecordNow(gone, "ProcessService/DeleteProcess").ok());
+  world_.Restart();
+  EXPECT_EQ(Refilled(), "b:1 ");
+  Resolve("a", 2, absl::Hours(24));
+  EXPECT_EQ(Refilled(), "a:2 b:1 ") << "it was launched again";
+}
+
 }  // namespace
 }  // namespace keyferry::server

@@ -29,6 +29,11 @@ class ProcessService : public v1::ProcessService::CallbackService {
         context, ReadMethod("ProcessService/ConfirmEnvironment"), request, response,
         [this](const Caller& caller, const auto& r) { return rules_->ConfirmEnvironment(caller, r); });
   }
+  Reactor* DeleteProcess(Context* context, const v1::DeleteProcessRequest* request,
+                         google::protobuf::Empty* response) override {
+    return dispatcher_->Unary(context, ReadMethod("ProcessService/DeleteProcess"), request, response,
+                              [this](const Caller& caller, const auto& r) { return rules_->DeleteProcess(caller, r); });
+  }
 
  private:
   Dispatcher* const dispatcher_;

@@ -1,6 +1,7 @@
 // `keyferry-injector exec --supervise` with MCP servers that are not ours, under the official SDK's client: rotation under
 // load, and redaction.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
 import { after, before, describe, test } from 'node:test';
@@ -29,6 +30,7 @@ const supervised = (id, command, options) => launchThrough(['--mcp-server', id, 
 
 const rotate = (values) => rotateBy(admin, values);
 
+const processesOf = async (id) => JSON.parse((await admin.cli(['process', 'list', '--mcp-server', id, '-o', 'json'])).stdout);
 const rolloutOf = async (name) => JSON.parse((await admin.cli(['credential', 'rollout', name, '-o', 'json'])).stdout);
 
 const userInterface = {
@@ -159,8 +161,55 @@ describe('a session that is looked after', () => {
     const children = () => fs.readFileSync(`/proc/${session.pid}/task/${session.pid}/children`, 'utf8').trim().split(/\s+/).filter(Boolean);
     await until('one process', () => children().length === 1);
     const [child] = children();
+    assert.equal((await processesOf('everything')).length, 1, 'the processes that were replaced have no records');
     await session.close();
     await until('the process ended', () => !fs.existsSync(`/proc/${child}`) && !fs.existsSync(`/proc/${session.pid}`));
+    assert.deepEqual(await processesOf('everything'), []);
+    assert.equal((await rolloutOf('TOKEN')).currentCount ?? 0, 0);
+  });
+});
+
+describe('the record of a process', () => {
+  // It keeps what it has and ends with its standard input, with 7.
+  const launched = () => {
+    const child = spawn(
+      programs.injector, ['exec', '--mcp-server', 'recorded', '--supervise', '--on-rotate=ignore', '--', 'sh', '-c', 'cat; exit 7'],
+      { env: admin.env, stdio: ['pipe', 'ignore', 'pipe'] });
+    let stderr = '';
+    child.stderr.on('data', (chunk) => {
+      stderr += chunk;
+    });
+    child.ended = new Promise((resolve) => child.on('close', (code, signal) => resolve({ code, signal, stderr })));
+    return child;
+  };
+
+  before(async () => {
+    await admin.cli(['credential', 'create', 'RECORDED'], secret('token'));
+    await admin.apply(serverFile('recorded', ['name: RECORDED, orgSecret: RECORDED']));
+  });
+
+  test('ends with it, and so does a rollout that waits for it', async () => {
+    const child = launched();
+    await until('it runs', async () => (await rolloutOf('RECORDED')).currentCount === 1);
+    await rotate({ RECORDED: secret('token') });
+    assert.equal((await rolloutOf('RECORDED')).outdatedCount, 1);
+    const following = run(programs.keyferry, ['credential', 'rollout', 'RECORDED', '--watch', '-o', 'json'], { env: admin.env });
+    child.stdin.end();
+    assert.deepEqual(await child.ended, { code: 7, signal: null, stderr: '' });
+    assert.deepEqual(await processesOf('recorded'), []);
+    assert.equal((await following).code, 0);
+  });
+
+  test('ends minutes after an injector that is killed', async () => {
+    const child = launched();
+    await until('it runs', async () => (await rolloutOf('RECORDED')).currentCount === 1);
+    child.kill('SIGKILL');
+    await child.ended;
+    const [left] = await until('the server notices', async () => {
+      const processes = await processesOf('recorded');
+      return !processes[0].watching && processes;
+    });
+    assert.ok(Date.parse(left.leaseExpireTime) <= Date.now() + 5 * 60_000, left.leaseExpireTime);
   });
 });
 

@@ -158,9 +158,10 @@ std::vector<MatrixRow> SessionAndProcessRows() {
       {"SessionService.GetSession", Place::kOrg, "sessions/$SESSION", "name: '@'", "+N +N NN N"},
       {"SessionService.RevokeSession", Place::kOrg, "sessions/$SESSION", "name: '@'", "+N +N NN N"},
       {"ProcessService.ListProcesses", Place::kOrg, "", "parent: '@'", "++ ++ NN N"},
-      // Of a watch of the granted workload's.
+      // Of a watch of the granted workload's; an ADMIN may end its record.
       {"ProcessService.ConfirmEnvironment", Place::kOrg, "processes/$PROCESS", "name: '@' revision: $REVISION",
        "NN NN +N N"},
+      {"ProcessService.DeleteProcess", Place::kOrg, "processes/$PROCESS", "name: '@'", "+N +N +N N"},
       {"ProcessService.GetCredentialRollout", Place::kOrg, "credentials/KEY", "name: '@'", "++ ++ NN N"},
       {"ProcessService.GetCredentialRollout", Place::kTeam, "credentials/KEY", "name: '@'", "++++N +N NN N"},
       {"ProcessService.GetCredentialRollout", Place::kUser, "credentials/KEY", "name: '@'", "+NN NN NN N"},

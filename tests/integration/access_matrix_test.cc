@@ -88,7 +88,12 @@ class AccessMatrixTest : public ::testing::Test {
     if (absl::StrContains(one->row->target, "$TOKEN")) one->live = world_->LiveToken(*one->place);
     if (absl::StrContains(one->row->target, "$SESSION")) one->live = world_->LiveSession(*one->place);
     if (absl::StrContains(one->row->target, "$ATTEMPT")) one->live = world_->LiveAttempt(*one->place);
-    if (absl::StrContains(one->row->target, "$PROCESS")) one->live = world_->LiveProcess(*one->place, &one->revision);
+    if (absl::StrContains(one->row->target, "$PROCESS")) {
+      // A record that never ended, for each row of its own.
+      const bool ends = one->row->method == "ProcessService.DeleteProcess";
+      const std::string id = absl::StrCat(ends ? "ends-" : "stays-", one->number);
+      one->live = world_->LiveProcess(*one->place, id, &one->revision);
+    }
   }
 
   // Everything on the tier that the organization has now.

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <functional>
 #include <memory>
@@ -89,6 +90,13 @@ class EnvironmentSourceTest : public ::testing::Test {
     }
     return text;
   }
+  int Processes() {
+    v1::ListProcessesResponse answer;
+    answer.ParseFromString(world_.MustCall(Who::kAdmin, "ProcessService.ListProcesses",
+                                           "parent: 'orgs/acme' mcp_server: 'orgs/acme/mcpServers/github'"));
+    return static_cast<int>(std::count_if(answer.processes().begin(), answer.processes().end(),
+                                          [](const auto& one) { return one.info().process_id() == "supervised"; }));
+  }
   // Waits until the rollout shows that; confirmations travel by themselves.
   void AwaitRollout(const std::string& expected) {
     const absl::Time deadline = absl::Now() + absl::Seconds(20);
@@ -119,6 +127,48 @@ TEST_F(EnvironmentSourceTest, ARotationMovesFromOutdatedToCurrentAsItIsConfirmed
   // The process crashed and was started again.
   source_->Running(listener_.revision(), 43);
   AwaitRollout("current:43=v2");
+}
+
+// As `process list` shows them.
+TEST_F(EnvironmentSourceTest, WhenNothingRunsTheRecordEndsUntilSomethingDoes) {
+  EXPECT_EQ(Open(), "GITHUB_TOKEN=v1 LEVEL=v0");
+  source_->Running(revision_, 41);
+  AwaitRollout("current:41=v1");
+  source_->NothingRuns();
+  AwaitRollout("");
+  Rotate();
+  EXPECT_EQ(listener_.Next(), "environment GITHUB_TOKEN=v2 LEVEL=v0");
+  EXPECT_EQ(Rollout(), "");
+  source_->Running(listener_.revision(), 42);
+  AwaitRollout("current:42=v2");
+}
+
+// Whatever is under way or put off, and although the source ends at once.
+TEST_F(EnvironmentSourceTest, TheLastWordIsSaidBeforeTheEnd) {
+  options_.between_confirmations = absl::Hours(1);
+  options_.last_word = absl::Minutes(1);
+  EXPECT_EQ(Open(), "GITHUB_TOKEN=v1 LEVEL=v0");
+  EXPECT_EQ(Processes(), 1);
+  source_->Running(revision_, 41);
+  source_->NothingRuns();
+  source_.reset();
+  EXPECT_EQ(Rollout(), "");
+  EXPECT_EQ(Processes(), 0);
+
+  EXPECT_EQ(Open(), "GITHUB_TOKEN=v1 LEVEL=v0");
+  source_->Running(revision_, 42);
+  AwaitRollout("current:42=v1");
+  source_->NothingRuns();
+  source_.reset();
+  EXPECT_EQ(Processes(), 0);
+}
+
+TEST_F(EnvironmentSourceTest, WithoutALastWordTheLeaseDecides) {
+  EXPECT_EQ(Open(), "GITHUB_TOKEN=v1 LEVEL=v0");
+  source_->Running(revision_, 41);
+  AwaitRollout("current:41=v1");
+  source_.reset();
+  EXPECT_EQ(Rollout(), "current:41=v1");
 }
 
 // A pod's container can report as often as it likes: the server is not asked as often, and changes come all the same.
@@ -234,6 +284,7 @@ TEST_F(EnvironmentSourceTest, EndsWhileTheServerIsAwayAndWhileItIsThere) {
   EXPECT_EQ(Open(), "GITHUB_TOKEN=v1 LEVEL=v0");
   world_.StopServer();
   EXPECT_TRUE(absl::StrContains(listener_.Next(), "what runs keeps what it has"));
+  source_->NothingRuns();
   source_.reset();
   EXPECT_EQ(listener_.Count(), 0) << "once for each problem";
 }

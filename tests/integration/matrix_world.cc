@@ -335,11 +335,11 @@ std::string MatrixWorld::LiveAttempt(const PlaceName& org) {
   return name.substr(name.rfind('/') + 1);
 }
 
-std::string MatrixWorld::LiveProcess(const PlaceName& org, int64_t* revision) {
+std::string MatrixWorld::LiveProcess(const PlaceName& org, const std::string& id, int64_t* revision) {
   if (org.org != "acme") return "nobodys";
   std::string response;
-  const std::string request =
-      "confirms: true resolve { mcp_server: 'orgs/acme/mcpServers/tool' process { process_id: 'live' } }";
+  const std::string request = absl::StrCat(
+      "confirms: true resolve { mcp_server: 'orgs/acme/mcpServers/tool' process { process_id: '", id, "' } }");
   const grpc::Status status = Call(Find("acme", "holder"), "ResolutionService.Watch", request, &response);
   v1::WatchResponse sent;
   if (!status.ok() || !sent.ParseFromString(response)) {

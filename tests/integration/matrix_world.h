@@ -71,7 +71,7 @@ class MatrixWorld {
   std::string LiveAttempt(const PlaceName& org);
   // The id of a process that watches `tool` of the organization as its granted workload and confirms, and the revision
   // that it was sent. Of `rival`, which has no such workload, nobody's.
-  std::string LiveProcess(const PlaceName& org, int64_t* revision);
+  std::string LiveProcess(const PlaceName& org, const std::string& id, int64_t* revision);
   // Waits until no rewrap of data keys is under way.
   void AwaitRewrap();
 

@@ -37,6 +37,12 @@ std::vector<MethodEntry> ProcessEntries() {
               Invalid("pid: negative", "pid: -1", "pid", Who::kWorkload),
               Fails("revision: not sent", "revision: 9223372036854775807", grpc::FAILED_PRECONDITION,
                     Who::kWorkload)}})},
+      {"ProcessService.DeleteProcess", Who::kWorkload, "name: '$PROCESS'",
+       Join({BadNames("name", "orgs/acme/processes/a.0123456789abcdef",
+                      {"orgs/acme", "orgs/acme/mcpServers/github", "orgs/acme/teams/eng/processes/a"}),
+             Absent("name", {"orgs/acme/processes/void", "orgs/void/processes/void", "orgs/rival/processes/void"},
+                    Who::kWorkload),
+             Absent("name", {"orgs/void/processes/void", "orgs/rival/processes/void"}), Refused("NNNNNN.N")})},
   };
 }
 
