@@ -196,6 +196,9 @@ describe('two containers of one pod', () => {
   });
 
   test('drains: tells launchers, stays until their commands have ended, and exits 0', async () => {
+    const processes = async () => JSON.parse((await admin.cli(['process', 'list', '-o', 'json'])).stdout);
+    const live = (await processes()).filter((one) => one.watching).map((one) => one.name);
+    assert.equal(live.length, 2);
     agent.process.kill('SIGTERM');
     await until('it is draining', async () => (await agent.check('ready')).code === 69);
     await until('the launcher says so', () => /keyferry-launch: the agent is about to end/.test(a.stderr));
@@ -204,6 +207,8 @@ describe('two containers of one pod', () => {
     await Promise.all([a.close(), b.close()]);
     assert.deepEqual(await agent.exited, { code: 0, signal: null });
     assert.ok(!fs.existsSync(agent.socket('a')), 'its socket is removed');
+    const left = (await processes()).map((one) => one.name);
+    assert.deepEqual(left.filter((name) => live.includes(name)), [], 'what has ended is not counted');
     for (const value of values) {
       for (const text of [a.stderr, b.stderr, agent.log]) assert.ok(!text.includes(value), 'a value is in a log');
     }
