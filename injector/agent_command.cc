@@ -99,6 +99,8 @@ class RunningAgent {
   void Run() {
     loop_.Watch(signals_.descriptor(), EPOLLIN, [this](uint32_t) { TakeSignals(); });
     while (!agent_.ended()) loop_.RunOnce();
+    // Each may have a last word to say to the server, which they wait for side by side.
+    for (const auto& source : sources_) source->BeginStopping();
     sources_.clear();
   }
 

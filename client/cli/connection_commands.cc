@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "client/cli/commands.h"
@@ -49,6 +50,8 @@ Outcome List(Context& context, const Arguments& arguments) {
 // Says of a connection that is not there how it is made. One that the caller may not see is said to be absent too.
 Outcome OrConnect(const std::string& name, Outcome outcome) {
   if (!outcome.has_value() || outcome->code != absl::StatusCode::kNotFound) return outcome;
+  // Its team may be what is not there.
+  if (!absl::StrContains(outcome->line, name)) return outcome;
   const std::vector<std::string> segments = absl::StrSplit(name, '/');
   std::string scope = segments.size() == 4 ? " --org-wide" : "";
   if (segments.size() == 6 && segments[2] == "teams") scope = absl::StrCat(" --team ", segments[3]);

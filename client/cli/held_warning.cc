@@ -18,7 +18,8 @@ std::optional<v1::CredentialRollout> SayHolders(Context& context, const std::str
   v1::GetCredentialRolloutRequest request;
   request.set_name(name);
   v1::CredentialRollout rollout;
-  if (context.Call(Idempotent::kYes, &Stub::GetCredentialRollout, request, &rollout)) return std::nullopt;
+  // Once: what comes after it has its own tries.
+  if (context.Call(Idempotent::kNo, &Stub::GetCredentialRollout, request, &rollout)) return std::nullopt;
   std::ostream& error = *context.streams().error;
   const std::string id = name.substr(name.rfind('/') + 1);
   if (!rollout.mcp_servers().empty()) {

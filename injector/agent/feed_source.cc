@@ -24,12 +24,14 @@ FeedSource::FeedSource(ServerAccess access, Inbox& inbox, Feed& feed, std::funct
     : access_(std::move(access)), inbox_(inbox), feed_(feed), log_(std::move(log)), thread_([this] { Run(); }) {}
 
 FeedSource::~FeedSource() {
-  {
-    absl::MutexLock lock(&mutex_);
-    stopping_ = true;
-  }
+  BeginStopping();
   thread_.join();
   feed_.ReportTo(nullptr);
+}
+
+void FeedSource::BeginStopping() {
+  absl::MutexLock lock(&mutex_);
+  stopping_ = true;
 }
 
 bool FeedSource::stopping() {

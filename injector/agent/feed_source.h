@@ -25,6 +25,9 @@ class FeedSource : private EnvironmentListener {
   FeedSource(const FeedSource&) = delete;
   FeedSource& operator=(const FeedSource&) = delete;
 
+  // Lets it come to its end, which its destructor waits for.
+  void BeginStopping() ABSL_LOCKS_EXCLUDED(mutex_);
+
  private:
   void OnEnvironment(ResolvedEnvironment environment) override;
   void OnProblem(std::string line) override;

@@ -91,6 +91,9 @@ absl::StatusOr<CredentialQuery> CredentialQuery::From(const v1::ListMyCredential
   CredentialQuery query;
   query.filter_.set_id_pattern(request.id_pattern());
   query.filter_.set_source(request.source());
+  if (request.statuses_size() > v1::MyCredentialStatus_ARRAYSIZE) {
+    return InvalidField("statuses", "more than there are", "Name each status once.");
+  }
   for (int i = 0; i < request.statuses_size(); ++i) {
     const v1::MyCredentialStatus status = request.statuses(i);
     if (status == v1::MY_CREDENTIAL_STATUS_UNSPECIFIED || !v1::MyCredentialStatus_IsValid(status)) {

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
 #include "keyferry/v1/audit.pb.h"
 #include "server/names.h"
@@ -81,14 +82,18 @@ absl::Status RefillProcesses(const storage::StoreView& view, absl::Time now, Pro
     // The org was destroyed and its own record is about to go.
     if (absl::IsNotFound(recent.status())) continue;
     RETURN_IF_ERROR(recent.status());
+    // A watch renewed its lease, which no entry tells of: it begins anew now.
+    absl::flat_hash_set<std::string> watched;
     for (auto entry = recent->rbegin(); entry != recent->rend(); ++entry) {
       if (IsEnd(*entry)) {
         processes->End(entry->resource(), TimeOf(*entry));
         continue;
       }
       ASSIGN_OR_RETURN(const ResolutionEvent event, EventOf(org.record.id(), *entry));
-      processes->Observe(event, TimeOf(*entry));
+      const std::string name = processes->Observe(event, TimeOf(*entry));
+      if (event.revision > 0 && !watched.contains(name) && processes->WatchBegins(name)) watched.insert(name);
     }
+    for (const std::string& name : watched) processes->WatchEnds(name, now);
   }
   return absl::OkStatus();
 }

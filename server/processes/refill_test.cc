@@ -25,6 +25,7 @@ class RefillTest : public testing::TestWithParam<storage::EngineKind> {
     event.credentials.push_back({"teams/eng", "TOKEN", version, "TOKEN"});
     event.process.set_process_id(process);
     event.process.set_host("node-1");
+    event.process.mutable_lease()->set_seconds(300);
     event.revision = revision;
     ASSERT_TRUE(world_.usage->RecordNow(event, method).ok());
   }
@@ -95,6 +96,23 @@ TEST_P(RefillTest, KnowsWhatIsConfirmedAndWhatWaits) {
   ASSERT_TRUE(sent.has_value()) << "a confirmation may come after the restart";
   table.Observe(*sent, world_.now);
   EXPECT_EQ(table.List("acme", "", world_.now)[0].process->credentials(0).version(), 2);
+}
+
+// Its last entry may be far older than its lease, which the watch renewed.
+TEST_P(RefillTest, AWatchedProcessHasItsLeaseFromTheStartOn) {
+  Note("a", 1, 10, "ResolutionService/Watch");
+  Note("a", 1, 10, "ProcessService/ConfirmEnvironment");
+  Note("b", 1, 11, "ResolutionService/Watch");
+  Note("b", 1, 11, "ProcessService/ConfirmEnvironment");
+  Resolve("c", 1, absl::Minutes(5));
+  world_.now += absl::Hours(20);
+  Note("a", 2, 20, "ResolutionService/Watch");
+  world_.Restart();
+  EXPECT_EQ(Refilled(), "a:1 b:1 ");
+  ProcessTable table;
+  ASSERT_TRUE(RefillProcesses(*world_.store->View(), world_.now, &table).ok());
+  EXPECT_EQ(table.List("acme", "", world_.now + absl::Seconds(299)).size(), 2u);
+  EXPECT_EQ(table.List("acme", "", world_.now + absl::Seconds(300)).size(), 0u) << "nobody came back";
 }
 
 TEST_P(RefillTest, KnowsWhichProcessesEnded) {

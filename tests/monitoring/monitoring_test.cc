@@ -2,6 +2,7 @@
 // dashboard exist, every alert has its section in the runbook, and the files are what they should be.
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <regex>
@@ -193,7 +194,13 @@ TEST_F(MonitoringTest, EveryLabelThatIsAskedForHasTheValue) {
       ASSERT_TRUE(scrape.labels.count(matcher.label) > 0) << expression.where << ": " << matcher.label;
       if (not_happened.count(matcher.label) > 0) continue;
       for (const std::string& value : matcher.values) {
-        EXPECT_EQ(scrape.labels.at(matcher.label).count(value), 1u) << expression.where << ": " << value;
+        const std::string pair = absl::StrCat(matcher.label, "=\"", value, "\"");
+        EXPECT_TRUE(std::any_of(scrape.samples.begin(), scrape.samples.end(),
+                                [&](const auto& sample) {
+                                  return absl::StartsWith(sample.first, matcher.metric + "{") &&
+                                         absl::StrContains(sample.first, pair);
+                                }))
+            << expression.where << ": " << matcher.metric << " with " << pair;
       }
     }
   }

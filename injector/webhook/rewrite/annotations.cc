@@ -24,6 +24,9 @@ namespace {
 
 constexpr char kMcpServer[] = "mcp-server";
 
+// Of an annotation that says something for each container: 64 of them, with the longest names and values.
+constexpr size_t kMostBytes = size_t{64} << 10;
+
 std::string Where(absl::string_view name) { return absl::StrCat("annotation ", kAnnotationPrefix, name); }
 
 absl::Status WrongValue(absl::string_view name, absl::string_view meant) {
@@ -130,6 +133,10 @@ class Reader {
   // "NAME=VALUE, ..." or one value for all; `for_all` is what the latter stands for.
   absl::Status Divide(const std::string& name, const std::string& value, const std::vector<std::string>& for_all,
                       std::vector<std::pair<std::string, std::string>>* divided) const {
+    // It is copied for each container.
+    if (value.size() > kMostBytes) {
+      return Refuse(absl::StrCat("a value of more than ", kMostBytes, " bytes"), Where(name), "give a shorter one");
+    }
     std::set<std::string> seen;
     const std::vector<absl::string_view> parts = absl::StrSplit(value, ',');
     for (absl::string_view part : parts) {

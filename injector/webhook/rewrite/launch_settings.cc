@@ -1,5 +1,8 @@
 #include "injector/webhook/rewrite/launch_settings.h"
 
+#include <cstddef>
+#include <string>
+
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
@@ -30,11 +33,14 @@ bool TakeOnRotate(absl::string_view value, LaunchCall* call) {
   return absl::ConsumePrefix(&value, "signal:") && SignalNumber(value) != 0;
 }
 
+// Each is an argument of every command that is wrapped.
+constexpr size_t kMostUnset = 64;
+
 // Names with spaces between: commas divide what is for one container from what is for the next.
 bool TakeUnset(absl::string_view value, LaunchCall* call) {
   call->unset.clear();
   for (const absl::string_view name : absl::StrSplit(value, absl::ByAnyChar(" \t\n"), absl::SkipEmpty())) {
-    if (!IsEnvironmentName(name)) return false;
+    if (!IsEnvironmentName(name) || call->unset.size() == kMostUnset) return false;
     call->unset.emplace_back(name);
   }
   return !call->unset.empty();
@@ -65,7 +71,7 @@ constexpr LaunchSetting kSettings[] = {
     {"redact", kFlagForm, [](absl::string_view value, LaunchCall* call) { return TakeFlag(value, &call->redact); }},
     {"clean-env", kFlagForm,
      [](absl::string_view value, LaunchCall* call) { return TakeFlag(value, &call->clean_env); }},
-    {"unset", "give names of environment variables, with spaces between", TakeUnset},
+    {"unset", "give up to 64 names of environment variables, with spaces between", TakeUnset},
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_join.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "injector/webhook/rewrite/added_names.h"
@@ -310,6 +311,8 @@ TEST(PodRewriteTest, AnnotationsCannotAddOptions) {
     pod["metadata"]["annotations"]["keyferry.dev/mcp-server"] = std::string("server=") + value;
     EXPECT_FALSE(RewritePod(pod, Config(), nullptr).ok()) << value;
   }
+  // Each name becomes an argument of every command, and each value is there once for every container.
+  const std::string kTooManyNames = absl::StrJoin(std::vector<std::string>(65, "A"), " ");
   const struct {
     const char* name;
     const char* value;
@@ -338,6 +341,7 @@ TEST(PodRewriteTest, AnnotationsCannotAddOptions) {
                 {"unset", "$(X)"},
                 {"unset", "A 1B"},
                 {"unset", "A,B"},
+                {"unset", kTooManyNames.c_str()},
                 {"rotation", "both"},
                 {"redact", "True"},
                 {"cpu-limit", "lots"},
@@ -349,6 +353,9 @@ TEST(PodRewriteTest, AnnotationsCannotAddOptions) {
     pod["metadata"]["annotations"][std::string("keyferry.dev/") + wrong.name] = wrong.value;
     EXPECT_THAT(Refusal(pod), HasSubstr(std::string("keyferry.dev/") + wrong.name)) << wrong.value;
   }
+  Json pod = Pod();
+  pod["metadata"]["annotations"]["keyferry.dev/splay"] = std::string(100'000, 's');
+  EXPECT_THAT(Refusal(pod), HasSubstr("a value of more than 65536 bytes"));
 }
 
 // The volumes are only going to be there when this runs, so that Kubernetes would not yet miss them.
